@@ -1,0 +1,183 @@
+"""The vocabulary of framelens: axes, span types, labels, and what scoring returns.
+
+Every order in this module is part of the artifact format: a model's logits are read by
+these positions, and `framelens.artifact` refuses a model whose manifest lists another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+"""Version of the output rows (`Document.to_dict`)."""
+
+Axis = Literal["attributed", "framed", "boilerplate"]
+AXES: tuple[Axis, ...] = ("attributed", "framed", "boilerplate")
+"""The independent yes-or-no questions asked of each segment, in logit order."""
+
+SpanType = Literal["source", "cue", "content", "loaded"]
+ATTRIBUTION_TYPES: tuple[SpanType, ...] = ("source", "cue", "content")
+"""Span types of which each token has exactly one or none."""
+SPAN_TYPES: tuple[SpanType, ...] = (*ATTRIBUTION_TYPES, "loaded")
+"""All evidence spans; `loaded` is independent of the other three."""
+
+BIO_TAGS: tuple[str, ...] = (
+    "O",
+    "B-source",
+    "I-source",
+    "B-cue",
+    "I-cue",
+    "B-content",
+    "I-content",
+)
+"""Tags of the attribution layer, in logit order: `B-` at odd, `I-` at the next even index."""
+
+SPAN_LOGITS: tuple[str, ...] = (*BIO_TAGS, "loaded")
+"""Columns of the span head's output."""
+
+Label = Literal["sourced", "framed", "plain", "boilerplate"]
+LABELS: tuple[Label, ...] = ("sourced", "framed", "plain", "boilerplate")
+"""The one label for each segment that readers see; `framelens.decoding.label_of` assigns it."""
+
+Role = Literal["headline", "body"]
+Field = Literal["headline", "text"]
+Status = Literal["ok", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of evidence in one input field.
+
+    `start` and `end` are offsets in code points, so that `row[field][start:end] == text`.
+    `score` is the mean probability of the span's word pieces. `continues` is true for a
+    span that carries on one of the same type from the segment before (a long quotation).
+    """
+
+    type: SpanType
+    start: int
+    end: int
+    text: str
+    score: float
+    continues: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The span as it stands in an output row."""
+        row: dict[str, Any] = {
+            "type": self.type,
+            "start": self.start,
+            "end": self.end,
+            "text": self.text,
+            "score": self.score,
+        }
+        if self.continues:
+            row["continues"] = True
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSegment:
+    """One segment with its label, the three axis probabilities and its spans."""
+
+    index: int
+    role: Role
+    field: Field
+    start: int
+    end: int
+    text: str
+    label: Label
+    uncertain: bool
+    scores: Mapping[Axis, float]
+    spans: tuple[Span, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The segment as it stands in an output row."""
+        return {
+            "index": self.index,
+            "role": self.role,
+            "field": self.field,
+            "start": self.start,
+            "end": self.end,
+            "text": self.text,
+            "label": self.label,
+            "uncertain": self.uncertain,
+            "scores": dict(self.scores),
+            "spans": [span.to_dict() for span in self.spans],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model gave an answer: enough to find the same weights again."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The model as it stands in an output row."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row could not be scored: a stable code for scripts, a message for people."""
+
+    code: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The error as it stands in an output row."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Shares of the labels among the segments that are not boilerplate.
+
+    `segments` counts every segment, furniture included; `sources` counts distinct source
+    mentions with case folded.
+    """
+
+    segments: int
+    sourced: float
+    framed: float
+    plain: float
+    sources: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as it stands in an output row."""
+        return {
+            "segments": self.segments,
+            "sourced": self.sourced,
+            "framed": self.framed,
+            "plain": self.plain,
+            "sources": self.sources,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The result for one input row, good or bad; `to_dict` is exactly one output row."""
+
+    id: str
+    status: Status
+    model: ModelInfo
+    segments: tuple[ScoredSegment, ...] = ()
+    summary: Summary | None = None
+    error: RowError | None = None
+    headline_check: Mapping[str, Any] | None = field(default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One output row, with only JSON types in it."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "id": self.id,
+            "status": self.status,
+            "error": None if self.error is None else self.error.to_dict(),
+            "model": self.model.to_dict(),
+            "segments": [segment.to_dict() for segment in self.segments],
+            "summary": None if self.summary is None else self.summary.to_dict(),
+            "headline_check": None if self.headline_check is None else dict(self.headline_check),
+        }

@@ -1,0 +1,194 @@
+"""Inline markup: labelled articles as a person can read and edit them.
+
+    #id: tarn-0142
+    #outlet: Tarn Valley Courier
+    #topic: courts
+
+    H-| Valve was shut by hand
+
+    a| {s|The coroner} {c|said} {q|the valve had been shut by hand}.
+    f| {l|Yet another} delay followed.
+
+    b| Sign up for our morning briefing
+
+Each line is one segment: its axes (`a` attributed, `f` framed, `b` boilerplate, `-` none; a
+leading `H` for the headline), a bar, and its text with the spans in braces (`s` source,
+`c` cue, `q` content, `l` loaded; a span may stand inside another). A blank line ends a
+paragraph, and segments of one paragraph are joined by a space. Articles are separated by a
+line `===`. `#breaks: single` puts one line break between paragraphs instead of two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from framelens.schema import SpanType
+from framelens_training.corpora.labelled import (
+    ANNOTATED,
+    FIELDS,
+    CorpusError,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+    Problem,
+)
+
+SPAN_CODES: dict[str, SpanType] = {"s": "source", "c": "cue", "q": "content", "l": "loaded"}
+AXIS_CODES = {"a": "attributed", "f": "framed", "b": "boilerplate"}
+_CODE_OF = {name: code for code, name in SPAN_CODES.items()}
+_SEGMENT = re.compile(r"(?P<head>H?)(?P<axes>-|[afb]+)\| ?(?P<text>.*)\Z")
+_TOKEN = re.compile(r"\{[scql]\||[{}]")
+_DOCUMENT_KEYS = ("id", "outlet", "lean", "date", "url")
+
+
+def parse_markup(markup: str, where: str = "<markup>") -> list[LabelledDocument]:
+    """Read articles in inline markup.
+
+    Raises:
+        CorpusError: with every line that cannot be read.
+    """
+    documents: list[LabelledDocument] = []
+    problems: list[Problem] = []
+    for first_line, lines in _articles(markup):
+        document = _parse_article(lines, first_line, where, problems)
+        if document is not None:
+            documents.append(document)
+    if problems:
+        raise CorpusError(problems)
+    return documents
+
+
+def _articles(markup: str) -> Iterator[tuple[int, list[str]]]:
+    first, lines = 1, list[str]()
+    for number, line in enumerate(markup.split("\n"), start=1):
+        if line.rstrip() == "===":
+            yield first, lines
+            first, lines = number + 1, []
+        else:
+            lines.append(line)
+    yield first, lines
+
+
+def _parse_article(
+    lines: list[str], first_line: int, where: str, problems: list[Problem]
+) -> LabelledDocument | None:
+    meta: dict[str, str] = {}
+    texts = {"headline": "", "text": ""}
+    segments: list[GoldSegment] = []
+    spans: list[GoldSpan] = []
+    gap = ""
+    for number, line in enumerate(lines, start=first_line):
+        place = f"{where}:{number}"
+        if not line.strip():
+            gap = "paragraph" if texts["text"] else ""
+            continue
+        if line.startswith("#"):
+            key, colon, value = line[1:].partition(":")
+            if not colon:
+                problems.append(Problem(place, f"expected '#key: value', found {line!r}"))
+            meta[key.strip()] = value.strip()
+            continue
+        match = _SEGMENT.match(line.rstrip())
+        if match is None:
+            problems.append(Problem(place, f"expected 'axes| text', found {line[:60]!r}"))
+            continue
+        try:
+            text, found = _parse_spans(match["text"])
+        except ValueError as error:
+            problems.append(Problem(place, str(error)))
+            continue
+        name = FIELDS[0] if match["head"] else FIELDS[1]
+        if texts[name]:
+            joint = "\n" if meta.get("breaks") == "single" else "\n\n"
+            texts[name] += joint if gap else " "
+        start = len(texts[name])
+        texts[name] += text
+        gap = ""
+        axes = {axis: code in match["axes"] for code, axis in AXIS_CODES.items()}
+        segments.append(GoldSegment(name, start, start + len(text), **axes))
+        spans.extend(GoldSpan(name, kind, start + a, start + b) for kind, a, b in found)
+    if not segments:
+        return None
+    known = {key: meta.pop(key) for key in _DOCUMENT_KEYS if key in meta}
+    if "id" not in known:
+        problems.append(Problem(f"{where}:{first_line}", "the article has no '#id:' line"))
+        return None
+    return LabelledDocument(
+        text=texts["text"],
+        headline=texts["headline"] or None,
+        annotated=frozenset(ANNOTATED),
+        segments=tuple(segments),
+        spans=tuple(sorted(spans, key=lambda s: (FIELDS.index(s.field), s.start, -s.end))),
+        meta=meta,
+        **known,
+    )
+
+
+def _parse_spans(marked: str) -> tuple[str, list[tuple[SpanType, int, int]]]:
+    plain: list[str] = []
+    size = 0
+    last = 0
+    stack: list[tuple[SpanType, int]] = []
+    spans: list[tuple[SpanType, int, int]] = []
+    for token in _TOKEN.finditer(marked):
+        plain.append(marked[last : token.start()])
+        size += token.start() - last
+        last = token.end()
+        if token[0] == "}":
+            if not stack:
+                raise ValueError(f"a '}}' closes nothing at column {token.start()}")
+            kind, start = stack.pop()
+            if start == size:
+                raise ValueError(f"an empty {kind} span at column {token.start()}")
+            spans.append((kind, start, size))
+        elif token[0] == "{":
+            raise ValueError(f"a '{{' without 's|', 'c|', 'q|' or 'l|' at column {token.start()}")
+        else:
+            stack.append((SPAN_CODES[token[0][1]], size))
+    if stack:
+        raise ValueError(f"the {stack[-1][0]} span is never closed")
+    plain.append(marked[last:])
+    return "".join(plain), spans
+
+
+def format_markup(document: LabelledDocument) -> str:
+    """A document in inline markup.
+
+    The inverse of `parse_markup` for documents whose segments cover their text up to
+    paragraph breaks and whose spans lie inside segments and nest.
+    """
+    meta = {key: getattr(document, key) for key in _DOCUMENT_KEYS} | dict(document.meta)
+    lines = [f"#{key}: {value}" for key, value in meta.items() if value is not None]
+    end: int | None = None
+    for segment in document.segments:
+        inside = [
+            replace(span, start=span.start - segment.start, end=span.end - segment.start)
+            for span in document.spans
+            if span.field == segment.field and segment.start <= span.start < segment.end
+        ]
+        codes = "".join(code for code, axis in AXIS_CODES.items() if getattr(segment, axis))
+        head = "H" if segment.field == "headline" else ""
+        text = _mark(document.segment_text(segment), inside)
+        if segment.field == "headline" or end is None or "\n" in document.text[end : segment.start]:
+            lines.append("")
+        lines.append(f"{head}{codes or '-'}| {text}")
+        if segment.field == "text":
+            end = segment.end
+    return "\n".join(lines) + "\n"
+
+
+def _mark(text: str, spans: list[GoldSpan]) -> str:
+    # At one place, closing marks come first; of two that open together, the longer is outside.
+    marks = [(span.end, 0, -span.start, "}") for span in spans]
+    marks += [
+        (span.start, 1, -span.end, "{" + _CODE_OF[span.type] + "|")
+        for span in sorted(spans, key=lambda s: s.type == "loaded")
+    ]
+    pieces: list[str] = []
+    last = 0
+    for place, _, _, mark in sorted(marks, key=lambda m: m[:3]):
+        pieces += [text[last:place], mark]
+        last = place
+    return "".join([*pieces, text[last:]])
