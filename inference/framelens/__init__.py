@@ -1,0 +1,57 @@
+"""framelens: who is speaking in a news article, and whether the outlet's own words frame it.
+
+    import framelens
+    scorer = framelens.load()
+    document = scorer.score(text, headline=headline)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from framelens.errors import ArtifactError, FramelensError, InputError, MissingExtraError
+from framelens.schema import (
+    AXES,
+    LABELS,
+    SPAN_TYPES,
+    Document,
+    ModelInfo,
+    RowError,
+    ScoredSegment,
+    Span,
+    Summary,
+)
+
+if TYPE_CHECKING:
+    from framelens.scorer import Limits, Scorer, check_golden, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AXES",
+    "LABELS",
+    "SPAN_TYPES",
+    "ArtifactError",
+    "Document",
+    "FramelensError",
+    "InputError",
+    "Limits",
+    "MissingExtraError",
+    "ModelInfo",
+    "RowError",
+    "ScoredSegment",
+    "Scorer",
+    "Span",
+    "Summary",
+    "check_golden",
+    "load",
+]
+
+
+def __getattr__(name: str) -> object:
+    # ONNX Runtime and tokenizers take a quarter of a second to import: only scoring pays it.
+    if name in ("Limits", "Scorer", "check_golden", "load"):
+        from framelens import scorer
+
+        return getattr(scorer, name)
+    raise AttributeError(f"module 'framelens' has no attribute {name!r}")

@@ -7,7 +7,7 @@ these positions, and `framelens.artifact` refuses a model whose manifest lists a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
@@ -167,11 +167,13 @@ class Document:
     segments: tuple[ScoredSegment, ...] = ()
     summary: Summary | None = None
     error: RowError | None = None
-    headline_check: Mapping[str, Any] | None = field(default=None)
+    headline_check: Mapping[str, Any] | None = None
+    input: Mapping[str, Any] | None = None
+    """Headline and text as drawn out of a page, where no input field holds them."""
 
     def to_dict(self) -> dict[str, Any]:
         """One output row, with only JSON types in it."""
-        return {
+        row: dict[str, Any] = {
             "schema": SCHEMA_VERSION,
             "id": self.id,
             "status": self.status,
@@ -181,3 +183,6 @@ class Document:
             "summary": None if self.summary is None else self.summary.to_dict(),
             "headline_check": None if self.headline_check is None else dict(self.headline_check),
         }
+        if self.input is not None:
+            row["input"] = {key: value for key, value in self.input.items() if value is not None}
+        return row

@@ -1,0 +1,1 @@
+"""Corpora: labelled documents, the public corpora's readers, checks and conversions."""

@@ -8,9 +8,11 @@ every problem of a file.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -59,7 +61,7 @@ class GoldSegment:
     attributed: bool | None = None
     framed: bool | None = None
     boilerplate: bool | None = None
-    weights: Mapping[Axis, float] = field(default_factory=dict)
+    weights: Mapping[Axis, float] = dataclass_field(default_factory=dict)
 
     def axis(self, axis: Axis) -> bool | None:
         """The answer on one axis."""
@@ -91,7 +93,7 @@ class LabelledDocument:
     annotated: frozenset[Annotated] = frozenset()
     segments: tuple[GoldSegment, ...] = ()
     spans: tuple[GoldSpan, ...] = ()
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     def field_text(self, name: Field) -> str:
         """The text that offsets into `name` refer to."""
@@ -177,7 +179,13 @@ def parse_document(row: object, where: str) -> tuple[LabelledDocument | None, li
         complain("'meta' must be an object of strings")
         meta = {}
     document = LabelledDocument(
-        **{key: row.get(key) for key in _TEXT_KEYS},
+        id=row["id"],
+        text=row["text"],
+        headline=row.get("headline"),
+        outlet=row.get("outlet"),
+        lean=row.get("lean"),
+        date=row.get("date"),
+        url=row.get("url"),
         annotated=frozenset(annotated),
         segments=tuple(segments),
         spans=tuple(spans),
@@ -209,7 +217,7 @@ def _offsets(
     item: Mapping[str, Any], place: str, texts: Mapping[str, str], complain: Any
 ) -> tuple[Field, int, int] | None:
     name = item.get("field")
-    if name not in texts:
+    if not isinstance(name, str) or name not in texts:
         complain(f"{place}: 'field' must be 'headline' or 'text', found {name!r}")
         return None
     start, end = item.get("start"), item.get("end")
@@ -217,7 +225,8 @@ def _offsets(
         if not isinstance(value, int) or isinstance(value, bool):
             complain(f"{place}: {key!r} must be an integer, found {value!r}")
             return None
-    assert isinstance(start, int) and isinstance(end, int)
+    assert isinstance(start, int)
+    assert isinstance(end, int)
     size = len(texts[name])
     if not 0 <= start < end <= size:
         complain(
@@ -256,7 +265,13 @@ def _parse_segment(
     offsets = _offsets(item, place, texts, complain)
     if offsets is None:
         return None
-    return GoldSegment(*offsets, **answers, weights=weights)
+    return GoldSegment(
+        *offsets,
+        attributed=answers["attributed"],
+        framed=answers["framed"],
+        boilerplate=answers["boilerplate"],
+        weights=weights,
+    )
 
 
 def _parse_span(
@@ -286,7 +301,7 @@ def consistency_problems(document: LabelledDocument) -> list[str]:
         segments = sorted(
             (s for s in document.segments if s.field == name), key=lambda s: (s.start, s.end)
         )
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in itertools.pairwise(segments):
             if after.start < before.end:
                 problems.append(
                     f"segments {name}[{before.start}:{before.end}] and "
@@ -297,19 +312,19 @@ def consistency_problems(document: LabelledDocument) -> list[str]:
                 (s for s in document.spans if s.field == name and s.type in layer),
                 key=lambda s: (s.start, s.end),
             )
-            for left, right in zip(spans, spans[1:], strict=False):
+            for left, right in itertools.pairwise(spans):
                 if right.start < left.end:
                     problems.append(
                         f"{left.type} {name}[{left.start}:{left.end}] and "
                         f"{right.type} {name}[{right.start}:{right.end}] overlap; "
                         "a token has at most one of source, cue and content"
                     )
-    for segment in document.segments:
-        if segment.boilerplate and (segment.attributed or segment.framed):
-            problems.append(
-                f"segment {segment.field}[{segment.start}:{segment.end}] is boilerplate and "
-                "attributed or framed; page furniture has no voice"
-            )
+    problems.extend(
+        f"segment {segment.field}[{segment.start}:{segment.end}] is boilerplate and "
+        "attributed or framed; page furniture has no voice"
+        for segment in document.segments
+        if segment.boilerplate and (segment.attributed or segment.framed)
+    )
     return problems
 
 

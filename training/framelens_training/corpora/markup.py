@@ -106,8 +106,16 @@ def _parse_article(
         start = len(texts[name])
         texts[name] += text
         gap = ""
-        axes = {axis: code in match["axes"] for code, axis in AXIS_CODES.items()}
-        segments.append(GoldSegment(name, start, start + len(text), **axes))
+        segments.append(
+            GoldSegment(
+                name,
+                start,
+                start + len(text),
+                attributed="a" in match["axes"],
+                framed="f" in match["axes"],
+                boilerplate="b" in match["axes"],
+            )
+        )
         spans.extend(GoldSpan(name, kind, start + a, start + b) for kind, a, b in found)
     if not segments:
         return None

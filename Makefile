@@ -1,0 +1,42 @@
+# People and CI run these; each sets up .venv by itself when it is missing or stale.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := runs/demo
+
+.PHONY: demo test check bench clean
+
+$(STAMP): pyproject.toml inference/pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"framelens needs Python 3.11 to 3.13, found {v.major}.{v.minor}; set PYTHON=")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e './inference[html]' -e '.[dev]'
+	touch $(STAMP)
+
+# The main job: train on the starter corpus, record the run, export, score two inputs.
+demo: $(STAMP)
+	rm -rf $(DEMO)
+	$(BIN)/framelens-train run configs/quickstart.yaml --set output=$(DEMO)
+	@echo
+	@echo '== examples/harbour_wall.txt: plain text with page furniture =='
+	$(BIN)/framelens score examples/harbour_wall.txt -m $(DEMO)/*/model --format table
+	@echo '== examples/headlines.jsonl: rows with headlines, as JSON =='
+	$(BIN)/framelens score examples/headlines.jsonl -m $(DEMO)/*/model -o $(DEMO)/scored.jsonl
+	@head -c 600 $(DEMO)/scored.jsonl; echo ' ...'
+	@echo "all rows: $(DEMO)/scored.jsonl; runs: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) runs mlflow.db mlartifacts

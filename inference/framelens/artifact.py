@@ -1,0 +1,285 @@
+"""A trained model on disk: ONNX weights, tokenizer, manifest. JSON and ONNX only.
+
+    model.onnx  tokenizer.json  manifest.json  MODEL_CARD.md
+
+The manifest carries everything that must agree between the weights and this package, and
+`Artifact.open` refuses a directory in which something does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from framelens.decoding import DecodingConfig
+from framelens.errors import ArtifactError, MissingExtraError
+from framelens.features import FEATURE_VERSION, FeatureConfig
+from framelens.schema import AXES, SPAN_LOGITS, ModelInfo
+
+FORMAT_VERSION = 1
+"""Version of the directory's layout and manifest; a newer one is refused."""
+
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+MANIFEST_FILE = "manifest.json"
+CARD_FILE = "MODEL_CARD.md"
+HASHED_FILES = (MODEL_FILE, TOKENIZER_FILE, CARD_FILE)
+
+BUNDLED = Path(__file__).parent / "models"
+"""Models that are installed with the package, one directory each."""
+DEFAULT_MODEL = "news-en"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """An input whose answer is known: labels and scores of its segments, in order."""
+
+    text: str
+    headline: str | None
+    labels: tuple[str, ...]
+    scores: tuple[tuple[float, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The example as it stands in a manifest."""
+        return {
+            "text": self.text,
+            "headline": self.headline,
+            "labels": list(self.labels),
+            "scores": [list(row) for row in self.scores],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What travels with the weights."""
+
+    name: str
+    version: str
+    encoder: str
+    precision: str
+    features: FeatureConfig
+    decoding: DecodingConfig
+    files: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of each file."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Run id, corpora with digests and licences, metrics."""
+    golden: Sequence[Golden] = ()
+    golden_tolerance: float = 0.1
+    """Largest allowed difference of a golden score: int8 arithmetic differs between CPUs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as it is written."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "version": self.version,
+            "encoder": self.encoder,
+            "precision": self.precision,
+            "labels": {"axes": list(AXES), "span_logits": list(SPAN_LOGITS)},
+            "features": self.features.to_dict(),
+            "decoding": self.decoding.to_dict(),
+            "files": dict(self.files),
+            "training": dict(self.training),
+            "golden": [example.to_dict() for example in self.golden],
+            "golden_tolerance": self.golden_tolerance,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A checked model directory."""
+
+    path: Path
+    manifest: Manifest
+    info: ModelInfo
+
+    @property
+    def model(self) -> Path:
+        """The ONNX graph."""
+        return self.path / MODEL_FILE
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer."""
+        return self.path / TOKENIZER_FILE
+
+    @classmethod
+    def open(cls, path: Path) -> Artifact:
+        """Read and check a model directory.
+
+        Raises:
+            ArtifactError: if a file is missing or altered, or the manifest's format, label
+                order or feature version is not the one that this package speaks. The message
+                says what was expected, what was found, and what to do.
+        """
+        if not path.is_dir():
+            raise ArtifactError(
+                f"expected a model directory at {path}, found "
+                f"{'a file' if path.exists() else 'nothing'}; give the directory that a training "
+                f"run exported (it holds {MANIFEST_FILE} and {MODEL_FILE})"
+            )
+        raw = _read(path / MANIFEST_FILE)
+        try:
+            row = json.loads(raw)
+        except ValueError as error:
+            raise ArtifactError(f"{path / MANIFEST_FILE} is not JSON: {error}") from error
+        _check_version(path, row)
+        _check_labels(path, row)
+        try:
+            manifest = _parse_manifest(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{path / MANIFEST_FILE} is incomplete or malformed ({type(error).__name__}: "
+                f"{error}); export the model again"
+            ) from error
+        _check_files(path, manifest.files)
+        info = ModelInfo(manifest.name, manifest.version, hashlib.sha256(raw).hexdigest())
+        return cls(path, manifest, info)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest of a directory whose other files are complete, hashing them."""
+    files = {name: sha256(path / name) for name in HASHED_FILES}
+    row = {**manifest.to_dict(), "files": files}
+    text = json.dumps(row, ensure_ascii=False, indent=1) + "\n"
+    (path / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def resolve(model: str | Path | None) -> Path:
+    """The directory that a model's name stands for.
+
+    `None` is the bundled default; a name without a separator may be a bundled model; a
+    `models:/` or `runs:/` URI is fetched through MLflow (extra `mlflow`); everything else is
+    a directory.
+
+    Raises:
+        ArtifactError: if nothing is found under that name.
+    """
+    if model is None:
+        path = BUNDLED / DEFAULT_MODEL
+        if not path.is_dir():
+            raise ArtifactError(
+                f"no model was named, and the default {DEFAULT_MODEL!r} is not bundled with this "
+                "installation; give the directory of a model (framelens-train run writes one)"
+            )
+        return path
+    name = str(model)
+    if name.startswith(("models:/", "runs:/")):
+        return _download(name)
+    path = Path(model)
+    if not path.exists() and path.name == name and (BUNDLED / name).is_dir():
+        return BUNDLED / name
+    return path
+
+
+def _download(uri: str) -> Path:
+    try:
+        from mlflow.artifacts import download_artifacts
+    except ImportError as error:
+        raise MissingExtraError("mlflow", "mlflow", f"loading {uri!r}") from error
+    try:
+        root = Path(download_artifacts(artifact_uri=uri))
+    except Exception as error:
+        raise ArtifactError(
+            f"MLflow could not fetch {uri!r}: {error}; check MLFLOW_TRACKING_URI and the name"
+        ) from error
+    found = sorted(root.rglob(MANIFEST_FILE))
+    if len(found) != 1:
+        raise ArtifactError(
+            f"expected one {MANIFEST_FILE} under {uri!r}, found {len(found)}; "
+            "give the URI of an artifact that framelens-train logged"
+        )
+    return found[0].parent
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"expected {path.name} in {path.parent}, found none; "
+            "the directory is not a framelens model, or its export was interrupted"
+        ) from None
+
+
+def _check_version(path: Path, row: Any) -> None:
+    found = row.get("format_version") if isinstance(row, dict) else None
+    if found != FORMAT_VERSION:
+        newer = isinstance(found, int) and found > FORMAT_VERSION
+        advice = "upgrade framelens" if newer else "export the model again with this version"
+        raise ArtifactError(
+            f"{path / MANIFEST_FILE}: expected format version {FORMAT_VERSION}, found {found!r}; "
+            f"{advice}"
+        )
+    features = row.get("features")
+    version = features.get("version") if isinstance(features, dict) else None
+    if version != FEATURE_VERSION:
+        newer = isinstance(version, int) and version > FEATURE_VERSION
+        advice = "upgrade framelens" if newer else "train and export the model again"
+        raise ArtifactError(
+            f"{path / MANIFEST_FILE}: expected feature version {FEATURE_VERSION}, found "
+            f"{version!r}; the model would read other features than it was trained on: {advice}"
+        )
+
+
+def _check_labels(path: Path, row: Mapping[str, Any]) -> None:
+    expected = {"axes": list(AXES), "span_logits": list(SPAN_LOGITS)}
+    if row.get("labels") != expected:
+        raise ArtifactError(
+            f"{path / MANIFEST_FILE}: expected the label order {expected}, found "
+            f"{row.get('labels')!r}; the model's outputs would be misread: "
+            "use the version of framelens that it was exported with"
+        )
+
+
+def _check_files(path: Path, files: Mapping[str, str]) -> None:
+    for name in HASHED_FILES:
+        target = path / name
+        if not target.is_file():
+            raise ArtifactError(f"expected {name} in {path}, found none; copy the model again")
+        found = sha256(target)
+        if found != files.get(name):
+            raise ArtifactError(
+                f"{target}: expected sha256 {files.get(name)}, found {found}; the file was changed "
+                "or damaged after the export: copy the model again"
+            )
+
+
+def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
+    features = {key: value for key, value in row["features"].items() if key != "version"}
+    decoding = row["decoding"]
+    return Manifest(
+        name=row["name"],
+        version=row["version"],
+        encoder=row["encoder"],
+        precision=row["precision"],
+        features=FeatureConfig(**features),
+        decoding=DecodingConfig(
+            temperatures={axis: float(decoding["temperatures"][axis]) for axis in AXES},
+            thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
+            uncertain_band=float(decoding["uncertain_band"]),
+            loaded_threshold=float(decoding["loaded_threshold"]),
+        ),
+        files=dict(row["files"]),
+        training=dict(row["training"]),
+        golden=tuple(
+            Golden(
+                text=example["text"],
+                headline=example["headline"],
+                labels=tuple(example["labels"]),
+                scores=tuple(tuple(float(x) for x in scores) for scores in example["scores"]),
+            )
+            for example in row["golden"]
+        ),
+        golden_tolerance=float(row["golden_tolerance"]),
+    )

@@ -1,0 +1,178 @@
+"""From segments to the arrays that the network reads, once for training and for serving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from framelens.schema import Role
+from framelens.windows import MAX_TOKENS, OVERLAP, Piece, Window, pack
+
+FEATURE_VERSION = 1
+"""Rises whenever the same text would give other features; a model carries the one it saw."""
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureConfig:
+    """How text becomes features; travels with the weights in the manifest."""
+
+    max_tokens: int = MAX_TOKENS
+    overlap: int = OVERLAP
+    cls_token: str = "[CLS]"  # noqa: S105
+    sep_token: str = "[SEP]"  # noqa: S105
+    token_types: bool = True
+    """Whether headline tokens are marked by `token_type_ids`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as it stands in a manifest."""
+        return {
+            "version": FEATURE_VERSION,
+            "max_tokens": self.max_tokens,
+            "overlap": self.overlap,
+            "cls_token": self.cls_token,
+            "sep_token": self.sep_token,
+            "token_types": self.token_types,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedSegment:
+    """Word pieces of one segment.
+
+    `ids` has shape (n,); `offsets` has shape (n, 2), in code points of the segment's text;
+    `words` has shape (n,) and is true for a piece that begins a word.
+    """
+
+    role: Role
+    ids: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    words: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFeatures:
+    """One window, ready for the network.
+
+    `input_ids` and `token_type_ids` have shape (t,) with t <= max_tokens, unpadded. Piece i
+    of `pieces` stands at `positions[i]`, and its separator, where the segment's logits are
+    read, at `positions[i] + pieces[i].size`.
+    """
+
+    input_ids: NDArray[np.int64]
+    token_type_ids: NDArray[np.int64]
+    pieces: Window
+    positions: tuple[int, ...]
+
+    @property
+    def separators(self) -> tuple[int, ...]:
+        """Positions at which the segment logits are read."""
+        return tuple(p + q.size for p, q in zip(self.positions, self.pieces, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFeatures:
+    """All windows of one document and the segments that they were cut from."""
+
+    segments: tuple[TokenizedSegment, ...]
+    windows: tuple[WindowFeatures, ...]
+
+
+class Featurizer:
+    """Turns segments into windows of token ids.
+
+    Not safe to share between threads that change the tokenizer; nothing here does.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, config: FeatureConfig | None = None) -> None:
+        """Take a tokenizer; its own truncation and padding are switched off.
+
+        Raises:
+            ValueError: if the tokenizer lacks the configured special tokens.
+        """
+        self.config = config or FeatureConfig()
+        self._tokenizer = tokenizer
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._cls = self._special(self.config.cls_token)
+        self._sep = self._special(self.config.sep_token)
+
+    @classmethod
+    def from_file(cls, path: Path, config: FeatureConfig | None = None) -> Featurizer:
+        """Load `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)), config)
+
+    def _special(self, token: str) -> int:
+        number = self._tokenizer.token_to_id(token)
+        if number is None:
+            raise ValueError(f"expected the tokenizer to know {token!r}, found no such token")
+        return int(number)
+
+    def tokenize(self, texts: Sequence[str], roles: Sequence[Role]) -> list[TokenizedSegment]:
+        """Split each segment's text into word pieces, without special tokens.
+
+        Lone surrogates, which no tokenizer takes, are read as U+FFFD: one code point for
+        one, so that offsets stay true.
+        """
+        # One by one: a batch would start the tokenizer's own threads, which do not survive a
+        # fork and gain nothing in a process that has one core to itself.
+        encodings = [
+            self._tokenizer.encode(_encodable(text), add_special_tokens=False) for text in texts
+        ]
+        return [_tokenized(encoding, role) for encoding, role in zip(encodings, roles, strict=True)]
+
+    def featurize(self, texts: Sequence[str], roles: Sequence[Role]) -> DocumentFeatures:
+        """Tokenize segments and pack them into windows."""
+        segments = self.tokenize(texts, roles)
+        return DocumentFeatures(tuple(segments), tuple(self.windows(segments)))
+
+    def windows(self, segments: Sequence[TokenizedSegment]) -> list[WindowFeatures]:
+        """Pack tokenized segments into windows."""
+        lengths = [len(segment.ids) for segment in segments]
+        packed = pack(lengths, self.config.max_tokens, self.config.overlap)
+        return [self.window(pieces, segments) for pieces in packed]
+
+    def window(
+        self, pieces: Sequence[Piece], segments: Sequence[TokenizedSegment]
+    ) -> WindowFeatures:
+        """Lay out one window: `[CLS] piece [SEP] piece [SEP] ...`."""
+        size = 1 + sum(piece.size + 1 for piece in pieces)
+        ids = np.empty(size, dtype=np.int64)
+        types = np.zeros(size, dtype=np.int64)
+        ids[0] = self._cls
+        at = 1
+        positions: list[int] = []
+        for piece in pieces:
+            segment = segments[piece.segment]
+            stop = at + piece.size
+            ids[at:stop] = segment.ids[piece.start : piece.end]
+            ids[stop] = self._sep
+            if self.config.token_types and segment.role == "headline":
+                types[at : stop + 1] = 1
+            positions.append(at)
+            at = stop + 1
+        return WindowFeatures(ids, types, tuple(pieces), tuple(positions))
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join(_REPLACEMENT if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text
+
+
+def _tokenized(encoding: Any, role: Role) -> TokenizedSegment:
+    ids = np.asarray(encoding.ids, dtype=np.int64)
+    offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    word_ids = np.asarray([-1 if w is None else w for w in encoding.word_ids], dtype=np.int64)
+    words = np.ones(len(ids), dtype=np.bool_)
+    words[1:] = word_ids[1:] != word_ids[:-1]
+    return TokenizedSegment(role, ids, offsets, words)

@@ -1,0 +1,63 @@
+"""The one place that runs the ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from framelens.decoding import Floats
+from framelens.errors import ArtifactError
+from framelens.features import WindowFeatures
+
+INPUTS = ("input_ids", "token_type_ids")
+"""Both int64, shape (1, t): one window, unpadded."""
+OUTPUTS = ("segment_logits", "span_logits")
+"""float32, shapes (1, t, 3) and (1, t, 8)."""
+
+
+class Network:
+    """An ONNX Runtime session that takes one window at a time.
+
+    Dynamic int8 quantization scales activations by what shares the batch, so that a batch of
+    one is what makes a window's logits independent of chunking, order and resumption.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Open a graph.
+
+        Raises:
+            ArtifactError: if ONNX Runtime cannot read it, or it has other inputs or outputs.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(
+                str(path), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no common public base
+            raise ArtifactError(f"{path}: ONNX Runtime cannot read the graph: {error}") from error
+        names = (
+            tuple(node.name for node in self._session.get_inputs()),
+            tuple(node.name for node in self._session.get_outputs()),
+        )
+        if names != (INPUTS, OUTPUTS):
+            raise ArtifactError(
+                f"{path}: expected inputs {INPUTS} and outputs {OUTPUTS}, found {names[0]} and "
+                f"{names[1]}; export the model again"
+            )
+
+    def __call__(self, window: WindowFeatures) -> tuple[Floats, Floats]:
+        """Segment logits (t, 3) and span logits (t, 8) of one window."""
+        segment_logits, span_logits = self._session.run(
+            OUTPUTS,
+            {
+                "input_ids": window.input_ids[np.newaxis],
+                "token_type_ids": window.token_type_ids[np.newaxis],
+            },
+        )
+        return segment_logits[0], span_logits[0]

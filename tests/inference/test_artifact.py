@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import write_model
+
+import framelens
+from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, resolve
+from framelens.errors import ArtifactError
+from framelens.features import FEATURE_VERSION
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "model")
+
+
+def edit(folder: Path, change: Any) -> None:
+    path = folder / MANIFEST_FILE
+    row = json.loads(path.read_text("utf-8"))
+    change(row)
+    path.write_text(json.dumps(row), "utf-8")
+
+
+def test_a_written_manifest_is_read_back(folder: Path) -> None:
+    artifact = Artifact.open(folder)
+    assert artifact.manifest.name == artifact.info.name == "lookup"
+    assert set(artifact.manifest.files) == {"model.onnx", "tokenizer.json", "MODEL_CARD.md"}
+    row = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
+    assert artifact.manifest.to_dict() == row
+
+
+def test_the_hash_covers_weights_and_thresholds(tmp_path: Path) -> None:
+    one, other = write_model(tmp_path / "one"), write_model(tmp_path / "other", version="2")
+    assert Artifact.open(one).info.sha256 != Artifact.open(other).info.sha256
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "MODEL_CARD.md"])
+def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+    with pytest.raises(ArtifactError, match=rf"{name}: expected sha256 \w+, found \w+"):
+        Artifact.open(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "manifest.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ArtifactError, match=f"expected {name}"):
+        Artifact.open(folder)
+
+
+def test_another_label_order_is_refused(folder: Path) -> None:
+    edit(folder, lambda row: row["labels"]["axes"].reverse())
+    with pytest.raises(ArtifactError, match=r"expected the label order .* found .*boilerplate"):
+        framelens.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [(FORMAT_VERSION + 1, "upgrade framelens"), (0, "export"), (None, "export")]
+)
+def test_another_format_version_is_refused(folder: Path, version: object, advice: str) -> None:
+    edit(folder, lambda row: row.update(format_version=version))
+    with pytest.raises(ArtifactError, match=f"expected format version {FORMAT_VERSION}.*{advice}"):
+        Artifact.open(folder)
+
+
+def test_other_feature_code_is_refused(folder: Path) -> None:
+    edit(folder, lambda row: row["features"].update(version=FEATURE_VERSION + 1))
+    with pytest.raises(ArtifactError, match="feature version"):
+        Artifact.open(folder)
+
+
+def test_a_manifest_that_lacks_something_is_refused(folder: Path) -> None:
+    edit(folder, lambda row: row["decoding"]["thresholds"].pop("framed"))
+    with pytest.raises(ArtifactError, match="incomplete or malformed.*framed"):
+        Artifact.open(folder)
+    (folder / MANIFEST_FILE).write_text("{", "utf-8")
+    with pytest.raises(ArtifactError, match="not JSON"):
+        Artifact.open(folder)
+
+
+def test_what_is_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="found nothing"):
+        framelens.load(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="found a file"):
+        framelens.load(tmp_path / "file")
+
+
+def test_golden_inputs_guard_against_another_arithmetic(tmp_path: Path) -> None:
+    text = "The mayor said a road closed."
+    scorer = framelens.load(write_model(tmp_path / "plain"))
+    answer = scorer.score(text)
+    scores = tuple(
+        tuple(segment.scores[axis] for axis in framelens.AXES) for segment in answer.segments
+    )
+    labels = tuple(segment.label for segment in answer.segments)
+    good = Golden(text, None, labels, scores)
+    framelens.load(write_model(tmp_path / "good", golden=[good]))
+    bad = Golden(text, None, labels, ((0.9, 0.9, 0.9),))
+    folder = write_model(tmp_path / "bad", golden=[good, bad])
+    with pytest.raises(ArtifactError, match="golden input 1"):
+        framelens.load(folder)
+    framelens.load(folder, self_test=False)
+
+
+def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
+    import onnx
+    from support import lookup_graph
+
+    from framelens.network import Network
+
+    graph = lookup_graph()
+    graph.graph.output.pop()
+    onnx.save(graph, str(tmp_path / "model.onnx"))
+    with pytest.raises(ArtifactError, match="expected inputs"):
+        Network(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(ArtifactError, match="cannot read the graph"):
+        Network(tmp_path / "model.onnx")
+
+
+def test_a_model_of_an_unknown_name_is_taken_as_a_directory(tmp_path: Path) -> None:
+    assert resolve("no-such-model") == Path("no-such-model")
+    assert resolve(tmp_path) == tmp_path

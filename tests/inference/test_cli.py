@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from framelens.cli import main
+
+GOOD = {"id": "a1", "headline": "Road closed", "text": "The mayor said a road was closed."}
+
+
+def score(model: Path, *arguments: object) -> int:
+    return main(["score", *map(str, arguments), "-m", str(model)])
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def write_lines(path: Path, *lines: bytes | dict) -> Path:
+    encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    path.write_bytes(b"\n".join(encoded) + b"\n")
+    return path
+
+
+def test_jsonl_in_jsonl_out(model_folder: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", GOOD, {"text": ""}, {"text": "A plan."})
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 0
+    found = rows(target)
+    assert [row["id"] for row in found] == ["a1", f"{source}:2", f"{source}:3"]
+    assert [row["status"] for row in found] == ["ok"] * 3
+    assert found[1]["segments"] == []
+    assert not target.with_name("out.jsonl.partial").exists()
+
+
+def test_fields_are_renamed_and_units_kept_whole(model_folder: Path, tmp_path: Path) -> None:
+    row = {"n": 4, "title": "Road", "body": "A plan. A road."}
+    source = write_lines(tmp_path / "in.jsonl.gz", row)
+    source.write_bytes(gzip.compress(source.read_bytes()))
+    target = tmp_path / "out.jsonl"
+    names = ["--text-field", "body", "--headline-field", "title", "--id-field", "n"]
+    assert score(model_folder, source, "-o", target, *names, "--unit", "segment") == 0
+    (found,) = rows(target)
+    assert found["id"] == "4"
+    assert [s["text"] for s in found["segments"]] == ["Road", "A plan. A road."]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        (b"{not json", "not_json", "column"),
+        (b"[1, 2]", "bad_row", "expected a JSON object, found list"),
+        (b'{"headline": "x"}', "missing_text", "expected a field 'text', found headline"),
+        (b'{"text": 5}', "bad_text", "found int"),
+        (b'{"text": null}', "missing_text", "text"),
+        (b'{"text": "caf\xe9"}', "not_utf8", "0xe9"),
+        (b'{"text": "a", "headline": {}}', "bad_headline", "found dict"),
+        (b"[" * 100_000, "not_json", ""),
+    ],
+)
+def test_a_bad_row_is_an_error_row_and_the_others_go_on(
+    model_folder: Path, tmp_path: Path, line: bytes, code: str, says: str
+) -> None:
+    source = write_lines(tmp_path / "in.jsonl", GOOD, line, GOOD)
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 3
+    found = rows(target)
+    assert [row["status"] for row in found] == ["ok", "error", "ok"]
+    assert found[1]["id"] == f"{source}:2"
+    assert found[1]["error"]["code"] == code
+    assert says in found[1]["error"]["message"]
+    assert found[1]["segments"] == []
+
+
+def test_a_byte_order_mark_is_no_error(model_folder: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 0
+
+
+def test_lone_surrogates_come_out_as_valid_utf8(model_folder: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said."}')
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 0
+    (found,) = rows(target)
+    assert found["segments"][0]["text"] == "The mayor \ud800 said."
+
+
+def test_inputs_that_cannot_be_read_are_all_named(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "image.png").write_bytes(b"")
+    arguments = [tmp_path / "missing.jsonl", tmp_path / "image.png", tmp_path]
+    assert score(model_folder, *arguments) == 1
+    message = capsys.readouterr().err
+    assert "missing.jsonl: no such file" in message
+    assert "image.png: expected a file that ends in one of" in message
+    assert "found a directory" in message
+
+
+def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in.jsonl", GOOD)
+    assert score(tmp_path / "nowhere", source) == 4
+    assert "expected a model directory" in capsys.readouterr().err
+
+
+def test_usage_errors_exit_with_two() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["score"])
+    assert stopped.value.code == 2
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", "x.jsonl", "--threads", "0"])
+    assert stopped.value.code == 2
+
+
+def test_standard_input_to_standard_output(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(json.dumps(GOOD).encode() + b"\n\n"))
+    monkeypatch.setattr(sys, "stdin", stream)
+    assert score(model_folder, "-") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["id"] == "a1"
+
+
+def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "article.txt"
+    text = "Road closed\n\nThe mayor said a road was closed.\n\nSign up to news\n"
+    source.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 0
+    (found,) = rows(target)
+    assert found["id"] == str(source)
+    assert [s["role"] for s in found["segments"]] == ["headline", "body", "body"]
+    assert all(text[s["start"] : s["end"]] == s["text"] for s in found["segments"])
+
+
+def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
+    sentences = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    page = (
+        "<html><head><title>Road closed</title></head><body><nav><a href='/'>Home</a></nav>"
+        f"<article><h1>Road closed</h1>{sentences}</article><footer>Sign up</footer></body></html>"
+    )
+    source = tmp_path / "page.html"
+    source.write_text(page, "utf-8")
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 0
+    (found,) = rows(target)
+    assert found["input"]["headline"] == "Road closed"
+    for segment in found["segments"]:
+        field = found["input"][segment["field"]]
+        assert field[segment["start"] : segment["end"]] == segment["text"]
+    assert any("road 7 was closed" in segment["text"] for segment in found["segments"])
+    empty = tmp_path / "empty.html"
+    empty.write_text("<html></html>", "utf-8")
+    assert score(model_folder, empty, "-o", target) == 3
+    assert rows(target)[0]["error"]["code"] == "no_main_text"
+
+
+def test_the_extractor_missing_names_the_extra(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    source = tmp_path / "page.html"
+    source.write_text("<p>x</p>", "utf-8")
+    assert score(model_folder, source) == 1
+    assert "pip install 'framelens[html]'" in capsys.readouterr().err
+
+
+def test_the_table_shows_labels_sources_and_loaded_words(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"id": "a1", "text": "The mayor\nsaid a road closed. A shameful\x1b[2J plan."}
+    source = write_lines(tmp_path / "in.jsonl", row, b"{")
+    assert score(model_folder, source, "--format", "table") == 3
+    shown = capsys.readouterr().out
+    assert "[mayor] said" in shown
+    assert "*shameful*" in shown
+    assert "\x1b" not in shown
+    assert "not_json" in shown
+    assert all(len(line) <= 120 for line in shown.splitlines())
+
+
+def test_colour_only_styles_what_the_plain_table_says(model_folder: Path) -> None:
+    import framelens
+    from framelens.terminal import render
+
+    scorer = framelens.load(model_folder)
+    document = scorer.score("The mayor said a road was closed. " * 8 + "A shameful plan.")
+    colored = render(document, width=60, color=True)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert plain != colored
+    assert all(len(line) <= 60 for line in plain.splitlines())
+    for segment in document.segments:
+        assert segment.text in " ".join(plain.split())
+
+
+def test_info_prints_the_manifest(
+    model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(model_folder)]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["name"] == "lookup"
+    assert len(row["sha256"]) == 64

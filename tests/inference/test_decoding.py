@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from framelens.decoding import (
+    DecodingConfig,
+    axis_scores,
+    decode_spans,
+    is_uncertain,
+    label_of,
+    merge_windows,
+    sigmoid,
+    viterbi,
+)
+from framelens.features import Featurizer
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+
+logit_rows = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 4), st.just(7)), elements=st.floats(-9, 9, width=16)
+)
+
+
+def valid(tags: tuple[int, ...]) -> bool:
+    before = 0
+    for tag in tags:
+        if tag and tag % 2 == 0 and before not in (tag, tag - 1):
+            return False
+        before = tag
+    return True
+
+
+@settings(deadline=None, max_examples=60)
+@given(logit_rows)
+def test_viterbi_finds_the_best_valid_sequence(logits: np.ndarray) -> None:
+    best = max(
+        sum(float(logits[i, tag]) for i, tag in enumerate(tags))
+        for tags in itertools.product(range(7), repeat=len(logits))
+        if valid(tags)
+    )
+    found = tuple(viterbi(logits).tolist())
+    assert valid(found)
+    assert sum(float(logits[i, tag]) for i, tag in enumerate(found)) == pytest.approx(best)
+
+
+def tokens_for(featurizer: Featurizer, texts: list[str], tags: list[list[str]]) -> tuple:
+    """Logits that say exactly the given tag for each word; `*` marks a loaded word."""
+    segments = featurizer.tokenize(texts, ["body"] * len(texts))
+    arrays = []
+    for segment, names in zip(segments, tags, strict=True):
+        array = np.full((len(segment.ids), len(SPAN_LOGITS)), -5.0, dtype=np.float32)
+        array[:, 0] = 5.0
+        for at, name in zip(np.flatnonzero(segment.words), names, strict=True):
+            plain = name.removeprefix("*")
+            array[at, 0] = -5.0
+            array[at, BIO_TAGS.index(plain)] = 5.0
+            if name.startswith("*"):
+                array[at, -1] = 5.0
+        arrays.append(array)
+    return segments, arrays
+
+
+def test_spans_in_offsets_of_their_segment(featurizer: Featurizer) -> None:
+    text = "The mayor ranted that roads closed."
+    tags = ["B-source", "I-source", "*B-cue", "B-content", "I-content", "I-content", "O"]
+    spans = decode_spans(*tokens_for(featurizer, [text], [tags]), DecodingConfig())
+    assert [(s.type, text[s.start : s.end]) for s in spans] == [
+        ("source", "The mayor"),
+        ("cue", "ranted"),
+        ("loaded", "ranted"),
+        ("content", "that roads closed"),
+    ]
+    assert all(s.score > 0.99 for s in spans)
+
+
+def test_neighbouring_spans_of_one_type_stay_two(featurizer: Featurizer) -> None:
+    tags = ["B-content", "B-content", "I-content"]
+    spans = decode_spans(*tokens_for(featurizer, ["a road closed"], [tags]), DecodingConfig())
+    assert [(s.start, s.end) for s in spans] == [(0, 1), (2, 13)]
+
+
+def test_a_content_goes_on_in_the_next_segment(featurizer: Featurizer) -> None:
+    tags = [["O", "B-content"], ["I-content", "I-content"], ["B-content"]]
+    texts = ["said it", "was closed", "road"]
+    spans = decode_spans(*tokens_for(featurizer, texts, tags), DecodingConfig())
+    assert [(s.segment, s.start, s.continues) for s in spans] == [
+        (0, 5, False),
+        (1, 0, True),
+        (2, 0, False),
+    ]
+
+
+def test_segments_without_words_are_passed_over(featurizer: Featurizer) -> None:
+    tags = [["B-source"], [], ["O"]]
+    spans = decode_spans(*tokens_for(featurizer, ["mayor", " \u200b", "said"], tags), DecodingConfig())
+    assert [(s.segment, s.type) for s in spans] == [(0, "source")]
+    assert decode_spans(*tokens_for(featurizer, [" "], [[]]), DecodingConfig()) == []
+
+
+def test_cut_segments_are_merged_where_the_pieces_know_most(featurizer: Featurizer) -> None:
+    document = featurizer.featurize(["a " * 60], ["body"])
+    outputs = []
+    for number, window in enumerate(document.windows):
+        size = len(window.input_ids)
+        outputs.append(
+            (
+                np.full((size, 3), number, dtype=np.float32),
+                np.full((size, 8), number, dtype=np.float32),
+            )
+        )
+    assert [(w.pieces[0].start, w.pieces[0].end) for w in document.windows] == [
+        (0, 30),
+        (22, 52),
+        (30, 60),
+    ]
+    merged = merge_windows(document, outputs)
+    reader = merged.tokens[0][:, 0].astype(int).tolist()
+    # The overlap of 22..30 is shared half and half, as is that of 30..52.
+    assert reader == [0] * 26 + [1] * 15 + [2] * 19
+    assert merged.segments[0].tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("answers", "label"),
+    [
+        ((0.9, 0.9, 0.9), "boilerplate"),
+        ((0.9, 0.9, 0.1), "framed"),
+        ((0.9, 0.1, 0.1), "sourced"),
+        ((0.1, 0.1, 0.1), "plain"),
+        ((0.5, 0.1, 0.1), "sourced"),
+    ],
+)
+def test_the_label_follows_from_the_axes(answers: tuple[float, ...], label: str) -> None:
+    assert label_of(dict(zip(AXES, answers, strict=True)), DecodingConfig()) == label
+
+
+@pytest.mark.parametrize(
+    ("answers", "uncertain"),
+    [
+        ((0.45, 0.1, 0.1), True),
+        ((0.45, 0.9, 0.1), False),  # framed whatever `attributed` says
+        ((0.1, 0.55, 0.1), True),
+        ((0.1, 0.9, 0.41), True),
+        ((0.1, 0.39, 0.1), False),
+    ],
+)
+def test_uncertain_only_where_the_label_could_change(
+    answers: tuple[float, ...], uncertain: bool
+) -> None:
+    scores = dict(zip(AXES, answers, strict=True))
+    assert is_uncertain(scores, DecodingConfig(uncertain_band=0.1)) is uncertain
+
+
+def test_temperatures_scale_logits() -> None:
+    config = DecodingConfig(temperatures={"attributed": 2.0, "framed": 1.0, "boilerplate": 0.5})
+    scores = axis_scores(np.ones((1, 3), dtype=np.float32), config)
+    assert scores[0] == pytest.approx([0.6225, 0.7311, 0.8808], abs=1e-4)
+
+
+def test_sigmoid_has_no_overflow() -> None:
+    with np.errstate(all="raise", under="ignore"):
+        values = sigmoid(np.array([-1e4, 0.0, 1e4], dtype=np.float32))
+    assert values.tolist() == [0.0, 0.5, 1.0]

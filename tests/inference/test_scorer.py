@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import WORDS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import framelens
+from framelens.artifact import Artifact
+from framelens.scorer import Limits, Scorer
+
+ARTICLE = (
+    "The mayor said a road was closed. The plan is in the report.\n\n"
+    "Sign up to news\n\n"
+    "A shameful plan, and yet another road closed."
+)
+
+
+@pytest.fixture(scope="module")
+def scorer(model_folder: Path) -> Scorer:
+    return framelens.load(model_folder)
+
+
+def check_offsets(document: framelens.Document, row: dict[str, str | None]) -> None:
+    assert document.status == "ok"
+    for segment in document.segments:
+        text = row[segment.field]
+        assert text is not None
+        assert text[segment.start : segment.end] == segment.text
+        for span in segment.spans:
+            assert text[span.start : span.end] == span.text
+            assert segment.start <= span.start < span.end <= segment.end
+
+
+def test_segments_labels_and_spans(scorer: Scorer) -> None:
+    said = scorer.score("The mayor said a road closed.", unit="segment").segments[0]
+    assert said.label == "sourced"
+    assert [(s.type, s.text) for s in said.spans] == [
+        ("source", "mayor"),
+        ("cue", "said"),
+        ("content", "road closed"),
+    ]
+    framed = scorer.score("A shameful plan.", unit="segment").segments[0]
+    assert framed.label == "framed"
+    assert [(s.type, s.text) for s in framed.spans] == [("loaded", "shameful")]
+    assert scorer.score("Sign up", unit="segment").segments[0].label == "boilerplate"
+    assert scorer.score("A plan.", unit="segment").segments[0].label == "plain"
+
+
+def test_a_document_is_the_documented_row(scorer: Scorer) -> None:
+    row = scorer.score(ARTICLE, "Road closed", id="a1").to_dict()
+    assert json.loads(json.dumps(row)) == row
+    assert list(row) == [
+        "schema", "id", "status", "error", "model", "segments", "summary", "headline_check",
+    ]  # fmt: skip
+    assert row["id"] == "a1"
+    assert set(row["model"]) == {"name", "version", "sha256"}
+    first = row["segments"][0]
+    assert (first["role"], first["field"], first["text"]) == ("headline", "headline", "Road closed")
+    assert set(first["scores"]) == {"attributed", "framed", "boilerplate"}
+
+
+def test_offsets_give_the_text_back(scorer: Scorer) -> None:
+    row = {"text": ARTICLE, "headline": "  Minister ranted  "}
+    check_offsets(scorer.score(row["text"], row["headline"]), row)
+
+
+words = st.sampled_from([*WORDS, *"“”\"'«»‘’.!?…", "\n", "\n\n", "🚢", "e\u0301", "\ud800", "\x00"])
+articles = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=200),
+    st.lists(words, max_size=60).map(" ".join),
+    st.lists(words, max_size=60).map("".join),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(articles, st.none() | articles)
+def test_offsets_give_any_text_back(
+    scorer: Scorer, text: str, headline: str | None
+) -> None:
+    document = scorer.score(text, headline)
+    check_offsets(document, {"text": text, "headline": headline})
+    for segment in document.segments:
+        assert segment.text.strip()
+
+
+def test_empty_text_is_a_good_row_without_segments(scorer: Scorer) -> None:
+    document = scorer.score(" \n ")
+    assert document.status == "ok"
+    assert document.segments == ()
+    assert document.summary == framelens.Summary(0, 0.0, 0.0, 0.0, 0)
+
+
+def test_summary_leaves_boilerplate_out(scorer: Scorer) -> None:
+    rows = ["The mayor said a road closed.", "THE  MAYOR said a road closed.", "Sign up", "A plan."]
+    segments = [scorer.score(row, unit="segment").segments[0] for row in rows]
+    from framelens.scorer import summarize
+
+    summary = summarize(segments)
+    assert summary.segments == 4
+    assert (summary.sourced, summary.framed, summary.plain) == (0.6667, 0.0, 0.3333)
+    assert summary.sources == 1
+
+
+def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
+    records = [
+        "The mayor said a road closed.",
+        {"text": "A plan.", "id": 7},
+        {"headline": "no text"},
+        {"text": 5, "id": "five"},
+        {"text": "ok", "headline": 3},
+        ["list"],
+        {"text": "A plan.", "id": "last"},
+    ]
+    documents = list(scorer.score_many(records))  # type: ignore[arg-type]
+    assert [d.id for d in documents] == ["0", "7", "2", "five", "4", "5", "last"]
+    assert [d.error.code if d.error else None for d in documents] == [
+        None, None, "missing_text", "bad_text", "bad_headline", "bad_row", None,
+    ]  # fmt: skip
+    assert documents[2].to_dict()["segments"] == []
+
+
+def test_score_many_reads_no_further_than_it_is_asked(scorer: Scorer) -> None:
+    taken: list[int] = []
+
+    def records() -> object:
+        for number in range(100):
+            taken.append(number)
+            yield "A plan."
+
+    stream = scorer.score_many(records())  # type: ignore[arg-type]
+    next(stream)
+    assert taken == [0]
+
+
+def test_a_result_does_not_depend_on_what_was_scored_before(scorer: Scorer) -> None:
+    alone = scorer.score(ARTICLE)
+    list(scorer.score_many(["A shameful plan."] * 5))
+    assert scorer.score(ARTICLE) == alone
+
+
+def test_over_the_length_limit(model_folder: Path) -> None:
+    scorer = Scorer(Artifact.open(model_folder), limits=Limits(characters=10))
+    with pytest.raises(ValueError, match="at most 10 characters, found 11"):
+        scorer.score("x" * 11)
+    (document,) = scorer.score_many(["x" * 11])
+    assert document.error is not None
+    assert document.error.code == "too_long"
+    assert scorer.score("x" * 10).status == "ok"
+
+
+def test_types_are_checked(scorer: Scorer) -> None:
+    with pytest.raises(TypeError, match="text to be a string, found bytes"):
+        scorer.score(b"bytes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="headline to be a string"):
+        scorer.score("text", 3)  # type: ignore[arg-type]
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, framelens; "
+        "print(sorted({'torch','transformers','onnxruntime','tokenizers','numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_scoring_loads_neither_torch_nor_transformers(model_folder: Path) -> None:
+    code = (
+        "import sys, framelens; framelens.load(sys.argv[1]).score('The mayor said a road closed.');"
+        "print(sorted({'torch','transformers','mlflow','datasets'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model_folder)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,107 @@
+"""Small things that many tests need, built in code: no download, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, write_manifest
+from framelens.decoding import DecodingConfig
+from framelens.features import FeatureConfig, Featurizer
+from framelens.schema import AXES, SPAN_LOGITS
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+WORDS = (
+    *"the a mayor minister said ranted shameful plan road closed she he yet another sign up "
+    "news and to of in on was is that report".split(),
+    *"abcdefghijklmnopqrstuvwxyz0123456789.,:;!?\"'“”‘’«»()-",
+    *("##" + c for c in "abcdefghijklmnopqrstuvwxyz0123456789"),
+)
+VOCABULARY = {token: number for number, token in enumerate((*SPECIAL, *dict.fromkeys(WORDS)))}
+
+# What each word is evidence for, in a network that looks words up and nothing else.
+EVIDENCE: Mapping[str, Mapping[str, float]] = {
+    "said": {"attributed": 40.0, "B-cue": 9.0},
+    "mayor": {"B-source": 9.0},
+    "minister": {"B-source": 9.0},
+    "ranted": {"attributed": 40.0, "framed": 60.0, "B-cue": 9.0, "loaded": 9.0},
+    "shameful": {"framed": 60.0, "loaded": 9.0},
+    "sign": {"boilerplate": 60.0},
+    "road": {"B-content": 9.0},
+    "closed": {"I-content": 9.0},
+}
+
+
+def make_tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def lookup_graph() -> onnx.ModelProto:
+    """A graph that looks each token up; segment logits are the window's mean evidence."""
+    table = np.zeros((len(VOCABULARY), len(AXES) + len(SPAN_LOGITS)), dtype=np.float32)
+    columns = (*AXES, *SPAN_LOGITS)
+    table[:, columns.index("O")] = 4.0
+    table[:, columns.index("loaded")] = -4.0
+    for word, evidence in EVIDENCE.items():
+        for name, value in evidence.items():
+            table[VOCABULARY[word], columns.index(name)] = value
+    axes, size = len(AXES), len(columns)
+    bias = np.full((1, 1, axes), -3.0, dtype=np.float32)
+    integers = {"start": [0], "middle": [axes], "end": [size], "last": [2], "length": [1]}
+    constants = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(bias, "bias")]
+    constants += [
+        numpy_helper.from_array(np.array(value, dtype=np.int64), name)
+        for name, value in integers.items()
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["found"]),
+        helper.make_node("Slice", ["found", "start", "middle", "last"], ["evidence"]),
+        helper.make_node("Slice", ["found", "middle", "end", "last"], ["span_logits"]),
+        helper.make_node("ReduceMean", ["evidence", "length"], ["mean"], keepdims=1),
+        helper.make_node("Add", ["mean", "bias"], ["shifted"]),
+        # The role matters as well: a headline token adds a hair of `framed` to its position.
+        helper.make_node("Cast", ["token_type_ids"], ["types"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["types", "last"], ["column"]),
+        helper.make_node("Add", ["column", "shifted"], ["segment_logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "lookup",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, [1, "t"])
+            for name in ("input_ids", "token_type_ids")
+        ],
+        [
+            helper.make_tensor_value_info("segment_logits", TensorProto.FLOAT, [1, "t", axes]),
+            helper.make_tensor_value_info("span_logits", TensorProto.FLOAT, [1, "t", size - axes]),
+        ],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def write_model(folder: Path, **changes: object) -> Path:
+    """A complete artifact around the lookup graph."""
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(lookup_graph(), str(folder / MODEL_FILE))
+    make_tokenizer().save(str(folder / TOKENIZER_FILE))
+    (folder / CARD_FILE).write_text("# lookup\n", encoding="utf-8")
+    settings: dict[str, object] = {
+        "name": "lookup",
+        "version": "1.0.0",
+        "encoder": "none",
+        "precision": "fp32",
+        "features": FeatureConfig(max_tokens=32, overlap=8),
+        "decoding": DecodingConfig(),
+        **changes,
+    }
+    write_manifest(folder, Manifest(**settings))  # type: ignore[arg-type]
+    return folder

@@ -1,0 +1,94 @@
+"""A tiny encoder, a tiny corpus and a tiny run, built in code."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from support import VOCABULARY, make_tokenizer
+
+from framelens_training.config import Config, load_config
+from framelens_training.corpora.labelled import LabelledDocument, write_jsonl
+from framelens_training.corpora.markup import parse_markup
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers of 32, random weights, with the tests' tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=make_tokenizer(),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    ).save_pretrained(folder)
+    return folder
+
+
+def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
+    """Articles whose labels a lookup of words can learn."""
+    places = itertools.cycle(["road", "plan", "mayor", "news"])
+    articles = [
+        f"#id: d{first + number}\n\nH-| The {next(places)} of {number}\n\n"
+        f"a| {{s|The minister}} {{c|said}} {{q|road {number} was closed}}.\n"
+        f"f| {{l|Shameful}} {next(places)} of {number}.\n-| The {next(places)} is {number}.\n\n"
+        f"b| Sign up to news {number}\n"
+        for number in range(count)
+    ]
+    return parse_markup("===\n".join(articles))
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Files of labelled documents by split."""
+    folder = tmp_path_factory.mktemp("corpus")
+    files: dict[str, str] = {}
+    for name, count, first in (("train", 16, 0), ("validation", 5, 100), ("test", 5, 200)):
+        path = folder / f"{name}.jsonl"
+        write_jsonl(tiny_documents(count, first), path)
+        files[name] = str(path)
+    return files
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path, encoder_folder: Path, tiny_corpus: dict[str, str]) -> Config:
+    """A run that takes seconds."""
+    import yaml
+
+    settings = {
+        "name": "tiny",
+        "encoder": str(encoder_folder),
+        "output": str(tmp_path / "runs"),
+        "threads": 1,
+        "corpora": {"use": [{"name": "files", "files": tiny_corpus}]},
+        "windows": {"max_tokens": 48, "overlap": 8},
+        "training": {
+            "epochs": 3,
+            "learning_rate": 3e-3,
+            "head_learning_rate": 1e-2,
+            "batch_tokens": 256,
+            "dropout": 0.0,
+        },
+        "evaluation": {"bootstrap_samples": 100},
+        # A random, tiny model is not what int8 is made for.
+        "export": {"precision": "fp32"},
+        "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "tiny"},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    return load_config(path)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framelens_training.corpora.labelled import (
+    CorpusError,
+    digest,
+    parse_document,
+    read_jsonl,
+    write_jsonl,
+)
+
+ROW: dict[str, Any] = {
+    "id": "d1",
+    "headline": "Road closed",
+    "text": "The mayor said the road was closed.",
+    "lean": "left",
+    "annotated": ["attributed", "framed", "attribution_spans"],
+    "segments": [
+        {"field": "headline", "start": 0, "end": 11, "attributed": False},
+        {"field": "text", "start": 0, "end": 35, "attributed": True, "weights": {"attributed": 0.5}},
+    ],
+    "spans": [
+        {"field": "text", "type": "source", "start": 0, "end": 9},
+        {"field": "text", "type": "cue", "start": 10, "end": 14},
+    ],
+}
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(json.dumps(ROW)), **changes}
+
+
+def segment(**changes: Any) -> dict[str, Any]:
+    return {"field": "text", "start": 0, "end": 35, **changes}
+
+
+def test_a_row_is_read_and_written_back(tmp_path: Path) -> None:
+    document, problems = parse_document(ROW, "here")
+    assert not problems
+    assert document is not None
+    assert document.segment_text(document.segments[1]) == ROW["text"]
+    assert document.segments[1].weights == {"attributed": 0.5}
+    path = tmp_path / "rows.jsonl"
+    write_jsonl([document], path)
+    assert read_jsonl(path) == [document]
+    assert digest(read_jsonl(path)) == digest([document])
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ([], "expected a JSON object, found list"),
+        (changed(id=None), "'id' is required"),
+        (changed(text=7), "'text' is required and must be a string, found int"),
+        (changed(lean="far"), "'lean' must be one of left, center, right, found 'far'"),
+        (changed(labels=[]), "unknown key 'labels'"),
+        (changed(annotated=["tone"]), "'annotated' holds 'tone'"),
+        (changed(annotated="framed"), "'annotated' must be a list"),
+        (changed(segments={}), "'segments' must be a list"),
+        (changed(segments=[segment(end=36)]), "offsets 0..36 are out of range"),
+        (changed(segments=[segment(start=-1)]), "out of range"),
+        (changed(segments=[segment(start=5, end=5)]), "out of range"),
+        (changed(segments=[segment(start="0")]), "'start' must be an integer, found '0'"),
+        (changed(segments=[segment(start=True)]), "'start' must be an integer"),
+        (changed(segments=[segment(field="body")]), "'field' must be 'headline' or 'text'"),
+        (changed(segments=[segment(framed="yes")]), "'framed' must be true, false or null"),
+        (changed(segments=[segment(biased=True)]), "unknown label 'biased'"),
+        (changed(segments=[segment(weights={"framed": 2})]), "'weights' must map axes"),
+        (changed(segments=[segment(), segment(start=3)]), "overlap; expected disjoint segments"),
+        (changed(segments=[segment(boilerplate=True, framed=True)]), "page furniture has no voice"),
+        (changed(spans=[{"field": "text", "type": "bias", "start": 0, "end": 3}]), "found 'bias'"),
+        (
+            changed(
+                spans=[
+                    {"field": "text", "type": "source", "start": 0, "end": 9},
+                    {"field": "text", "type": "content", "start": 8, "end": 14},
+                ]
+            ),
+            "at most one of source, cue and content",
+        ),
+        (changed(headline=None), "out of range"),
+    ],
+)
+def test_what_is_wrong_with_a_row(row: object, says: str) -> None:
+    document, problems = parse_document(row, "file.jsonl:3")
+    assert document is None
+    assert any(says in str(problem) for problem in problems), problems
+    assert all(str(problem).startswith("file.jsonl:3: ") for problem in problems)
+
+
+def test_loaded_spans_may_lie_in_others() -> None:
+    spans = [*ROW["spans"], {"field": "text", "type": "loaded", "start": 10, "end": 14}]
+    assert parse_document(changed(spans=spans), "here")[1] == []
+
+
+def test_a_file_reports_all_its_problems(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    good = json.dumps(ROW).encode()
+    bad = json.dumps(changed(id="d2", segments=[segment(end=99)])).encode()
+    path.write_bytes(b"\n".join([b"\xef\xbb\xbf" + good, b"{", b"", bad, b'"\xff"', good]))
+    with pytest.raises(CorpusError) as caught:
+        read_jsonl(path)
+    places = [problem.where.rsplit(":", 1)[1] for problem in caught.value.problems]
+    assert places == ["2", "4", "5", "6"]
+    assert "id 'd1' stands already in line 1" in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_jsonl(tmp_path / "none.jsonl")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from framelens_training.corpora.labelled import CorpusError
+from framelens_training.corpora.markup import format_markup, parse_markup
+
+ARTICLE = """#id: tarn-1
+#outlet: Tarn Courier
+#topic: courts
+
+Hf| {l|Shambles} at the mill
+
+a| {s|The coroner} {c|said} {q|the valve was {l|shut}}.
+-| It rained.
+
+b| Sign up
+af| {s|He} {c|{l|ranted}} {q|again}
+"""
+
+
+def test_markup_is_read_and_written_back() -> None:
+    (document,) = parse_markup(ARTICLE)
+    assert document.headline == "Shambles at the mill"
+    assert document.text == (
+        "The coroner said the valve was shut. It rained.\n\nSign up He ranted again"
+    )
+    assert (document.outlet, document.meta) == ("Tarn Courier", {"topic": "courts"})
+    assert [document.segment_text(s) for s in document.segments][3] == "Sign up"
+    found = {(s.type, document.field_text(s.field)[s.start : s.end]) for s in document.spans}
+    assert found == {
+        ("loaded", "Shambles"),
+        ("source", "The coroner"),
+        ("cue", "said"),
+        ("content", "the valve was shut"),
+        ("loaded", "shut"),
+        ("source", "He"),
+        ("cue", "ranted"),
+        ("loaded", "ranted"),
+        ("content", "again"),
+    }
+    assert format_markup(document) == ARTICLE
+
+
+def test_single_breaks_and_several_articles() -> None:
+    first, second = parse_markup("#id: a\n#breaks: single\nb| x\n\n-| y\n===\n#id: b\n-| z\n===\n")
+    assert (first.text, second.text) == ("x\ny", "z")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("no bar", "expected 'axes| text'"),
+        ("x| unknown axis", "expected 'axes| text'"),
+        ("a| {s|open", "never closed"),
+        ("a| close}", "closes nothing"),
+        ("a| {x|y}", "without"),
+        ("a| {s|}", "empty source span"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_line(line: str, says: str) -> None:
+    with pytest.raises(CorpusError, match=says) as caught:
+        parse_markup(f"#id: a\n\n{line}\n", "file.txt")
+    assert caught.value.problems[0].where == "file.txt:3"
+
+
+def test_an_article_without_an_id() -> None:
+    with pytest.raises(CorpusError, match="no '#id:' line"):
+        parse_markup("-| text\n")

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from framelens_training.config import LOSS_PARTS, load_config
+from framelens_training.errors import ConfigError
+from framelens_training.settings_text import flatten, to_yaml
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = "name: tiny\ncorpora:\n  use: [{name: starter}]\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), overrides)
+    return "\n".join(caught.value.problems)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_config_loads(path: Path) -> None:
+    assert load_config(path).name == path.stem
+
+
+def test_defaults_are_resolved_and_read_back(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL))
+    assert config.windows.max_tokens == 256
+    again = load_config(write(tmp_path, to_yaml(config)))
+    assert again == config
+    assert again.digest() == config.digest()
+    assert flatten(config.to_dict())["corpora.use.0.name"] == "starter"
+
+
+def test_all_problems_come_in_one_report(tmp_path: Path) -> None:
+    text = (
+        "name: Tiny Model\nsead: 3\ncorpora:\n  use: []\n"
+        "training: {epochs: two, learning_rat: 1e-4, dropout: 1.5}\n"
+    )
+    report = problems_of(tmp_path, text)
+    for expected in (
+        "name: ",
+        "sead: unknown key; did you mean 'seed'?",
+        "corpora.use: ",
+        "training.epochs: ",
+        "training.learning_rat: unknown key; did you mean 'learning_rate'?",
+        "training.dropout: ",
+    ):
+        assert expected in report
+    assert len(report.splitlines()) == 6
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    assert "'seed' stands twice" in problems_of(tmp_path, MINIMAL + "seed: 1\nseed: 2\n")
+
+
+def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError, match=r"no such file; the configurations there are .*config.yaml"):
+        load_config(tmp_path / "confg.yaml")
+
+
+@pytest.mark.parametrize("text", ["- a list\n", "name: [unclosed\n", "just words"])
+def test_what_is_no_mapping(tmp_path: Path, text: str) -> None:
+    assert "expected a mapping" in problems_of(tmp_path, text) or "not YAML" in problems_of(
+        tmp_path, text
+    )
+
+
+def test_overrides(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL)
+    config = load_config(path, ["training.epochs=7", "training.learning_rate=3e-5", "name=other"])
+    assert (config.training.epochs, config.training.learning_rate) == (7, 3e-5)
+    assert config.name == "other"
+    report = problems_of(tmp_path, MINIMAL, "training.epochs", "name.first=x", "training.epohs=2")
+    assert "expected key=value" in report
+    assert "name is not a section" in report
+    assert "did you mean 'epochs'?" in report
+
+
+def test_files_belong_to_the_corpus_files(tmp_path: Path) -> None:
+    text = "name: own\ncorpora:\n  use: [{name: starter, files: {train: a.jsonl}}]\n"
+    assert "exactly when name is 'files'" in problems_of(tmp_path, text)
+    text = "name: own\ncorpora:\n  use: [{name: files, files: {trian: a.jsonl}}]\n"
+    assert "trian" in problems_of(tmp_path, text)
+
+
+def test_loss_weights_are_completed(tmp_path: Path) -> None:
+    text = MINIMAL + "training:\n  loss_weights: {framed: 2.0}\n"
+    weights = load_config(write(tmp_path, text)).training.loss_weights
+    assert weights == {**dict.fromkeys(LOSS_PARTS, 1.0), "framed": 2.0}
+    assert "loss_weights" in problems_of(
+        tmp_path, MINIMAL + "training:\n  loss_weights: {framed: -1.0}\n"
+    )
+
+
+def test_the_resolved_config_is_plain_yaml(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, MINIMAL))
+    assert yaml.safe_load(to_yaml(config)) == config.to_dict()

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from framelens.decoding import DecodingConfig, DocumentLogits
+from framelens.features import Featurizer
+from framelens.schema import AXES, LABELS, SPAN_LOGITS
+from framelens_training.calibration import (
+    best_threshold,
+    expected_calibration_error,
+    temperature,
+    tune,
+)
+from framelens_training.config import Evaluation
+from framelens_training.corpora.markup import parse_markup
+from framelens_training.errors_table import worst_errors
+from framelens_training.evaluation import (
+    axis_counts,
+    bootstrap,
+    evaluate,
+    label_macro_f1,
+    macro_f1,
+    paired_difference,
+)
+from framelens_training.predictions import AxisData
+from framelens_training.targets import LabelledFeatures, featurize_document
+
+GENERATOR = np.random.default_rng(5)
+
+
+def axis(gold: object, values: object) -> AxisData:
+    gold_array = np.asarray(gold, dtype=np.bool_)
+    return AxisData(gold_array, np.asarray(values, dtype=np.float64), np.arange(len(gold_array)) % 7)
+
+
+def test_macro_f1_is_scikit_learns() -> None:
+    gold, values = GENERATOR.random(200) < 0.3, GENERATOR.random(200)
+    counts = axis_counts(axis(gold, values), 0.4, 7)
+    assert counts.sum() == 200
+    expected = f1_score(gold, values >= 0.4, average="macro")
+    assert macro_f1(counts.sum(axis=0)) == pytest.approx(expected)
+
+
+def test_bootstrap_intervals_hold_the_value_and_narrow_with_data() -> None:
+    def interval(documents: int) -> tuple[float, float, float]:
+        gold = GENERATOR.random(documents * 10) < 0.5
+        values = np.where(GENERATOR.random(len(gold)) < 0.8, gold, ~gold).astype(float)
+        data = AxisData(gold, values, np.repeat(np.arange(documents), 10))
+        found = bootstrap(axis_counts(data, 0.5, documents), 500, seed=1)
+        return found.low, found.value, found.high
+
+    small, large = interval(10), interval(200)
+    for low, value, high in (small, large):
+        assert low < value < high
+    assert large[2] - large[0] < small[2] - small[0]
+
+
+def test_a_paired_difference_with_itself_is_nought() -> None:
+    counts = axis_counts(axis([True, False] * 20, [0.9, 0.2] * 20), 0.5, 7)
+    same = paired_difference(counts, counts, 200, seed=1)
+    assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
+    worse = axis_counts(axis([True, False] * 20, [0.9, 0.8] * 20), 0.5, 7)
+    assert paired_difference(counts, worse, 200, seed=1).low > 0
+
+
+def test_temperature_undoes_a_scaling() -> None:
+    logits = GENERATOR.normal(0, 2, 20_000)
+    gold = GENERATOR.random(20_000) < 1 / (1 + np.exp(-logits))
+    assert temperature(axis(gold, logits)) == pytest.approx(1.0, abs=0.05)
+    assert temperature(axis(gold, logits * 3)) == pytest.approx(3.0, abs=0.15)
+    assert temperature(axis([True, True], [1.0, 2.0])) == 1.0
+
+
+def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
+    gold = np.array([False, False, True, True])
+    scores = np.array([0.1, 0.3, 0.6, 0.9])
+    assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.455, abs=0.006)
+    assert best_threshold(gold, scores, (0.5, 0.8)) == pytest.approx(0.55, abs=0.006)
+    assert best_threshold(np.array([True]), np.array([0.1]), (0.2, 0.8)) == 0.5
+
+
+def test_calibration_error() -> None:
+    scores = GENERATOR.random(50_000)
+    gold = GENERATOR.random(50_000) < scores
+    assert expected_calibration_error(gold, scores) < 0.01
+    assert expected_calibration_error(gold, np.full(50_000, 0.9)) == pytest.approx(0.4, abs=0.02)
+
+
+ARTICLE = """#id: d1
+
+Hf| {l|Shameful} plan
+
+a| {s|The mayor} {c|said} {q|roads closed}.
+-| It was closed.
+b| Sign up
+"""
+
+
+def answered(featurizer: Featurizer, *, wrong: bool) -> tuple[LabelledFeatures, DocumentLogits]:
+    """The article with perfect logits, or with `framed` missed and a span too long."""
+    item = featurize_document(parse_markup(ARTICLE)[0], featurizer)
+    segments = np.where(np.array([t.axes for t in item.targets]) > 0, 4.0, -4.0)
+    tokens = []
+    for target in item.targets:
+        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
+        heads = np.flatnonzero(target.tags >= 0)
+        array[heads, target.tags[heads]] = 9.0
+        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
+        tokens.append(array)
+    if wrong:
+        segments[0, AXES.index("framed")] = -3.0
+        last = np.flatnonzero(item.targets[1].tags >= 0)[-1]
+        tokens[1][last] = 0.0
+        tokens[1][last, 6] = 9.0  # the full stop joins the content
+    return item, DocumentLogits(segments.astype(np.float32), tuple(tokens))
+
+
+def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> None:
+    item, logits = answered(featurizer, wrong=False)
+    perfect = evaluate([item], [logits], DecodingConfig(), samples=0)
+    assert all(metrics.macro_f1.value == 1.0 for metrics in perfect.axes.values())
+    assert {kind: span.f1 for kind, span in perfect.spans.items()} == dict.fromkeys(
+        ("source", "cue", "content", "loaded"), 1.0
+    )
+    assert np.array_equal(perfect.labels, np.eye(4, dtype=int))
+    assert perfect.score == 1.0
+
+    item, logits = answered(featurizer, wrong=True)
+    flawed = evaluate([item], [logits], DecodingConfig(), samples=0)
+    assert flawed.axes["framed"].recall == 0.0
+    assert flawed.axes["attributed"].macro_f1.value == 1.0
+    assert (flawed.spans["content"].found, flawed.spans["content"].f1) == (1, 0.0)
+    assert flawed.spans["source"].f1 == 1.0
+    assert flawed.labels[LABELS.index("framed"), LABELS.index("plain")] == 1
+    assert label_macro_f1(flawed.labels) < 1
+    rows = worst_errors([item.document], [logits], DecodingConfig(), 10)
+    assert [(row["axis"], row["gold"], row["text"]) for row in rows] == [
+        ("framed", True, "Shameful plan")
+    ]
+    flat = flawed.flat("test")
+    assert flat["test/framed/recall"] == 0.0
+    assert all(np.isfinite(value) for value in flat.values())
+
+
+def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Featurizer) -> None:
+    item = featurize_document(parse_markup("#id: d\n\n-| A plan.\n")[0], featurizer)
+    logits = DocumentLogits(
+        np.zeros((1, 3), dtype=np.float32), (np.zeros((3, 8), dtype=np.float32),)
+    )
+    found = tune([item], [logits], Evaluation())
+    assert set(found.temperatures.values()) == {1.0}
+    assert set(found.thresholds.values()) == {0.5}
+    assert found.loaded_threshold == 0.5

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import numpy as np
+from support import make_tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framelens.decoding import DecodingConfig, decode_spans
+from framelens.features import FeatureConfig, Featurizer
+from framelens.schema import BIO_TAGS, SPAN_LOGITS
+from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.markup import parse_markup
+from framelens_training.dataset import (
+    TokenBudgetSampler,
+    collate,
+    single_windows,
+    supervision,
+    training_windows,
+)
+from framelens_training.model import IGNORE
+from framelens_training.predictions import gold_spans, span_keys
+from framelens_training.targets import featurize_document, labelled_window
+
+ARTICLE = """#id: d1
+
+Hf| {l|Shameful} road plan
+
+a| {s|The mayor} {c|{l|ranted}} {q|that roads closed}.
+a| {q|"A plan is a plan}.
+-| It was closed.
+"""
+
+
+def make() -> Featurizer:
+    return Featurizer(make_tokenizer(), FeatureConfig(max_tokens=32, overlap=8))
+
+
+def names(tags: np.ndarray) -> list[str]:
+    return [BIO_TAGS[tag] for tag in tags if tag != IGNORE]
+
+
+def perfect_logits(item: object) -> list[np.ndarray]:
+    """Token logits that repeat the targets."""
+    arrays = []
+    for target in item.targets:  # type: ignore[attr-defined]
+        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
+        heads = np.flatnonzero(target.tags != IGNORE)
+        array[heads, target.tags[heads]] = 9.0
+        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
+        arrays.append(array)
+    return arrays
+
+
+def test_targets_of_an_article() -> None:
+    (document,) = parse_markup(ARTICLE)
+    item = featurize_document(document, make())
+    head, first, second, third = item.targets
+    assert names(head.tags) == ["O"] * 3
+    assert head.loaded[head.loaded != IGNORE].tolist() == [1, 0, 0]
+    assert names(first.tags) == [
+        "B-source", "I-source", "B-cue", "B-content", "I-content", "I-content", "O",
+    ]  # fmt: skip
+    assert names(second.tags) == ["B-content", *["I-content"] * 5, "O"]
+    assert [t.axes.tolist() for t in item.targets] == [
+        [0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0],
+    ]  # fmt: skip
+    assert third.weights.tolist() == [1, 1, 1]
+
+
+def test_a_span_over_a_border_continues() -> None:
+    text = "A road closed. A plan."
+    document = LabelledDocument(
+        id="d",
+        text=text,
+        annotated=frozenset({"attribution_spans"}),
+        segments=(GoldSegment("text", 0, 14), GoldSegment("text", 15, 22)),
+        spans=(GoldSpan("text", "content", 2, 21),),
+    )
+    item = featurize_document(document, make())
+    assert names(item.targets[1].tags) == ["I-content", "I-content", "O"]
+    alone = single_windows(item, make(), [1])[0]
+    assert names(alone.tags) == ["B-content", "I-content", "O"]
+    spans = decode_spans(item.features.segments, perfect_logits(item), DecodingConfig())
+    assert [(s.segment, s.start, s.end, s.continues) for s in spans] == [
+        (0, 2, 14, False),
+        (1, 0, 6, True),
+    ]
+
+
+def test_what_nobody_annotated_is_masked() -> None:
+    document = LabelledDocument(
+        id="d",
+        text="A plan.",
+        annotated=frozenset({"framed"}),
+        segments=(GoldSegment("text", 0, 7, attributed=True, framed=True, weights={"framed": 0.4}),),
+    )
+    item = featurize_document(document, make())
+    assert item.targets[0].weights.tolist() == np.float32([0, 0.4, 0]).tolist()
+    assert (item.targets[0].tags == IGNORE).all()
+    assert (item.targets[0].loaded == IGNORE).all()
+
+
+def test_targets_stand_where_the_network_reads() -> None:
+    (document,) = parse_markup(ARTICLE)
+    item = featurize_document(document, make())
+    (window,) = [labelled_window(w, item.targets) for w in item.features.windows]
+    separators = list(window.features.separators)
+    assert np.flatnonzero(window.weights.any(axis=1)).tolist() == separators
+    assert window.axes[separators].tolist() == [t.axes.tolist() for t in item.targets]
+    assert (window.tags[[0, *separators]] == IGNORE).all()
+
+
+words = st.sampled_from(["the", "road", "mayor's", "“plan”", "anti-tax", "said,", "is.", "x1", "é"])
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> LabelledDocument:
+    """Segments of words, with spans that begin and end at words."""
+    text = ""
+    edges: list[tuple[int, int]] = []
+    segments: list[GoldSegment] = []
+    for _ in range(draw(st.integers(1, 4))):
+        start = len(text) + bool(text)
+        for word in draw(st.lists(words, min_size=1, max_size=12)):
+            text += " " if text else ""
+            edges.append((len(text), len(text) + len(word)))
+            text += word
+        segments.append(GoldSegment("text", start, len(text)))
+    cuts = sorted(draw(st.sets(st.integers(0, len(edges) - 1), max_size=8)))
+    spans = [
+        GoldSpan("text", draw(st.sampled_from(["source", "cue", "content"])), edges[a][0], edges[b][1])
+        for a, b in zip(cuts[::2], cuts[1::2], strict=False)
+    ]
+    annotated = frozenset({"attribution_spans", "loaded_spans"})
+    return LabelledDocument(
+        id="d", text=text, annotated=annotated, segments=tuple(segments), spans=tuple(spans)
+    )
+
+
+@settings(deadline=None)
+@given(documents())
+def test_gold_comes_back_from_features_and_decoding(document: LabelledDocument) -> None:
+    item = featurize_document(document, make())
+    found = decode_spans(item.features.segments, perfect_logits(item), DecodingConfig())
+    assert sorted(span_keys(found)) == sorted(gold_spans(document))
+
+
+def test_training_sees_articles_and_single_segments() -> None:
+    (document,) = parse_markup(ARTICLE)
+    featurizer = make()
+    item = featurize_document(document, featurizer)
+    both = training_windows([item], featurizer, single_share=1.0, seed=1)
+    assert [len(w.features.pieces) for w in both] == [4, 1, 1, 1, 1]
+    assert len(training_windows([item], featurizer, single_share=0.0, seed=1)) == 1
+    counts = supervision(both)
+    assert (counts.positives["attributed"], counts.negatives["attributed"]) == (4, 4)
+    assert counts.positive_weights(balance=True)["framed"] == np.sqrt(6 / 2)
+    assert set(counts.positive_weights(balance=False).values()) == {1.0}
+
+
+def test_batches_keep_to_their_budget_and_hold_every_window() -> None:
+    lengths = [3, 250, 17, 17, 90, 4, 256, 31] * 9
+    sampler = TokenBudgetSampler(lengths, 512, seed=3)
+    batches = list(sampler)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(max(lengths[i] for i in b) * len(b) <= 512 for b in batches)
+    assert batches == list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != batches
+    assert len(sampler) == len(batches)
+
+
+def test_padding_is_masked_everywhere() -> None:
+    (document,) = parse_markup(ARTICLE)
+    featurizer = make()
+    item = featurize_document(document, featurizer)
+    windows = training_windows([item], featurizer, single_share=1.0, seed=1)
+    batch = collate(windows)
+    padding = batch["attention_mask"] == 0
+    assert padding.any()
+    assert (batch["axis_weights"][padding] == 0).all()
+    assert (batch["tag_targets"][padding] == IGNORE).all()
+    assert (batch["loaded_targets"][padding] == IGNORE).all()

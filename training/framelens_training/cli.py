@@ -1,0 +1,129 @@
+"""The command line: `framelens-train COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framelens.errors import FramelensError
+from framelens.schema import AXES
+from framelens_training import __version__
+from framelens_training.corpora.labelled import CorpusError
+from framelens_training.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from framelens_training.pipeline import RunResult
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        return _fail(error, EXIT_USAGE)
+    except (TrainingError, CorpusError, FramelensError, OSError) as error:
+        return _fail(error, EXIT_FAILURE)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"framelens-train: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="framelens-train",
+        description="Fine-tune, evaluate, record and export the framelens classifier.",
+    )
+    parser.add_argument("--version", action="version", version=f"framelens-train {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run", help="train a model", description="Train, evaluate and export a model."
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, as in configs/")
+    run.add_argument(
+        "--set",
+        dest="overrides",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting, such as training.epochs=2",
+    )
+    run.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from framelens_training.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    # torch and transformers take seconds to import: a bad config should be told at once.
+    from framelens_training.pipeline import quiet_libraries, run
+    from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with quiet_libraries():
+        if options.no_tracking:
+            print(summary(run(config, NullTracker(), _say), None))
+            return EXIT_OK
+        with tracked_run(config) as tracker:
+            result = run(config, tracker, _say)
+        print(summary(result, tracking_uri(config)))
+        for failure in tracker.failures:
+            print(f"not recorded: {failure}", file=sys.stderr)
+    return EXIT_OK
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def summary(result: RunResult, uri: str | None) -> str:
+    """What a person wants to know at the end of a run."""
+    lines = ["", f"{'test':<14}{'model':<24}{'TF-IDF baseline':<24}difference"]
+    for axis in AXES:
+        metrics = result.metrics.axes.get(axis)
+        if metrics is None:
+            continue
+        line = f"{axis:<14}{metrics.macro_f1!s:<24}"
+        if axis in result.comparison:
+            item = result.comparison[axis]
+            line += f"{item.baseline!s:<24}{item.difference!s}"
+        lines.append(line.rstrip())
+    lines.append("macro-F1 with 95 % bootstrap intervals over articles")
+    lines += [
+        "",
+        "spans, exact F1: "
+        + ", ".join(f"{kind} {span.f1:.3f}" for kind, span in result.metrics.spans.items()),
+        f"int8 changes {result.parity.int8_changed_labels:.2%} of labels; fp32 ONNX is within "
+        f"{result.parity.torch_onnx_max_difference:.1e} of torch",
+        "",
+        f"model      {result.artifact}",
+    ]
+    if uri is not None:
+        command = f"mlflow ui --backend-store-uri {uri}"
+        lines += [f"run        {result.run_id}", f"look at it {command}"]
+    lines += [f"score with framelens score ARTICLE -m {result.artifact}", ""]
+    lines.append(f"{result.seconds:.0f} s")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

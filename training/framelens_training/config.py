@@ -1,0 +1,300 @@
+"""The configuration of a run: strict YAML, every problem in one report.
+
+Unknown keys are refused with the nearest known key; a key that stands twice is refused;
+values are checked for type and range before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from framelens.schema import AXES, Axis
+from framelens.windows import MAX_TOKENS, OVERLAP
+from framelens_training.errors import ConfigError
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LossPart = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
+LOSS_PARTS: tuple[LossPart, ...] = get_args(LossPart)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CorpusUse(_Strict):
+    """One corpus of a run."""
+
+    name: str
+    """A name of `framelens-train corpora list`, or `files` for labelled documents of one's own."""
+    files: dict[Literal["train", "validation", "test"], str] | None = None
+    """For `files`: a JSONL file of labelled documents for each split."""
+    weight: Positive = 1.0
+    """How often a window of this corpus is drawn, against one of weight 1."""
+    evaluate: bool = True
+    """Whether its validation and test splits count."""
+
+    @model_validator(mode="after")
+    def _files_belong_to_files(self) -> Self:
+        if (self.name == "files") != (self.files is not None):
+            raise ValueError(
+                "expected 'files' (a file for each split) exactly when name is 'files'"
+            )
+        return self
+
+
+class Corpora(_Strict):
+    """Where labelled documents come from."""
+
+    root: str | None = None
+    """Folder of the public corpora; otherwise the environment's FRAMELENS_CORPORA."""
+    use: tuple[CorpusUse, ...] = Field(min_length=1)
+
+    @field_validator("use", mode="before")
+    @classmethod
+    def _sequence(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [use.name for use in self.use if use.name != "files"]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"expected each corpus once, found twice: {', '.join(repeated)}")
+        return self
+
+
+class Windows(_Strict):
+    """How segments are packed for training."""
+
+    max_tokens: int = Field(default=MAX_TOKENS, ge=16, le=4096)
+    overlap: int = Field(default=OVERLAP, ge=0)
+    single_share: Share = 1.0
+    """Share of an article's segments that are also shown alone, in windows of their own."""
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Self:
+        if self.overlap >= self.max_tokens - 2:
+            raise ValueError("expected overlap < max_tokens - 2")
+        return self
+
+
+class Training(_Strict):
+    """Optimisation."""
+
+    epochs: int = Field(default=4, ge=1)
+    learning_rate: Positive = 1e-4
+    head_learning_rate: Positive = 1e-3
+    layer_decay: Share = 1.0
+    """Factor on the learning rate of each layer below the one above it."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_share: Share = 0.1
+    batch_tokens: int = Field(default=1024, ge=32)
+    """Most tokens in a batch, padding included."""
+    dropout: Share = 0.1
+    max_gradient_norm: Positive = 1.0
+    loss_weights: dict[LossPart, float] = Field(
+        default_factory=lambda: dict.fromkeys(LOSS_PARTS, 1.0)
+    )
+    balance: bool = True
+    """Weight each axis's rarer answer up, by the square root of the odds."""
+    patience: int = Field(default=2, ge=1)
+    """Evaluations without a better validation score before training stops."""
+    evaluations_per_epoch: int = Field(default=1, ge=1)
+
+    @field_validator("loss_weights")
+    @classmethod
+    def _complete(cls, value: dict[LossPart, float]) -> dict[LossPart, float]:
+        if any(weight < 0 for weight in value.values()):
+            raise ValueError("expected weights from 0 up")
+        return {part: value.get(part, 1.0) for part in LOSS_PARTS}
+
+
+class Evaluation(_Strict):
+    """What is computed from validation and test data."""
+
+    bootstrap_samples: int = Field(default=1000, ge=100)
+    uncertain_band: Share = 0.1
+    threshold_range: tuple[Share, Share] = (0.2, 0.8)
+    """A threshold tuned on few examples is kept within these."""
+    baseline: bool = True
+    worst_errors: int = Field(default=50, ge=1)
+
+    @field_validator("threshold_range", mode="before")
+    @classmethod
+    def _pair(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class Export(_Strict):
+    """What the artifact holds."""
+
+    precision: Literal["int8", "fp32"] = "int8"
+    parity_tolerance: Positive = 1e-4
+    """Largest difference between a logit of torch and of fp32 ONNX."""
+
+
+class Tracking(_Strict):
+    """MLflow."""
+
+    experiment: str = "framelens"
+    uri: str | None = None
+    """Otherwise MLFLOW_TRACKING_URI, otherwise sqlite:///mlflow.db in the working directory."""
+
+
+class Config(_Strict):
+    """A run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str = "0.1.0"
+    seed: int = Field(default=13, ge=0, lt=2**32)
+    encoder: str = "minilm-l6"
+    """`minilm-l6` (packaged), a directory of a Hugging Face encoder, or a hub name."""
+    output: str = "runs"
+    """Folder under which each run makes its own."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads for torch; by default every core this process may use."""
+    corpora: Corpora
+    windows: Windows = Windows()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    export: Export = Export()
+    tracking: Tracking = Tracking()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved configuration, defaults included, with only JSON types."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """sha256 of the resolved configuration."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the traps: a repeated key is an error, 1e-4 is a number."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} stands twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+    list("-+.0123456789"),
+)
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a YAML file and apply overrides of the form `training.epochs=2`.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        nearby = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        hint = f"; the configurations there are {', '.join(nearby)}" if nearby else ""
+        raise ConfigError(str(path), [f"no such file{hint}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [f"cannot be read: {error}"]) from error
+    tree = _yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError(str(path), [f"expected a mapping, found {type(tree).__name__}"])
+    problems: list[str] = []
+    for override in overrides:
+        problem = _override(tree, override)
+        if problem:
+            problems.append(problem)
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems.extend(_explain(error))
+        raise ConfigError(str(path), problems) from None
+    if problems:
+        raise ConfigError(str(path), problems)
+    return config
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader: builds no objects
+    except yaml.YAMLError as error:
+        raise ConfigError(where, [f"not YAML: {' '.join(str(error).split())}"]) from None
+
+
+def _override(tree: dict[str, Any], override: str) -> str | None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        return f"--set {override}: expected key=value, such as training.epochs=2"
+    *parents, last = key.split(".")
+    place: Any = tree
+    for parent in parents:
+        place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        return f"--set {override}: {'.'.join(parents)} is not a section"
+    try:
+        place[last] = _yaml(value, f"--set {override}")
+    except ConfigError as error:
+        return "; ".join(error.problems)
+    return None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    problems: list[str] = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        found = item.get("input")
+        if item["type"] == "extra_forbidden":
+            known = _known_keys(item["loc"])
+            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            problems.append(f"{where}: unknown key; {hint}")
+        elif item["type"] == "missing":
+            problems.append(f"{where}: required, found nothing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            shown = repr(found) if not isinstance(found, Mapping) else "a mapping"
+            problems.append(f"{where}: {message[0].lower()}{message[1:]}; found {shown[:80]}")
+    return problems
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    model: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        model = next((m for m in _models(annotation)), None)
+        if model is None:
+            return []
+    return sorted(model.model_fields)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
+__all__ = ["AXES", "LOSS_PARTS", "Axis", "Config", "LossPart", "load_config"]

@@ -1,0 +1,69 @@
+"""The labelled documents of a run, by corpus and split, checked and hashed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from framelens_training.config import Config, CorpusUse
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.labelled import LabelledDocument, digest, read_jsonl
+from framelens_training.corpora.registry import corpus, resolve_root
+from framelens_training.errors import SplitError
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCorpus:
+    """One corpus of a run."""
+
+    name: str
+    licence: str
+    weight: float
+    splits: Mapping[Split, Sequence[LabelledDocument]]
+    digests: Mapping[Split, str]
+
+
+def load_corpora(config: Config) -> list[LoadedCorpus]:
+    """Read every corpus of a config.
+
+    Raises:
+        CorpusError: with every problem of a corpus's files.
+        FileNotFoundError: if a file or the root folder is missing.
+        SplitError: if nothing is left to train on, to validate or to test with.
+    """
+    loaded = [_load(use, config) for use in config.corpora.use]
+    for split in SPLITS:
+        if not any(document.segments for item in loaded for document in item.splits[split]):
+            places = ", ".join(item.name for item in loaded)
+            raise SplitError(
+                f"expected labelled segments in the split {split!r}, found none in {places}; "
+                "add a corpus or a file that has it, or set 'evaluate: true' where it was off"
+            )
+    return loaded
+
+
+def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
+    if use.files is not None:
+        found: Mapping[Split, list[LabelledDocument]] = {
+            split: read_jsonl(Path(path)) for split, path in use.files.items()
+        }
+        name, licence = "files", "your own"
+    else:
+        reader = corpus(use.name)
+        root = resolve_root(config.corpora.root) if reader.info.upstream else None
+        found = reader.read(root)
+        name, licence = reader.info.name, reader.info.licence
+    splits = {
+        split: [] if split != "train" and not use.evaluate else list(found.get(split, ()))
+        for split in SPLITS
+    }
+    digests = {split: digest(documents) for split, documents in splits.items()}
+    return LoadedCorpus(name, licence, use.weight, splits, digests)
+
+
+def documents_of(corpora: Sequence[LoadedCorpus], split: Split) -> list[LabelledDocument]:
+    """All documents of a split, corpus after corpus."""
+    return [document for item in corpora for document in item.splits[split]]

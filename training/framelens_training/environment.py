@@ -1,0 +1,62 @@
+"""What a run depended on: revision, versions, machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+
+_PACKAGES = (
+    "framelens",
+    "framelens-training",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "mlflow",
+    "scikit-learn",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that a result depends on."""
+    versions: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def git_revision() -> str:
+    """The commit of the working directory, with `-dirty` when it has changes; else `unknown`."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return revision + ("-dirty" if dirty else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine() -> str:
+    """The processor in words."""
+    return f"{platform.machine()}, {usable_cores()} cores"

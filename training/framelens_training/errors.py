@@ -1,0 +1,34 @@
+"""Errors that a user of the harness can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TrainingError(Exception):
+    """Base of all errors that the harness raises on purpose."""
+
+
+class ConfigError(TrainingError):
+    """A configuration that cannot be used; the message lists every problem."""
+
+    def __init__(self, where: str, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{where}: {len(self.problems)} problem(s)\n{lines}")
+
+
+class EncoderError(TrainingError):
+    """An encoder that can neither be found on disk nor reached."""
+
+
+class TrackingError(TrainingError):
+    """An MLflow store that cannot be used."""
+
+
+class ExportError(TrainingError):
+    """An exported model that does not do what the trained one does."""
+
+
+class SplitError(TrainingError):
+    """A split that training cannot do without is empty."""

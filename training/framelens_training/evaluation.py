@@ -1,0 +1,295 @@
+"""Metrics of a run: axes, labels, spans, with bootstrap intervals.
+
+Everything goes through the decoding of the inference package, so that the figures are those
+of what ships.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from framelens.decoding import (
+    DecodingConfig,
+    DocumentLogits,
+    Floats,
+    axis_scores,
+    decode_spans,
+    label_of,
+)
+from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
+from framelens_training.calibration import expected_calibration_error, with_temperatures_of_one
+from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
+from framelens_training.predictions import AxisData, SpanKey, axis_data, gold_spans, span_keys
+from framelens_training.targets import LabelledFeatures
+
+Counts = NDArray[np.int64]
+"""Per document (d, 4): true positives, false positives, false negatives, true negatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its bootstrap 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class AxisMetrics:
+    """How well one axis is answered."""
+
+    n: int
+    positives: int
+    precision: float
+    recall: float
+    f1: float
+    macro_f1: Interval
+    auroc: float
+    average_precision: float
+    ece: float
+    ece_uncalibrated: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMetrics:
+    """Exact-match precision, recall and F1 of one type of span."""
+
+    gold: int
+    found: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """All figures of one split."""
+
+    axes: Mapping[Axis, AxisMetrics]
+    spans: Mapping[str, SpanMetrics]
+    labels: NDArray[np.int64]
+    """Confusion of the one label, (4, 4), gold in rows, in `LABELS` order."""
+
+    def flat(self, prefix: str) -> dict[str, float]:
+        """Figures as `prefix/axis/metric`, without those that are undefined."""
+        flat: dict[str, float] = {}
+        for axis, metrics in self.axes.items():
+            values = {
+                "precision": metrics.precision,
+                "recall": metrics.recall,
+                "f1": metrics.f1,
+                "macro_f1": metrics.macro_f1.value,
+                "macro_f1_low": metrics.macro_f1.low,
+                "macro_f1_high": metrics.macro_f1.high,
+                "auroc": metrics.auroc,
+                "average_precision": metrics.average_precision,
+                "ece": metrics.ece,
+                "ece_uncalibrated": metrics.ece_uncalibrated,
+            }
+            flat |= {f"{prefix}/{axis}/{name}": value for name, value in values.items()}
+        for kind, span in self.spans.items():
+            flat |= {
+                f"{prefix}/{kind}/precision": span.precision,
+                f"{prefix}/{kind}/recall": span.recall,
+                f"{prefix}/{kind}/f1": span.f1,
+            }
+        if self.labels.sum():
+            flat[f"{prefix}/label/accuracy"] = float(np.trace(self.labels) / self.labels.sum())
+            flat[f"{prefix}/label/macro_f1"] = label_macro_f1(self.labels)
+        flat[f"{prefix}/score"] = self.score
+        return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+    @property
+    def score(self) -> float:
+        """The figure for early stopping: mean of the axes' average precision and the spans' F1.
+
+        It needs no threshold, which would have to be tuned on the same data.
+        """
+        values = [metrics.average_precision for metrics in self.axes.values()]
+        spans = [span.f1 for span in self.spans.values() if span.gold]
+        if spans:
+            values.append(float(np.mean(spans)))
+        finite = [value for value in values if np.isfinite(value)]
+        return float(np.mean(finite)) if finite else 0.0
+
+
+def evaluate(
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    decoding: DecodingConfig,
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Metrics:
+    """Compute all metrics of a split.
+
+    `samples` is the number of bootstrap samples, drawn by document; 0 leaves intervals out.
+    """
+    plain = [item.document for item in documents]
+    scores = [axis_scores(item.segments, decoding) for item in logits]
+    uncalibrated = with_temperatures_of_one(decoding)
+    raw = [axis_scores(item.segments, uncalibrated) for item in logits]
+    axes = {
+        axis: _axis_metrics(
+            axis_data(plain, scores, axis),
+            axis_data(plain, raw, axis),
+            decoding.thresholds[axis],
+            len(plain),
+            samples,
+            seed,
+        )
+        for axis in AXES
+        if any(axis in document.annotated for document in plain)
+    }
+    return Metrics(
+        axes, span_metrics(documents, logits, decoding), _labels(plain, scores, decoding)
+    )
+
+
+def _axis_metrics(
+    data: AxisData, raw: AxisData, threshold: float, documents: int, samples: int, seed: int
+) -> AxisMetrics:
+    counts = axis_counts(data, threshold, documents)
+    tp, fp, fn, _ = counts.sum(axis=0)
+    both = bool(data.gold.any() and not data.gold.all())
+    return AxisMetrics(
+        n=len(data.gold),
+        positives=int(data.gold.sum()),
+        precision=_ratio(tp, tp + fp),
+        recall=_ratio(tp, tp + fn),
+        f1=_ratio(2 * tp, 2 * tp + fp + fn),
+        macro_f1=bootstrap(counts, samples, seed),
+        auroc=float(roc_auc_score(data.gold, data.values)) if both else float("nan"),
+        average_precision=(
+            float(average_precision_score(data.gold, data.values)) if both else float("nan")
+        ),
+        ece=expected_calibration_error(data.gold, data.values),
+        ece_uncalibrated=expected_calibration_error(raw.gold, raw.values),
+    )
+
+
+def axis_counts(data: AxisData, threshold: float, documents: int) -> Counts:
+    """Outcomes by document."""
+    found = data.values >= threshold
+    outcome = np.where(data.gold, np.where(found, 0, 2), np.where(found, 1, 3))
+    counts = np.zeros((documents, 4), dtype=np.int64)
+    np.add.at(counts, (data.groups, outcome), 1)
+    return counts
+
+
+def macro_f1(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Mean of the F1 of both answers, for outcome counts (..., 4)."""
+    tp, fp, fn, tn = np.moveaxis(counts.astype(np.float64), -1, 0)
+    wrong = fp + fn
+    with np.errstate(invalid="ignore"):
+        positive = np.nan_to_num(2 * tp / (2 * tp + wrong))
+        negative = np.nan_to_num(2 * tn / (2 * tn + wrong))
+    mean: NDArray[np.float64] = (positive + negative) / 2
+    return mean
+
+
+def _draws(documents: int, samples: int, seed: int) -> NDArray[np.int64]:
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(documents, np.full(documents, 1 / documents), size=samples)
+
+
+def bootstrap(counts: Counts, samples: int, seed: int) -> Interval:
+    """Macro-F1 with its percentile interval, documents resampled with replacement."""
+    value = float(macro_f1(counts.sum(axis=0)))
+    if not samples or len(counts) < 2:
+        return Interval(value, value, value)
+    resampled = macro_f1(_draws(len(counts), samples, seed) @ counts)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Interval(value, float(low), float(high))
+
+
+def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:
+    """Difference of macro-F1 between two systems on the same documents, resampled in pairs."""
+    value = float(macro_f1(ours.sum(axis=0)) - macro_f1(theirs.sum(axis=0)))
+    draws = _draws(len(ours), samples, seed)
+    low, high = np.percentile(macro_f1(draws @ ours) - macro_f1(draws @ theirs), [2.5, 97.5])
+    return Interval(value, float(low), float(high))
+
+
+def span_metrics(
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    decoding: DecodingConfig,
+) -> dict[str, SpanMetrics]:
+    """Exact-match metrics by type, over the documents annotated for that type."""
+    gold: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
+    found: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
+    right: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
+    annotated: set[str] = set()
+    for item, output in zip(documents, logits, strict=True):
+        types = {
+            kind
+            for kind in SPAN_TYPES
+            if ("loaded_spans" if kind == "loaded" else "attribution_spans")
+            in item.document.annotated
+        }
+        annotated |= types
+        expected = {key for key in gold_spans(item.document) if key[1] in types}
+        answered: set[SpanKey] = {
+            key
+            for key in span_keys(decode_spans(item.features.segments, output.tokens, decoding))
+            if key[1] in types
+        }
+        for target, keys in ((gold, expected), (found, answered), (right, expected & answered)):
+            for key in keys:
+                target[key[1]] += 1
+    return {
+        kind: SpanMetrics(
+            gold[kind],
+            found[kind],
+            _ratio(right[kind], found[kind]),
+            _ratio(right[kind], gold[kind]),
+            _ratio(2 * right[kind], gold[kind] + found[kind]),
+        )
+        for kind in SPAN_TYPES
+        if kind in annotated
+    }
+
+
+def gold_label(segment: GoldSegment) -> Label | None:
+    """The one label of a gold segment, if all axes were looked at."""
+    if None in (segment.attributed, segment.framed, segment.boilerplate):
+        return None
+    answers = {axis: float(bool(segment.axis(axis))) for axis in AXES}
+    return label_of(answers, DecodingConfig())
+
+
+def _labels(
+    documents: Sequence[LabelledDocument], scores: Sequence[Floats], decoding: DecodingConfig
+) -> NDArray[np.int64]:
+    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    for document, rows in zip(documents, scores, strict=True):
+        if not set(AXES) <= document.annotated:
+            continue
+        for segment, row in zip(document.segments, rows, strict=True):
+            expected = gold_label(segment)
+            if expected is not None:
+                answer = label_of(dict(zip(AXES, map(float, row), strict=True)), decoding)
+                confusion[LABELS.index(expected), LABELS.index(answer)] += 1
+    return confusion
+
+
+def label_macro_f1(confusion: NDArray[np.int64]) -> float:
+    """Mean F1 over the labels that occur in gold."""
+    right = np.diag(confusion)
+    either = confusion.sum(axis=0) + confusion.sum(axis=1)
+    present = confusion.sum(axis=1) > 0
+    return float((2 * right[present] / np.maximum(either[present], 1)).mean())
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0

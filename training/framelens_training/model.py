@@ -1,0 +1,156 @@
+"""The network: one encoder, a linear head for segments, a linear head for word pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens_training.config import LossPart
+
+IGNORE = -100
+"""Target of a position that is not supervised."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Weights of the parts of the loss.
+
+    `positive` holds for each binary part the weight of its positive answers.
+    """
+
+    parts: dict[LossPart, float]
+    positive: dict[LossPart, float]
+
+
+class SegmentSpanModel(nn.Module):
+    """Encoder with two heads; every position gets both, and the caller picks.
+
+    Inputs are (b, t) int64; outputs are segment logits (b, t, 3), columns in `AXES` order,
+    read at separators, and span logits (b, t, 8), columns in `SPAN_LOGITS` order.
+    """
+
+    def __init__(self, encoder: Any, dropout: float, loss: LossConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.loss_config = loss
+        width = int(encoder.config.hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.segment_head = nn.Linear(width, len(AXES))
+        self.span_head = nn.Linear(width, len(SPAN_LOGITS))
+        self._takes_types = int(getattr(encoder.config, "type_vocab_size", 0) or 0) >= 2
+
+    def logits(
+        self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Segment and span logits at every position."""
+        types = {"token_type_ids": token_type_ids} if self._takes_types else {}
+        hidden = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, **types
+        ).last_hidden_state
+        hidden = self.dropout(hidden)
+        return self.segment_head(hidden), self.span_head(hidden)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        axis_targets: Tensor | None = None,
+        axis_weights: Tensor | None = None,
+        tag_targets: Tensor | None = None,
+        loaded_targets: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Logits, and the loss where targets are given.
+
+        `axis_targets` and `axis_weights` have shape (b, t, 3); weight 0 masks. `tag_targets`
+        and `loaded_targets` have shape (b, t); `IGNORE` masks.
+        """
+        segment_logits, span_logits = self.logits(input_ids, token_type_ids, attention_mask)
+        output = {"segment_logits": segment_logits, "span_logits": span_logits}
+        if (
+            axis_targets is not None
+            and axis_weights is not None
+            and tag_targets is not None
+            and loaded_targets is not None
+        ):
+            output["loss"] = self._loss(
+                segment_logits, span_logits, axis_targets, axis_weights, tag_targets, loaded_targets
+            )
+        return output
+
+    def _loss(
+        self,
+        segment_logits: Tensor,
+        span_logits: Tensor,
+        axis_targets: Tensor,
+        axis_weights: Tensor,
+        tag_targets: Tensor,
+        loaded_targets: Tensor,
+    ) -> Tensor:
+        """Weighted sum of the parts, each averaged over the positions that it supervises."""
+        config = self.loss_config
+        total = segment_logits.new_zeros(())
+        for column, axis in enumerate(AXES):
+            total = total + config.parts[axis] * _binary(
+                segment_logits[..., column],
+                axis_targets[..., column],
+                axis_weights[..., column],
+                config.positive[axis],
+            )
+        supervised = tag_targets != IGNORE
+        if bool(supervised.any()):
+            total = total + config.parts["attribution_spans"] * nn.functional.cross_entropy(
+                span_logits[..., : len(BIO_TAGS)][supervised], tag_targets[supervised]
+            )
+        seen = loaded_targets != IGNORE
+        return total + config.parts["loaded_spans"] * _binary(
+            span_logits[..., len(BIO_TAGS)],
+            loaded_targets.clamp(min=0).to(span_logits.dtype),
+            seen.to(span_logits.dtype),
+            config.positive["loaded_spans"],
+        )
+
+
+def _binary(logits: Tensor, targets: Tensor, weights: Tensor, positive: float) -> Tensor:
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        logits, targets, pos_weight=logits.new_tensor(positive), reduction="none"
+    )
+    return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+
+
+class ExportModel(nn.Module):
+    """The graph that ships: one unpadded window in, both logits out, no attention mask."""
+
+    def __init__(self, model: SegmentSpanModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Segment logits (1, t, 3) and span logits (1, t, 8) of one window (1, t)."""
+        return self.model.logits(input_ids, token_type_ids)
+
+
+class TorchNetwork:
+    """A trained model behind the interface of `framelens.network.Network`."""
+
+    def __init__(self, model: SegmentSpanModel) -> None:
+        self._model = model
+
+    def __call__(self, window: Any) -> tuple[Any, Any]:
+        """Segment logits (t, 3) and span logits (t, 8) of one window, as NumPy arrays."""
+        device = next(self._model.parameters()).device
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            with torch.inference_mode():
+                segment_logits, span_logits = self._model.logits(
+                    torch.from_numpy(window.input_ids)[None].to(device),
+                    torch.from_numpy(window.token_type_ids)[None].to(device),
+                )
+        finally:
+            self._model.train(was_training)
+        return segment_logits[0].float().cpu().numpy(), span_logits[0].float().cpu().numpy()

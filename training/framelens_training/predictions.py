@@ -1,0 +1,91 @@
+"""What a network says of labelled documents, in the shape that metrics need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens.decoding import DocumentLogits, Floats, TokenSpan, merge_windows
+from framelens.features import WindowFeatures
+from framelens.schema import AXES, Axis, SpanType
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.targets import LabelledFeatures
+
+NetworkLike = Callable[[WindowFeatures], tuple[Floats, Floats]]
+"""One window in, segment logits (t, 3) and span logits (t, 8) out."""
+
+SpanKey = tuple[int, SpanType, int, int]
+"""Segment, type, start and end in code points of the segment's text."""
+
+
+def predict(network: NetworkLike, documents: Sequence[LabelledFeatures]) -> list[DocumentLogits]:
+    """Read every document in its article windows, as serving does."""
+    return [
+        merge_windows(item.features, [network(window) for window in item.features.windows])
+        for item in documents
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class AxisData:
+    """Supervised answers on one axis, over all segments of all documents.
+
+    `gold` (n,) holds the answers, `values` (n,) the logits or probabilities, `groups` (n,)
+    the index of the document that each segment came from.
+    """
+
+    gold: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
+
+def axis_data(
+    documents: Sequence[LabelledDocument], values: Sequence[Floats], axis: Axis
+) -> AxisData:
+    """Collect one axis; `values` holds an array (s, 3) a document."""
+    column = AXES.index(axis)
+    gold: list[bool] = []
+    found: list[float] = []
+    groups: list[int] = []
+    for index, (document, rows) in enumerate(zip(documents, values, strict=True)):
+        if axis not in document.annotated:
+            continue
+        for segment, row in zip(document.segments, rows, strict=True):
+            answer = segment.axis(axis)
+            if answer is not None:
+                gold.append(answer)
+                found.append(float(row[column]))
+                groups.append(index)
+    return AxisData(
+        np.array(gold, dtype=np.bool_),
+        np.array(found, dtype=np.float64),
+        np.array(groups, dtype=np.int64),
+    )
+
+
+def gold_spans(document: LabelledDocument) -> list[SpanKey]:
+    """Gold spans cut at the borders of segments, without surrounding white space."""
+    keys: list[SpanKey] = []
+    for index, segment in enumerate(document.segments):
+        text = document.segment_text(segment)
+        for span in document.spans:
+            if span.field != segment.field:
+                continue
+            start = max(span.start - segment.start, 0)
+            end = min(span.end - segment.start, len(text))
+            if start >= end:
+                continue
+            piece = text[start:end]
+            start += len(piece) - len(piece.lstrip())
+            end -= len(piece) - len(piece.rstrip())
+            if start < end:
+                keys.append((index, span.type, start, end))
+    return keys
+
+
+def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:
+    """Decoded spans in the form that gold ones are compared in."""
+    return [(span.segment, span.type, span.start, span.end) for span in spans]
