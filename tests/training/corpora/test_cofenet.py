@@ -72,9 +72,7 @@ def test_spans_of_labels() -> None:
 def test_a_bad_file_is_refused_with_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "sentences.jsonl"
     good = {"id": "a", "tokens": ["x"], "labels": ["O"]}
-    path.write_text(
-        "\n".join([json.dumps(good), "{", json.dumps({**good, "labels": []})]), "utf-8"
-    )
+    path.write_text("\n".join([json.dumps(good), "{", json.dumps({**good, "labels": []})]), "utf-8")
     with pytest.raises(CorpusError) as caught:
         read_sentences(path)
     assert [problem.where for problem in caught.value.problems] == [f"{path}:2", f"{path}:3"]
