@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,13 @@ from framelens.artifact import (
     Manifest,
     write_manifest,
 )
-from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores, label_of
+from framelens.decoding import (
+    DecodingConfig,
+    DocumentLogits,
+    axis_scores,
+    label_of,
+    merge_windows,
+)
 from framelens.features import DocumentFeatures, FeatureConfig
 from framelens.network import INPUTS, OUTPUTS, Network
 from framelens.schema import AXES
@@ -80,33 +84,6 @@ def export_onnx(model: SegmentSpanModel, path: Path) -> None:
     program.save(str(path), external_data=False)
 
 
-def quantize(source: Path, target: Path) -> None:
-    """Write the int8 graph.
-
-    `per_channel` with `reduce_range`: without VNNI full-range int8 products saturate, which
-    costs 12 % relative logit error instead of 1.5 %.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)
-        try:
-            quantize_dynamic(
-                str(prepared),
-                str(target),
-                per_channel=True,
-                reduce_range=True,
-                weight_type=QuantType.QInt8,
-            )
-        finally:
-            root.setLevel(level)
-
-
 def measure_parity(
     model: SegmentSpanModel,
     fp32: Path,
@@ -115,8 +92,6 @@ def measure_parity(
     decoding: DecodingConfig,
 ) -> Parity:
     """Compare torch, fp32 ONNX and int8 ONNX, logits and labels, window by window."""
-    from framelens.decoding import merge_windows
-
     networks: tuple[NetworkLike, ...] = (TorchNetwork(model), Network(fp32), Network(int8))
     worst, changed, segments = 0.0, 0, 0
     gaps: list[float] = []
@@ -199,6 +174,4 @@ def _golden(scorer: Any, text: str, headline: str | None) -> Golden:
 
 
 def _with_golden(manifest: Manifest, golden: Sequence[Golden]) -> Manifest:
-    from dataclasses import replace
-
     return replace(manifest, golden=tuple(golden))

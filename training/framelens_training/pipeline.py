@@ -14,7 +14,7 @@ import torch
 from transformers import set_seed
 
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
-from framelens.features import DocumentFeatures, Featurizer
+from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.network import Network
 from framelens.schema import AXES, Axis
 from framelens_training.baseline import baseline_data, fit_baseline
@@ -35,16 +35,18 @@ from framelens_training.evaluation import (
     evaluate,
     paired_difference,
 )
-from framelens_training.export import Parity, export_onnx, measure_parity, quantize, write_artifact
+from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.figures import confusion_figure, precision_recall_figure
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import axis_data, predict
+from framelens_training.quantization import quantize
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, TrackingCallback
 from framelens_training.trainer import fit
 
 MIN_PARITY_TEXTS = 200
+CALIBRATION_DOCUMENTS = 16
 GOLDEN_INPUTS: tuple[tuple[str, str | None], ...] = (
     (
         "The harbour board voted on Tuesday to close the north pier. “It was the only honest "
@@ -240,7 +242,7 @@ def _export(
     say("Exporting to ONNX")
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     export_onnx(model, fp32)
-    quantize(fp32, int8)
+    quantize(fp32, int8, _calibration_windows(split["train"]))
     parity = measure_parity(model, fp32, int8, _parity_documents(featurizer, split), decoding)
     if parity.torch_onnx_max_difference > config.export.parity_tolerance:
         raise ExportError(
@@ -271,6 +273,12 @@ def _export(
         golden_inputs=GOLDEN_INPUTS,
     )
     return folder / "model", parity
+
+
+def _calibration_windows(train: Sequence[LabelledFeatures]) -> list[WindowFeatures]:
+    """Windows of evenly spread training documents."""
+    step = max(1, len(train) // CALIBRATION_DOCUMENTS)
+    return [window for item in train[::step] for window in item.features.windows]
 
 
 def _parity_documents(
