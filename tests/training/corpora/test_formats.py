@@ -1,0 +1,327 @@
+"""Every format gives back what it was given, or refuses to take it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from framelens.schema import AXES, SPAN_TYPES
+from framelens_training.corpora.formats import FORMATS, detect, parse_any, read_any, write_any
+from framelens_training.corpora.formats.base import FormatError
+from framelens_training.corpora.formats.rows import LABEL_AXES, explode
+from framelens_training.corpora.labelled import (
+    ANNOTATED,
+    FIELDS,
+    CorpusError,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+    digest,
+)
+
+from .document_strategies import documents, many, single_texts
+
+COMPLETE = ("all.jsonl", "all.jsonl.gz", "all.json", "brat", "hf-dataset")
+QUICK = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def _round_trip(given: list[LabelledDocument], path: Path) -> list[LabelledDocument]:
+    if path.is_dir():
+        shutil.rmtree(path)
+    name = path.name if path.name in FORMATS else None
+    write_any(given, path, name)
+    return read_any(path, name)
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+@given(given_documents=many(documents()))
+@QUICK
+def test_a_complete_format_gives_any_document_back(
+    name: str, given_documents: list[LabelledDocument], tmp_path: Path
+) -> None:
+    assert _round_trip(given_documents, tmp_path / name) == given_documents
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.parquet"])
+@given(given_documents=many(single_texts()))
+@QUICK
+def test_a_table_gives_single_texts_back(
+    name: str, given_documents: list[LabelledDocument], tmp_path: Path
+) -> None:
+    assert _round_trip(given_documents, tmp_path / name) == given_documents
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "all.markup"])
+@given(given_documents=many(documents()))
+@QUICK
+def test_a_format_that_cannot_carry_a_document_refuses_it(
+    name: str, given_documents: list[LabelledDocument], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    refusal: FormatError | None = None
+    try:
+        write_any(given_documents, path)
+    except FormatError as found:
+        refusal = found
+    if refusal is None:
+        assert read_any(path) == given_documents
+    else:
+        assert refusal.problems
+        assert ".jsonl" in str(refusal)
+
+
+def _article() -> LabelledDocument:
+    text = "The “so-called” plan 😀 failed.\n\nShe said it was over."
+    said = text.index("said")
+    return LabelledDocument(
+        id="a/1",
+        headline="A plan fails",
+        text=text,
+        lean="left",
+        annotated=frozenset(ANNOTATED),
+        segments=(
+            GoldSegment("headline", 0, 12, False, False, False),
+            GoldSegment("text", 0, 30, False, True, False, weights={"framed": 0.75}),
+            GoldSegment("text", 32, len(text), True, None, False),
+        ),
+        spans=(
+            GoldSpan("text", "loaded", 4, 15),
+            GoldSpan("text", "source", 32, 35),
+            GoldSpan("text", "cue", said, said + 4),
+            GoldSpan("text", "content", said + 5, len(text) - 1),
+        ),
+        meta={"group": "plan"},
+    )
+
+
+def test_markup_carries_an_article_with_everything_annotated(tmp_path: Path) -> None:
+    article = _article()
+    sure = [replace(s, framed=bool(s.framed), weights={}) for s in article.segments]
+    assert _round_trip([replace(article, segments=tuple(sure))], tmp_path / "a.mk") == [
+        replace(article, segments=tuple(sure))
+    ]
+
+
+def test_the_same_bytes_are_written_twice(tmp_path: Path) -> None:
+    for name in ("a.jsonl.gz", "a.json"):
+        write_any([_article()], tmp_path / name)
+        first = (tmp_path / name).read_bytes()
+        write_any([_article()], tmp_path / name)
+        assert (tmp_path / name).read_bytes() == first
+
+
+def test_a_round_trip_through_arrow_keeps_the_digest(tmp_path: Path) -> None:
+    assert digest(_round_trip([_article()], tmp_path / "hf-dataset")) == digest([_article()])
+
+
+def test_half_a_surrogate_pair_is_refused_by_every_format(tmp_path: Path) -> None:
+    broken = replace(_article(), text="\ud83d" + _article().text[1:])
+    for name in (*COMPLETE, "a.csv", "a.markup"):
+        with pytest.raises(FormatError, match="surrogate"):
+            _round_trip([broken], tmp_path / name)
+
+
+def test_labels_of_a_csv_annotate_the_axes_that_they_answer(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"A {x} line.,{x}\n" for x in LABEL_AXES))
+    found = {d.text.split()[1]: d for d in read_any(path)}
+    framed = found["framed"]
+    assert framed.segments[0] == GoldSegment("text", 0, 14, None, True, False)
+    assert framed.annotated == {"framed", "boilerplate"}
+    assert found["sourced"].segments[0] == GoldSegment("text", 0, 15, True, False, False)
+    assert found["boilerplate"].segments[0].boilerplate is True
+    assert found["plain"].annotated == {"attributed", "framed", "boilerplate"}
+    assert framed.id == "rows:3"
+
+
+def test_optional_columns_of_a_csv(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "id;text;label;role;group;outlet;lean;weight\n"
+        'a;"Chaos; again";framed;headline;g1;Courier;left;0.5\n'
+    )
+    (document,) = read_any(path)
+    assert (document.headline, document.text) == ("Chaos; again", "")
+    assert document.segments[0].weights == {"framed": 0.5, "boilerplate": 0.5}
+    assert (document.id, document.outlet, document.lean) == ("a", "Courier", "left")
+    assert document.meta == {"group": "g1"}
+
+
+def test_a_semicolon_in_the_first_text_does_not_change_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\na; b; c,plain\n")
+    assert read_any(path)[0].text == "a; b; c"
+
+
+def test_exploding_gives_each_labelled_segment_and_counts_what_is_lost(tmp_path: Path) -> None:
+    rows, lost = explode([_article()])
+    assert [d.id for d in rows] == ["a/1#0", "a/1#1", "a/1#2"]
+    assert lost["evidence spans"] == 4
+    assert lost["segments whose weights differ by axis (the lowest is kept)"] == 1
+    assert {d.meta["group"] for d in rows} == {"plan"}
+    assert rows[0].headline == "A plan fails"
+    assert rows[0].segments[0].field == "headline"
+    back = _round_trip(rows, tmp_path / "rows.csv")
+    assert back == rows
+
+
+def test_a_table_refuses_an_article_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"a/1: 3 segments.*") as refusal:
+        write_any([_article()], tmp_path / "rows.csv")
+    assert "--explode" in str(refusal.value)
+
+
+def test_brat_files_are_what_brat_reads(tmp_path: Path) -> None:
+    write_any([_article()], tmp_path / "b", "brat")
+    raw = (tmp_path / "b/000001-a-1.txt").read_text("utf-8")
+    assert raw == f"{_article().headline}\n{_article().text}"
+    lines = (tmp_path / "b/000001-a-1.ann").read_text("utf-8").splitlines()
+    assert "T5\tSource 45 48\tShe" in lines
+    assert "A2\tFramed T1 no" in lines
+    assert not any("\n" in line for line in lines)
+    configuration = (tmp_path / "b/annotation.conf").read_text("utf-8")
+    assert configuration.splitlines()[:6] == [
+        "[entities]", "Segment", "Source", "Cue", "Content", "Loaded"
+    ]  # fmt: skip
+
+
+def test_a_mark_added_in_brat_is_read(tmp_path: Path) -> None:
+    write_any([_article()], tmp_path / "b", "brat")
+    path = tmp_path / "b/000001-a-1.ann"
+    path.write_text(path.read_text("utf-8") + "T90\tLoaded 2 6\tplan\nA90\tFramed T3\n", "utf-8")
+    (document,) = read_any(tmp_path / "b")
+    assert GoldSpan("headline", "loaded", 2, 6) in document.spans
+    assert document.segments[2].framed is True
+
+
+def test_brat_from_elsewhere_annotates_what_occurs(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("She said no. Rain fell.", "utf-8")
+    (tmp_path / "one.ann").write_text("T1\tSource 0 3\tShe\nT2\tCue 4 8\tsaid\n", "utf-8")
+    (tmp_path / "two.txt").write_text("Rain fell again.", "utf-8")
+    (tmp_path / "two.ann").write_text("", "utf-8")
+    one, two = read_any(tmp_path)
+    assert one.id == "one"
+    assert one.annotated == two.annotated == {"attribution_spans"}
+    assert [one.segment_text(s) for s in one.segments] == ["She said no.", "Rain fell."]
+
+
+def test_crlf_after_an_export_to_brat_is_undone(tmp_path: Path) -> None:
+    write_any([_article()], tmp_path / "b", "brat")
+    path = tmp_path / "b/000001-a-1.txt"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    parsed = parse_any(tmp_path / "b")
+    assert parsed.documents() == [_article()]
+    assert [f.code for f in parsed.findings] == ["carriage-return"]
+
+
+def test_a_changed_text_under_brat_marks_is_refused(tmp_path: Path) -> None:
+    write_any([_article()], tmp_path / "b", "brat")
+    path = tmp_path / "b/000001-a-1.txt"
+    path.write_text("X" + path.read_text("utf-8"), "utf-8")
+    with pytest.raises(CorpusError, match="restore the text"):
+        read_any(tmp_path / "b")
+
+
+def _exported(path: Path) -> list[dict[str, object]]:
+    write_any([_article()], path)
+    tasks: list[dict[str, object]] = json.loads(path.read_text("utf-8"))
+    return tasks
+
+
+def test_label_studio_offsets_in_utf16_units_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    smile = _article().text.index("😀")
+    for item in tasks[0]["annotations"][0]["result"]:
+        if item["to_name"] == "text":
+            for key in ("start", "end"):
+                item["value"][key] += item["value"][key] > smile
+    path.write_text(json.dumps(tasks), "utf-8")
+    assert read_any(path) == [_article()]
+
+
+def test_label_studio_offsets_that_find_other_words_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    tasks[0]["data"]["text"] = "Now: " + tasks[0]["data"]["text"]
+    path.write_text(json.dumps(tasks), "utf-8")
+    with pytest.raises(CorpusError, match=r"tasks.json:1: expected 'The .* found 'Now: "):
+        read_any(path)
+
+
+def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    second = {"result": [], "completed_by": 7}
+    tasks[0]["annotations"][0]["completed_by"] = 3
+    tasks[0]["annotations"] += [second, {"result": [], "was_cancelled": True}]
+    path.write_text(json.dumps(tasks), "utf-8")
+    parsed = parse_any(path)
+    assert [d.id for d in parsed.documents()] == ["a/1@3", "a/1@7"]
+    assert {d.meta["group"] for d in parsed.documents()} == {"plan"}
+    assert [f.code for f in parsed.findings] == ["not-annotated"]
+
+
+def test_the_labelling_config_has_every_control_that_is_exported() -> None:
+    config = Path(__file__).parents[3] / "configs/label_studio.xml"
+    tree = ET.parse(config)
+    controls = {
+        tag.get("name"): [child.get("value") for child in tag]
+        for kind in ("Labels", "Choices")
+        for tag in tree.iter(kind)
+    }
+    expected = {f"{field}_span": list(SPAN_TYPES) for field in FIELDS}
+    expected |= {f"{field}_segment": ["Segment"] for field in FIELDS}
+    expected |= {f"{field}_{axis}": ["yes", "no"] for field in FIELDS for axis in AXES}
+    assert controls == expected
+    assert {tag.get("name"): tag.get("value") for tag in tree.iter("Text")} == {
+        field: f"${field}" for field in FIELDS
+    }
+
+
+def test_a_dataset_of_texts_and_class_labels(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    labels = ClassLabel(names=["plain", "framed"])
+    columns = {"text": ["A calm line.", "A circus."], "label": [0, 1]}
+    dataset = Dataset.from_dict(columns, Features({"text": Value("string"), "label": labels}))
+    dataset.save_to_disk(str(tmp_path / "d"))
+    calm, circus = read_any(tmp_path / "d")
+    assert (calm.segments[0].framed, circus.segments[0].framed) == (False, True)
+    assert circus.id == "d:2"
+
+
+def test_a_dataset_with_nested_columns_of_ones_own(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    Dataset.from_list([_article().to_dict()]).save_to_disk(str(tmp_path / "d"))
+    (found,) = read_any(tmp_path / "d")
+    assert found == _article()
+
+
+def test_a_dataset_of_several_splits_names_their_folders(tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
+    split = Dataset.from_dict({"text": ["A line."], "label": ["plain"]})
+    DatasetDict({"train": split, "test": split}).save_to_disk(str(tmp_path / "d"))
+    with pytest.raises(CorpusError, match=r"the splits test, train; name one of them"):
+        read_any(tmp_path / "d")
+    assert len(read_any(tmp_path / "d/train")) == 1
+
+
+def test_a_path_without_a_format_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"\.jsonl.*\.parquet"):
+        detect(tmp_path / "notes.docx")
+    with pytest.raises(FileNotFoundError, match=r"none\.jsonl"):
+        read_any(tmp_path / "none.jsonl")

@@ -1,0 +1,155 @@
+"""CSV, TSV and Parquet with one labelled text a row; `rows` tells the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from framelens_training.corpora.findings import Finding, Located, Parsed, error
+from framelens_training.corpora.formats.base import (
+    FormatError,
+    decode,
+    repeated_ids,
+    write_bytes,
+)
+from framelens_training.corpora.formats.rows import (
+    COLUMNS,
+    column_findings,
+    document_from_row,
+    label_of,
+    refusals,
+    row_from_document,
+)
+from framelens_training.corpora.labelled import LabelledDocument
+
+
+def parse(path: Path) -> Parsed:
+    """Read `.csv`, `.tsv` or `.parquet`.
+
+    CSV follows RFC 4180, in UTF-8, with a header line; a semicolon may separate the cells.
+    """
+    findings: list[Finding] = []
+    if path.suffix == ".parquet":
+        columns, rows = _parquet(path, findings)
+    else:
+        columns, rows = _csv(path, findings)
+    if not any(f.severity == "error" for f in findings):
+        findings += column_findings(columns, f"{path}:1")
+    if any(f.severity == "error" for f in findings):
+        return Parsed((), tuple(findings))
+    located: list[Located] = []
+    for number, row in rows:
+        item, faults = document_from_row(row, f"{path}:{number}", f"{path.stem}:{number}")
+        findings += faults
+        if item is not None:
+            located.append(item)
+    return Parsed(tuple(located), (*findings, *repeated_ids(located)))
+
+
+Rows = Iterator[tuple[int, dict[str, Any]]]
+
+
+def _csv(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
+    text, faults = decode(path.read_bytes(), str(path))
+    findings += faults
+    delimiter = "\t" if path.suffix == ".tsv" else _delimiter(text.partition("\n")[0])
+    # Python's own limit for a cell is below an article's length; `checks` has the real one.
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = next(table, [])
+        rows = _csv_rows(table, columns, path, findings)
+        return columns, iter(rows)
+    except csv.Error as fault:
+        findings.append(
+            error("unreadable", f"{path}:1", "a header line", str(fault),
+                  "quote its names as RFC 4180 says")
+        )  # fmt: skip
+        return [], iter(())
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _csv_rows(
+    table: Any, columns: Sequence[str], path: Path, findings: list[Finding]
+) -> list[tuple[int, dict[str, Any]]]:
+    rows: list[tuple[int, dict[str, Any]]] = []
+    line = table.line_num + 1
+    try:
+        for cells in table:
+            if cells and len(cells) != len(columns):
+                findings.append(
+                    error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the header",
+                          f"{len(cells)}", "put a text that holds the separator, a line break or "
+                          "a quotation mark in quotation marks")
+                )  # fmt: skip
+            elif cells:
+                rows.append((line, dict(zip(columns, cells, strict=True))))
+            line = table.line_num + 1
+    except csv.Error as fault:
+        findings.append(
+            error("unreadable", f"{path}:{line}", "cells quoted as RFC 4180 says", str(fault),
+                  "close the quotation mark, and double those inside a cell")
+        )  # fmt: skip
+    return rows
+
+
+def _delimiter(header: str) -> str:
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _parquet(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as fault:
+        findings.append(
+            error("unreadable", f"{path}:1", "a Parquet file", str(fault), "write it again")
+        )
+        return [], iter(())
+    return table.column_names, enumerate(table.to_pylist(), start=1)
+
+
+def write(documents: Sequence[LabelledDocument], path: Path) -> None:
+    """Write a row a document: with `label` if that says everything, otherwise with the axes.
+
+    Raises:
+        FormatError: naming each document that a row cannot carry, and why.
+    """
+    problems = [
+        f"{document.id}: {', '.join(found)}"
+        for document in documents
+        if (found := refusals(document))
+    ]
+    if problems:
+        raise FormatError(
+            f"{path}: expected documents that are one labelled text each, found others; write "
+            ".jsonl, which carries everything, or use --explode to write their segments as rows "
+            "without spans", problems,
+        )  # fmt: skip
+    labels = all(label_of(document.segments[0]) for document in documents)
+    rows = [row_from_document(document, labels) for document in documents]
+    used = {name for row in rows for name in row} | {"text", "label" if labels else "framed"}
+    columns = [name for name in COLUMNS if name in used]
+    columns += sorted(used.difference(COLUMNS))
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        schema = pyarrow.schema([(name, pyarrow.string()) for name in columns])
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), path)
+        return
+    stream = io.StringIO(newline="")
+    table = csv.DictWriter(
+        stream, columns, restval="", delimiter="\t" if path.suffix == ".tsv" else ","
+    )
+    table.writeheader()
+    table.writerows(rows)
+    write_bytes(path, stream.getvalue().encode("utf-8"))
