@@ -8,8 +8,10 @@ from pathlib import Path
 
 from framelens_training.config import Config, CorpusUse
 from framelens_training.corpora.base import Split
-from framelens_training.corpora.labelled import LabelledDocument, digest, read_jsonl
+from framelens_training.corpora.formats import read_any
+from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.corpora.registry import corpus, resolve_root
+from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -32,6 +34,7 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
     Raises:
         CorpusError: with every problem of a corpus's files.
         FileNotFoundError: if a file or the root folder is missing.
+        FormatError: if the format of a file cannot be told.
         SplitError: if nothing is left to train on, to validate or to test with.
     """
     loaded = [_load(use, config) for use in config.corpora.use]
@@ -48,13 +51,15 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
     if use.files is not None:
         found: Mapping[Split, list[LabelledDocument]] = {
-            split: read_jsonl(Path(path)) for split, path in use.files.items()
+            split: read_any(Path(path)) for split, path in use.files.items()
         }
         name, licence = "files", "your own"
     else:
         reader = corpus(use.name)
-        root = resolve_root(config.corpora.root) if reader.info.upstream else None
-        found = reader.read(root)
+        if reader.info.upstream:
+            found = open_corpus(reader, resolve_root(config.corpora.root)).read()
+        else:
+            found = reader.read(None)
         name, licence = reader.info.name, reader.info.licence
     splits = {
         split: [] if split != "train" and not use.evaluate else list(found.get(split, ()))
