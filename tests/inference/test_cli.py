@@ -178,7 +178,7 @@ def test_the_extractor_missing_names_the_extra(
 def test_the_table_shows_labels_sources_and_loaded_words(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row = {"id": "a1", "text": "The mayor\nsaid a road closed. A shameful\x1b[2J plan."}
+    row = {"id": "a1", "text": "The mayor\tsaid a road closed. A shameful\x1b[2J plan."}
     source = write_lines(tmp_path / "in.jsonl", row, b"{")
     assert score(model_folder, source, "--format", "table") == 3
     shown = capsys.readouterr().out

@@ -48,7 +48,7 @@ class Encoder:
         return Featurizer(self.tokenizer, self.feature_config(windows))
 
 
-def load_encoder(name: str, *, dropout: float = 0.1) -> Encoder:
+def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     """Load an encoder by packaged name, directory or hub name.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from transformers import set_seed
+from transformers.utils import logging as transformers_logging
 
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
@@ -107,7 +108,7 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     torch.set_num_threads(config.threads or usable_cores())
     set_seed(config.seed)
     corpora = load_corpora(config)
-    encoder = load_encoder(config.encoder, dropout=config.training.dropout)
+    encoder = load_encoder(config.encoder, dropout=config.training.encoder_dropout)
     featurizer = encoder.featurizer(config.windows)
     _record_inputs(config, corpora, tracker)
 
@@ -353,6 +354,7 @@ def quiet_libraries() -> Iterator[None]:
     names = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "mlflow", "alembic", "httpx")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
+    transformers_logging.disable_progress_bar()
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
