@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -12,13 +14,42 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, write_manifest
 from framelens.decoding import DecodingConfig
-from framelens.features import FeatureConfig, Featurizer
+from framelens.features import FeatureConfig
 from framelens.schema import AXES, SPAN_LOGITS
+
+if TYPE_CHECKING:
+    from framelens_training.corpora.labelled import LabelledDocument
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = (
-    *"the a mayor minister said ranted shameful plan road closed she he yet another sign up "
-    "news and to of in on was is that report".split(),
+    *[
+        "the",
+        "a",
+        "mayor",
+        "minister",
+        "said",
+        "ranted",
+        "shameful",
+        "plan",
+        "road",
+        "closed",
+        "she",
+        "he",
+        "yet",
+        "another",
+        "sign",
+        "up",
+        "news",
+        "and",
+        "to",
+        "of",
+        "in",
+        "on",
+        "was",
+        "is",
+        "that",
+        "report",
+    ],
     *"abcdefghijklmnopqrstuvwxyz0123456789.,:;!?\"'“”‘’«»()-",
     *("##" + c for c in "abcdefghijklmnopqrstuvwxyz0123456789"),
 )
@@ -105,3 +136,18 @@ def write_model(folder: Path, **changes: object) -> Path:
     }
     write_manifest(folder, Manifest(**settings))  # type: ignore[arg-type]
     return folder
+
+
+def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
+    """Articles whose labels a lookup of words can learn."""
+    from framelens_training.corpora.markup import parse_markup
+
+    places = itertools.cycle(["road", "plan", "mayor", "news"])
+    articles = [
+        f"#id: d{first + number}\n\nH-| The {next(places)} of {number}\n\n"
+        f"a| {{s|The minister}} {{c|said}} {{q|road {number} was closed}}.\n"
+        f"f| {{l|Shameful}} {next(places)} of {number}.\n-| The {next(places)} is {number}.\n\n"
+        f"b| Sign up to news {number}\n"
+        for number in range(count)
+    ]
+    return parse_markup("===\n".join(articles))

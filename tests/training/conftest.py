@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
-from support import VOCABULARY, make_tokenizer
 
 from framelens_training.config import Config, load_config
-from framelens_training.corpora.labelled import LabelledDocument, write_jsonl
-from framelens_training.corpora.markup import parse_markup
+from framelens_training.corpora.labelled import write_jsonl
+from support import VOCABULARY, make_tokenizer, tiny_documents
 
 
 @pytest.fixture(scope="session")
@@ -38,19 +36,6 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sep_token="[SEP]",
     ).save_pretrained(folder)
     return folder
-
-
-def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
-    """Articles whose labels a lookup of words can learn."""
-    places = itertools.cycle(["road", "plan", "mayor", "news"])
-    articles = [
-        f"#id: d{first + number}\n\nH-| The {next(places)} of {number}\n\n"
-        f"a| {{s|The minister}} {{c|said}} {{q|road {number} was closed}}.\n"
-        f"f| {{l|Shameful}} {next(places)} of {number}.\n-| The {next(places)} is {number}.\n\n"
-        f"b| Sign up to news {number}\n"
-        for number in range(count)
-    ]
-    return parse_markup("===\n".join(articles))
 
 
 @pytest.fixture(scope="session")

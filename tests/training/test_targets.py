@@ -1,25 +1,21 @@
 from __future__ import annotations
 
 import numpy as np
-from support import make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framelens.decoding import DecodingConfig, decode_spans
 from framelens.features import FeatureConfig, Featurizer
 from framelens.schema import BIO_TAGS, SPAN_LOGITS
+from framelens_training.config import Windows
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
-from framelens_training.dataset import (
-    TokenBudgetSampler,
-    collate,
-    single_windows,
-    supervision,
-    training_windows,
-)
+from framelens_training.dataset import TokenBudgetSampler, collate, supervision
+from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
 from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
 from framelens_training.targets import featurize_document, labelled_window
+from support import make_tokenizer
 
 ARTICLE = """#id: d1
 
@@ -92,7 +88,9 @@ def test_what_nobody_annotated_is_masked() -> None:
         id="d",
         text="A plan.",
         annotated=frozenset({"framed"}),
-        segments=(GoldSegment("text", 0, 7, attributed=True, framed=True, weights={"framed": 0.4}),),
+        segments=(
+            GoldSegment("text", 0, 7, attributed=True, framed=True, weights={"framed": 0.4}),
+        ),
     )
     item = featurize_document(document, make())
     assert item.targets[0].weights.tolist() == np.float32([0, 0.4, 0]).tolist()
@@ -128,7 +126,9 @@ def documents(draw: st.DrawFn) -> LabelledDocument:
         segments.append(GoldSegment("text", start, len(text)))
     cuts = sorted(draw(st.sets(st.integers(0, len(edges) - 1), max_size=8)))
     spans = [
-        GoldSpan("text", draw(st.sampled_from(["source", "cue", "content"])), edges[a][0], edges[b][1])
+        GoldSpan(
+            "text", draw(st.sampled_from(["source", "cue", "content"])), edges[a][0], edges[b][1]
+        )
         for a, b in zip(cuts[::2], cuts[1::2], strict=False)
     ]
     annotated = frozenset({"attribution_spans", "loaded_spans"})
@@ -149,9 +149,12 @@ def test_training_sees_articles_and_single_segments() -> None:
     (document,) = parse_markup(ARTICLE)
     featurizer = make()
     item = featurize_document(document, featurizer)
-    both = training_windows([item], featurizer, single_share=1.0, seed=1)
+    both = training_windows([CorpusFeatures([item])], featurizer, Windows(), 1)
     assert [len(w.features.pieces) for w in both] == [4, 1, 1, 1, 1]
-    assert len(training_windows([item], featurizer, single_share=0.0, seed=1)) == 1
+    assert (
+        len(training_windows([CorpusFeatures([item])], featurizer, Windows(single_share=0.0), 1))
+        == 1
+    )
     counts = supervision(both)
     assert (counts.positives["attributed"], counts.negatives["attributed"]) == (4, 4)
     assert counts.positive_weights(balance=True)["framed"] == np.sqrt(6 / 2)
@@ -174,7 +177,7 @@ def test_padding_is_masked_everywhere() -> None:
     (document,) = parse_markup(ARTICLE)
     featurizer = make()
     item = featurize_document(document, featurizer)
-    windows = training_windows([item], featurizer, single_share=1.0, seed=1)
+    windows = training_windows([CorpusFeatures([item])], featurizer, Windows(), 1)
     batch = collate(windows)
     padding = batch["attention_mask"] == 0
     assert padding.any()

@@ -80,6 +80,8 @@ class Windows(_Strict):
     overlap: int = Field(default=OVERLAP, ge=0)
     single_share: Share = 1.0
     """Share of an article's segments that are also shown alone, in windows of their own."""
+    company_share: Share = 1.0
+    """Share of lone labelled sentences that are also shown in company."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:
@@ -152,6 +154,8 @@ class Tracking(_Strict):
     experiment: str = "framelens"
     uri: str | None = None
     """Otherwise MLFLOW_TRACKING_URI, otherwise sqlite:///mlflow.db in the working directory."""
+    registry: bool | None = None
+    """Register the model as challenger of the config's name; by default, if the store can."""
 
 
 class Config(_Strict):

@@ -1,4 +1,4 @@
-"""Windows for training: whole articles beside single segments, in batches of like length."""
+"""Labelled windows in batches of like length."""
 
 from __future__ import annotations
 
@@ -9,56 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from framelens.features import Featurizer
 from framelens.schema import AXES
-from framelens.windows import Piece
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.model import IGNORE
-from framelens_training.targets import LabelledFeatures, LabelledWindow, labelled_window
-
-
-def article_windows(document: LabelledFeatures) -> list[LabelledWindow]:
-    """The windows in which serving reads a document."""
-    return [labelled_window(window, document.targets) for window in document.features.windows]
-
-
-def single_windows(
-    document: LabelledFeatures, featurizer: Featurizer, chosen: Sequence[int]
-) -> list[LabelledWindow]:
-    """One window a chosen segment; a segment longer than a window is left to the article."""
-    segments = document.features.segments
-    capacity = featurizer.config.max_tokens - 2
-    return [
-        labelled_window(
-            featurizer.window((Piece(index, 0, len(segments[index].ids)),), segments),
-            document.targets,
-        )
-        for index in chosen
-        if len(segments[index].ids) <= capacity
-    ]
-
-
-def training_windows(
-    documents: Sequence[LabelledFeatures],
-    featurizer: Featurizer,
-    *,
-    single_share: float,
-    seed: int,
-) -> list[LabelledWindow]:
-    """Every document in its article windows, and a share of its segments alone.
-
-    So each axis is learnt in company and alone: a head that never saw company loses its
-    calibration in it.
-    """
-    generator = np.random.default_rng(seed)
-    windows: list[LabelledWindow] = []
-    for document in documents:
-        windows.extend(article_windows(document))
-        count = len(document.targets)
-        if count > 1:  # otherwise the article's window is the single one
-            picked = np.flatnonzero(generator.random(count) < single_share)
-            windows.extend(single_windows(document, featurizer, [int(i) for i in picked]))
-    return windows
+from framelens_training.targets import LabelledWindow
 
 
 class WindowDataset(Dataset[LabelledWindow]):

@@ -23,7 +23,7 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card
 from framelens_training.config import Config
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
-from framelens_training.dataset import WindowDataset, supervision, training_windows
+from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.encoder import Encoder, load_encoder
 from framelens_training.environment import git_revision, machine, package_versions, usable_cores
 from framelens_training.errors import ExportError
@@ -38,12 +38,13 @@ from framelens_training.evaluation import (
 )
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.figures import confusion_figure, precision_recall_figure
+from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import axis_data, predict
 from framelens_training.quantization import quantize
 from framelens_training.targets import LabelledFeatures, featurize_document
-from framelens_training.tracking import Tracker, TrackingCallback
+from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import fit
 
 MIN_PARITY_TEXTS = 200
@@ -117,8 +118,9 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
         for name in ("train", "validation", "test")
     }
     say(_size_line(split))
-    folder = _run_folder(config, tracker.run_id)
-    model = _train(config, encoder, featurizer, split, folder, tracker, say)
+    folder = run_folder(config, tracker.run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = _train(config, encoder, featurizer, split, corpora, folder, tracker, say)
 
     say("Tuning temperatures and thresholds on validation")
     decoding = tune(
@@ -178,25 +180,18 @@ def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     return "Corpus: " + "; ".join(parts)
 
 
-def _run_folder(config: Config, run_id: str | None) -> Path:
-    label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
-    folder = Path(config.output) / f"{config.name}-{label}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _train(
     config: Config,
     encoder: Encoder,
     featurizer: Featurizer,
     split: Mapping[str, Sequence[LabelledFeatures]],
+    corpora: Sequence[LoadedCorpus],
     folder: Path,
     tracker: Tracker,
     say: Say,
 ) -> SegmentSpanModel:
-    windows = training_windows(
-        split["train"], featurizer, single_share=config.windows.single_share, seed=config.seed
-    )
+    mixture = _mixture(corpora, split["train"])
+    windows = training_windows(mixture, featurizer, config.windows, config.seed)
     dataset = WindowDataset(windows)
     weights = supervision(windows).positive_weights(config.training.balance)
     loss = LossConfig(dict(config.training.loss_weights), weights)
@@ -214,6 +209,19 @@ def _train(
 
     callback = TrackingCallback(tracker, _progress(say))
     return fit(config, model, dataset, evaluator, folder / "checkpoints", [callback])
+
+
+def _mixture(
+    corpora: Sequence[LoadedCorpus], train: Sequence[LabelledFeatures]
+) -> list[CorpusFeatures]:
+    """The training documents, which stand corpus after corpus, with their corpora's weights."""
+    mixture: list[CorpusFeatures] = []
+    first = 0
+    for item in corpora:
+        last = first + len(item.splits["train"])
+        mixture.append(CorpusFeatures(train[first:last], item.weight))
+        first = last
+    return mixture
 
 
 def _progress(say: Say) -> Callable[[Any, Mapping[str, float]], None]:
@@ -345,7 +353,7 @@ def _record_results(
     rows = worst_errors(plain, found, decoding, config.evaluation.worst_errors)
     if rows:
         tracker.table(rows, "errors/worst.json")
-    tracker.folder(result.artifact, "model")
+    tracker.model(result.artifact, config.name, config.tracking.registry)
 
 
 @contextlib.contextmanager

@@ -153,6 +153,13 @@ def _covered(gold: GoldSegment, segment: TokenizedSegment, span: GoldSpan) -> ND
     return 2 * shared > ends - starts
 
 
+def unsupervised(segment: TokenizedSegment) -> SegmentTargets:
+    """Targets of a segment that is there for company only: everything masked."""
+    nothing = np.zeros(len(AXES), dtype=np.float32)
+    masked = np.full(len(segment.ids), IGNORE, dtype=np.int64)
+    return SegmentTargets(nothing, nothing, masked, masked)
+
+
 def labelled_window(
     window: WindowFeatures, segment_targets: Sequence[SegmentTargets]
 ) -> LabelledWindow:

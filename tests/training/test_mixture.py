@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from framelens.features import Featurizer
+from framelens_training.config import Windows
+from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
+from framelens_training.mixture import CorpusFeatures, training_windows
+from framelens_training.model import IGNORE
+from framelens_training.targets import LabelledFeatures, featurize_document
+from support import tiny_documents
+
+CONFIG = Windows(max_tokens=32, overlap=8)
+
+
+def lone(count: int, featurizer: Featurizer, field: str = "text") -> list[LabelledFeatures]:
+    """Documents of one labelled sentence each."""
+    found = []
+    for number in range(count):
+        text = f"A shameful plan {number}."
+        document = LabelledDocument(
+            id=f"s{number}",
+            text=text if field == "text" else "",
+            headline=text if field == "headline" else None,
+            annotated=frozenset({"framed"}),
+            segments=(GoldSegment(field, 0, len(text), framed=number % 2 == 0),),  # type: ignore[arg-type]
+        )
+        found.append(featurize_document(document, featurizer))
+    return found
+
+
+def articles(count: int, featurizer: Featurizer) -> list[LabelledFeatures]:
+    return [featurize_document(document, featurizer) for document in tiny_documents(count)]
+
+
+def test_a_lone_sentence_is_seen_alone_and_in_company(featurizer: Featurizer) -> None:
+    corpora = [CorpusFeatures(articles(3, featurizer)), CorpusFeatures(lone(40, featurizer))]
+    windows = training_windows(corpora, featurizer, CONFIG, seed=1)
+    mine = [w for w in windows if (w.tags == IGNORE).all()]  # sentences carry no span labels
+    supervised = [int((w.weights[:, 1] > 0).sum()) for w in mine]
+    company = [len(w.features.pieces) for w in mine]
+    assert sum(supervised) == 80  # forty alone, forty in company
+    assert sum(c == s == 1 for c, s in zip(company, supervised, strict=True)) >= 40
+    assert any(c == s > 1 for c, s in zip(company, supervised, strict=True)), "packs"
+    assert any(c > s == 1 for c, s in zip(company, supervised, strict=True)), "neighbours"
+    assert all(len(w.features.input_ids) <= 32 for w in windows)
+    assert all((w.weights[:, [0, 2]] == 0).all() for w in mine)
+
+
+def test_without_articles_all_company_is_of_the_corpus_itself(featurizer: Featurizer) -> None:
+    windows = training_windows([CorpusFeatures(lone(20, featurizer))], featurizer, CONFIG, seed=1)
+    for window in windows:
+        assert (window.weights[:, 1] > 0).sum() == len(window.features.pieces)
+
+
+def test_a_headline_stands_first_among_its_neighbours(featurizer: Featurizer) -> None:
+    corpora = [
+        CorpusFeatures(articles(3, featurizer)),
+        CorpusFeatures(lone(20, featurizer, "headline")),
+    ]
+    windows = training_windows(corpora, featurizer, CONFIG, seed=1)
+    mine = [w for w in windows if (w.tags == IGNORE).all()]
+    among = [w for w in mine if len(w.features.pieces) > (w.weights[:, 1] > 0).sum()]
+    assert among
+    for window in among:
+        first = window.features.separators[0]
+        assert window.weights[first, 1] > 0
+        assert window.features.token_type_ids[first] == 1
+        assert not window.features.token_type_ids[first + 1 :].any()
+
+
+@pytest.mark.parametrize(("weight", "count"), [(0.5, 10), (1.0, 20), (2.25, 45)])
+def test_weights_draw_a_corpus_more_or_less_often(
+    featurizer: Featurizer, weight: float, count: int
+) -> None:
+    corpus = CorpusFeatures(lone(20, featurizer), weight)
+    config = CONFIG.model_copy(update={"company_share": 0.0})
+    windows = training_windows([corpus], featurizer, config, seed=1)
+    assert len(windows) == count
+    same = training_windows([corpus], featurizer, config, seed=1)
+    assert all(
+        np.array_equal(a.features.input_ids, b.features.input_ids)
+        for a, b in zip(windows, same, strict=True)
+    )
