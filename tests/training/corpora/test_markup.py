@@ -23,7 +23,7 @@ def test_markup_is_read_and_written_back() -> None:
     (document,) = parse_markup(ARTICLE)
     assert document.headline == "Shambles at the mill"
     assert document.text == (
-        "The coroner said the valve was shut. It rained.\n\nSign up He ranted again"
+        "The coroner said the valve was shut. It rained.\n\nSign up\nHe ranted again"
     )
     assert (document.outlet, document.meta) == ("Tarn Courier", {"topic": "courts"})
     assert [document.segment_text(s) for s in document.segments][3] == "Sign up"

@@ -6,10 +6,13 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+import framelens
 from framelens.schema import AXES, SPAN_TYPES
+from framelens.segmentation import segment_article
 from framelens_training.corpora.labelled import ANNOTATED, LabelledDocument
 from framelens_training.corpora.markup import format_markup, parse_markup
 from framelens_training.corpora.registry import corpus
@@ -128,13 +131,13 @@ def test_the_hard_cases_are_there() -> None:
                 s.type == "loaded" and any(s.start < c.end and c.start < s.end for c in cues)
                 for s in spans
             )
-            quoted += bool(segment.attributed and not segment.framed and re.search("[\"“«„]", text))
+            quoted += bool(segment.attributed and not segment.framed and re.search('["“«„]', text))
             no_cue += bool(segment.attributed and not cues)
             continued += bool(
                 segment.attributed and not any(s.type in ("source", "cue") for s in spans)
             )
             unclosed += (text.count("“") != text.count("”")) + text.count('"') % 2
-            nested += bool(re.search("“[^”]*‘|\"[^\"]*'\\w[^\"]*'|«[^»]*[“„\"]", text))
+            nested += bool(re.search('“[^”]*‘|"[^"]*\'\\w[^"]*\'|«[^»]*[“„"]', text))
     assert loaded_cues >= 20
     assert quoted >= 150
     assert no_cue >= 50
@@ -174,3 +177,27 @@ def test_articles_can_be_edited_in_inline_markup(document: LabelledDocument) -> 
     assert again.segments == document.segments
     assert sorted(again.spans, key=str) == sorted(document.spans, key=str)
     assert again.text == document.text
+
+
+def test_scoring_the_whole_corpus_gives_its_text_back(model_folder: Path) -> None:
+    scorer = framelens.load(model_folder)
+    for document in DOCUMENTS:
+        row = {"text": document.text, "headline": document.headline or ""}
+        found = scorer.score(row["text"], row["headline"])
+        assert found.status == "ok"
+        for segment in found.segments:
+            field = row[segment.field]
+            assert field[segment.start : segment.end] == segment.text
+            assert all(field[span.start : span.end] == span.text for span in segment.spans)
+
+
+def test_serving_splits_articles_where_annotators_did() -> None:
+    gold, found, both = 0, 0, 0
+    for document in DOCUMENTS:
+        expected = {(s.field, s.start, s.end) for s in document.segments}
+        split = {
+            (s.field, s.start, s.end) for s in segment_article(document.text, document.headline)
+        }
+        gold, found, both = gold + len(expected), found + len(split), both + len(expected & split)
+    # The rest are furniture lines of two sentences, which annotators kept whole.
+    assert 2 * both / (gold + found) > 0.96

@@ -14,8 +14,9 @@
 Each line is one segment: its axes (`a` attributed, `f` framed, `b` boilerplate, `-` none; a
 leading `H` for the headline), a bar, and its text with the spans in braces (`s` source,
 `c` cue, `q` content, `l` loaded; a span may stand inside another). A blank line ends a
-paragraph, and segments of one paragraph are joined by a space. Articles are separated by a
-line `===`. `#breaks: single` puts one line break between paragraphs instead of two.
+paragraph, and segments of one paragraph are joined by a space; page furniture always has a
+line of its own. Articles are separated by a line `===`. `#breaks: single` puts one line break
+between paragraphs instead of two.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def _parse_article(
             continue
         name = FIELDS[0] if match["head"] else FIELDS[1]
         if texts[name]:
-            joint = "\n" if meta.get("breaks") == "single" else "\n\n"
-            texts[name] += joint if gap else " "
+            furniture = "b" in match["axes"] or bool(segments[-1].boilerplate)
+            texts[name] += _joint(bool(gap), furniture, meta.get("breaks") == "single")
         start = len(texts[name])
         texts[name] += text
         gap = ""
@@ -132,6 +133,13 @@ def _parse_article(
         meta=meta,
         **known,
     )
+
+
+def _joint(paragraph_ends: bool, furniture: bool, single: bool) -> str:
+    """What stands between two segments, given whether either is page furniture."""
+    if paragraph_ends:
+        return "\n" if single else "\n\n"
+    return "\n" if furniture else " "
 
 
 def _parse_spans(marked: str) -> tuple[str, list[tuple[SpanType, int, int]]]:
@@ -170,6 +178,7 @@ def format_markup(document: LabelledDocument) -> str:
     meta = {key: getattr(document, key) for key in _DOCUMENT_KEYS} | dict(document.meta)
     lines = [f"#{key}: {value}" for key, value in meta.items() if value is not None]
     end: int | None = None
+    furniture = False
     for segment in document.segments:
         inside = [
             replace(span, start=span.start - segment.start, end=span.end - segment.start)
@@ -179,11 +188,16 @@ def format_markup(document: LabelledDocument) -> str:
         codes = "".join(code for code, axis in AXIS_CODES.items() if getattr(segment, axis))
         head = "H" if segment.field == "headline" else ""
         text = _mark(document.segment_text(segment), inside)
-        if segment.field == "headline" or end is None or "\n" in document.text[end : segment.start]:
+        if segment.field == "headline" or end is None:
+            lines.append("")
+        elif document.text[end : segment.start] != _joint(
+            False, bool(segment.boilerplate or furniture), document.meta.get("breaks") == "single"
+        ):
             lines.append("")
         lines.append(f"{head}{codes or '-'}| {text}")
         if segment.field == "text":
             end = segment.end
+        furniture = bool(segment.boilerplate)
     return "\n".join(lines) + "\n"
 
 
