@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
 from framelens.schema import AXES
-from framelens_training import __version__
+from framelens_training import __version__, evaluation_commands
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.errors import ConfigError, TrainingError
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="override a setting, such as training.epochs=2",
     )
     run.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
+    evaluation_commands.add_to(commands)
     return parser
 
 

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framelens.decoding import DecodingConfig
+from framelens.schema import AXES
+from framelens_training.answers import Answers, AnswersError
+from framelens_training.cli import main
+from framelens_training.corpora.markup import parse_markup
+from framelens_training.significance import (
+    PREDICTIONS,
+    ComparisonError,
+    compare,
+    comparison_table,
+    load_answers,
+    mcnemar,
+)
+
+DOCUMENTS = parse_markup(
+    "===\n".join(
+        f"#id: d{number}\n\na| {{s|The mayor}} {{c|said}} {{q|road {number} closed}}.\n"
+        "f| {l|Shameful} plan.\n-| It was closed.\nb| Sign up\n"
+        for number in range(30)
+    )
+)
+
+
+def answers(right: float, seed: int) -> Answers:
+    """Answers that are right with a probability."""
+    generator = np.random.default_rng(seed)
+    scores = []
+    for document in DOCUMENTS:
+        gold = np.array([[bool(s.axis(a)) for a in AXES] for s in document.segments])
+        kept = generator.random(gold.shape) < right
+        scores.append(np.where(kept == gold, 0.9, 0.1).astype(np.float32))
+    return Answers.collect(DOCUMENTS, scores, DecodingConfig())
+
+
+def test_mcnemar_is_a_sign_test_on_what_one_alone_has_right() -> None:
+    first = np.array([True] * 9 + [False] * 1 + [True] * 90)
+    second = np.array([False] * 9 + [True] * 1 + [True] * 90)
+    found = mcnemar(first, second)
+    assert (found.only_first, found.only_second) == (9, 1)
+    # Two-sided: twice the chance of at most 1 head in 10 throws, 2 * (1 + 10) / 1024.
+    assert found.p_value == pytest.approx(22 / 1024)
+    assert mcnemar(first, first).p_value == 1.0
+
+
+def test_a_clear_difference_is_found_and_none_between_equals() -> None:
+    good, bad = answers(0.95, 1), answers(0.6, 2)
+    found = compare(bad, good, samples=200)
+    for axis in AXES:
+        item = found[axis]
+        assert item.segments == 120
+        assert item.difference.low > 0
+        assert item.difference.value == pytest.approx(item.second.value - item.first.value)
+        assert item.mcnemar.p_value < 0.001
+    equal = compare(good, good, samples=200)
+    assert all(item.difference.high == 0 == item.difference.low for item in equal.values())
+    shown = comparison_table(found)
+    assert all(axis in shown for axis in AXES)
+    assert "+0." in shown
+
+
+def test_the_order_of_documents_does_not_matter() -> None:
+    good, bad = answers(0.95, 1), answers(0.6, 2)
+    shuffled = np.random.default_rng(3).permutation(len(bad.gold))
+    moved = Answers(*(getattr(bad, name)[shuffled] for name in Answers.__slots__))
+    assert compare(good, moved, samples=100) == compare(good, bad, samples=100)
+
+
+def test_runs_on_other_segments_or_labels_are_refused() -> None:
+    whole = answers(0.9, 1)
+    part = Answers(*(getattr(whole, name)[:-6] for name in Answers.__slots__))
+    with pytest.raises(ComparisonError, match="354 in both, 6 in the first alone and 0"):
+        compare(whole, part)
+    other = Answers(
+        whole.document, whole.segment, whole.axis, ~whole.gold, whole.score, whole.threshold
+    )
+    with pytest.raises(ComparisonError, match="360 of 360 that differ"):
+        compare(whole, other)
+
+
+def test_a_file_of_answers_is_read_as_it_was_written(tmp_path: Path) -> None:
+    whole = answers(0.9, 1)
+    whole.write(tmp_path / PREDICTIONS)
+    again = load_answers(str(tmp_path))
+    for name in Answers.__slots__:
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    empty = Answers.collect([], [], DecodingConfig())
+    empty.write(tmp_path / "empty.parquet")
+    assert len(Answers.read(tmp_path / "empty.parquet").gold) == 0
+
+
+def test_a_file_that_holds_no_answers_is_told(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = tmp_path / "a.parquet"
+    text.write_text("no parquet", "utf-8")
+    with pytest.raises(AnswersError, match="expected a Parquet file"):
+        Answers.read(text)
+    pq.write_table(pa.table({"document": ["a"], "gold": [True]}), tmp_path / "b.parquet")
+    with pytest.raises(AnswersError, match="found no segment, axis, score, threshold"):
+        Answers.read(tmp_path / "b.parquet")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, right in (("a", 0.6), ("b", 0.95)):
+        answers(right, 4).write(tmp_path / name / PREDICTIONS)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--samples", "200"]) == 0
+    assert "McNemar" in capsys.readouterr().out
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    code = main(["compare", str(tmp_path / "a"), "0" * 32, "--uri", uri])
+    assert code == 1
+    assert "no predictions of '000" in capsys.readouterr().err
