@@ -1,0 +1,271 @@
+"""What can be wrong between documents: repetition, contradiction, and leaks between splits."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from framelens.schema import AXES, Axis
+from framelens_training.corpora.findings import Finding, Located, error, warning
+from framelens_training.corpora.inputs import Part
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.near_duplicates import near_duplicates
+from framelens_training.corpora.reading import wording
+from framelens_training.corpora.splits import group_of
+
+MIN_WORDS = 6
+"""Fewest words of a text that is looked at for near-duplicates: shorter ones repeat by nature."""
+FEW = 10
+"""Fewer examples of an answer than this, in one split, say little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document of a part."""
+
+    part: Part
+    item: Located
+
+    @property
+    def document(self) -> LabelledDocument:
+        """The document itself."""
+        return self.item.document
+
+
+def entries_of(parts: Sequence[Part]) -> list[Entry]:
+    """All documents, in order."""
+    return [Entry(part, item) for part in parts for item in part.located]
+
+
+def whole_wording(document: LabelledDocument) -> str:
+    """The wording of headline and text together."""
+    return wording(f"{document.headline or ''}\n{document.text}")
+
+
+def is_lone(document: LabelledDocument) -> bool:
+    """Whether a document is one labelled text without context."""
+    return len(document.segments) == 1
+
+
+def same_article_again(left: Entry, right: Entry) -> bool:
+    """Whether two documents are one article as two annotators saw it."""
+    a, b = left.document.meta, right.document.meta
+    return (
+        left.part.corpus == right.part.corpus
+        and "annotator" in a
+        and a.get("annotator") != b.get("annotator")
+        and group_of(left.document) == group_of(right.document)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Two documents with the same or nearly the same text."""
+
+    left: Entry
+    right: Entry
+    similarity: float
+
+
+def likenesses(entries: Sequence[Entry]) -> list[Likeness]:
+    """Documents alike in text, except for one article as several annotators saw it.
+
+    Of documents with the same wording, each is paired with the first of every part, and only
+    the first ones are paired with documents that are nearly the same: so n copies make about n
+    pairs and not n squared.
+    """
+    by_wording: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        key = whole_wording(entry.document)
+        if key:
+            by_wording[key].append(entry)
+    found: list[Likeness] = []
+    heads: dict[str, list[Entry]] = {}
+    for key, copies in by_wording.items():
+        firsts = heads.setdefault(key, [])
+        for entry in copies:
+            partners = [first for first in firsts if not same_article_again(first, entry)]
+            found += [Likeness(first, entry, 1.0) for first in partners]
+            if all(first.part is not entry.part for first in firsts):
+                firsts.append(entry)
+    long = [key for key in by_wording if key.count(" ") + 1 >= MIN_WORDS]
+    for pair in near_duplicates(long):
+        found += [
+            Likeness(left, right, pair.similarity)
+            for left, right in itertools.product(heads[long[pair.first]], heads[long[pair.second]])
+            if not same_article_again(left, right)
+        ]
+    return found
+
+
+def compare(parts: Sequence[Part]) -> list[Finding]:
+    """Every fault between documents."""
+    entries = entries_of(parts)
+    alike = likenesses(entries)
+    return [
+        *_repeated_ids(entries),
+        *_shared_keys(entries),
+        *_likeness_findings(alike),
+        *_contradictions(entries),
+        *_segments_elsewhere(entries),
+        *_balance(parts),
+    ]
+
+
+def _repeated_ids(entries: Sequence[Entry]) -> Iterator[Finding]:
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        key = (entry.part.corpus, entry.document.id)
+        other = first.setdefault(key, entry)
+        if other.part is not entry.part:  # within one file, its format has told
+            yield error("duplicate-id", entry.item.where, "an id that no other document has",
+                        f"{entry.document.id!r}, which stands in {other.item.where} as well",
+                        "give each document an id of its own")  # fmt: skip
+
+
+Key = Callable[[LabelledDocument], str | None]
+KEYS: Mapping[str, Key] = {
+    "group": lambda document: document.meta.get("group"),
+    "link": lambda document: document.url,
+}
+"""What must not stand in two splits of a corpus."""
+
+
+def _shared_keys(entries: Sequence[Entry]) -> Iterator[Finding]:
+    for kind, key in KEYS.items():
+        first: dict[tuple[str, str], Entry] = {}
+        told: set[tuple[str, str, str]] = set()
+        for entry in entries:
+            value = key(entry.document)
+            if not value:
+                continue
+            other = first.setdefault((entry.part.corpus, value), entry)
+            place = (entry.part.corpus, value, entry.part.split)
+            if other.part.split != entry.part.split and place not in told:
+                told.add(place)
+                yield error(f"{kind}-in-two-splits", entry.item.where,
+                            f"each {kind} in one split",
+                            f"{value!r} in {entry.part.split} and, at {other.item.where}, in "
+                            f"{other.part.split}",
+                            "split by article or link, or use --fix")  # fmt: skip
+
+
+def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
+    for item in alike:
+        left, right = item.left, item.right
+        same = item.similarity == 1.0
+        what = "the same words" if same else f"{item.similarity:.0%} of the same shingles"
+        found = f"{what} as {left.item.where}"
+        if left.part.corpus != right.part.corpus:
+            yield warning("text-in-two-corpora", right.item.where, "each text in one corpus",
+                          f"{found} of {left.part.name}", "use one of the two")  # fmt: skip
+        elif left.part.split != right.part.split:
+            tell = error if same else warning
+            yield tell("text-in-two-splits" if same else "near-duplicate-across-splits",
+                       right.item.where, "each text in one split",
+                       f"{found} of {left.part.name}",
+                       "take it out of the training data, or use --fix")  # fmt: skip
+        else:
+            yield warning("duplicate-text" if same else "near-duplicate", right.item.where,
+                          "each text once", found, "take one of the two out")  # fmt: skip
+
+
+def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Identical texts with contradicting answers: an error where no context can explain it."""
+    first: dict[tuple[str, str, Axis, bool], tuple[Entry, str]] = {}
+    in_context: dict[tuple[str, bool], list[tuple[str, str]]] = defaultdict(list)
+    for entry in entries:
+        document = entry.document
+        for segment in document.segments:
+            text = wording(document.segment_text(segment))
+            for axis in AXES:
+                answer = segment.axis(axis)
+                if answer is None or axis not in document.annotated or not text:
+                    continue
+                key = (entry.part.corpus, text, axis)
+                first.setdefault((*key, answer), (entry, document.segment_text(segment)))
+                other = first.get((*key, not answer))
+                if other is None or other[0] is entry:
+                    continue
+                if is_lone(document) and is_lone(other[0].document):
+                    yield error("contradicting-labels", entry.item.where,
+                                f"one answer on {axis!r} for the same text",
+                                f"{answer}, and {not answer} at {other[0].item.where}",
+                                "decide for one of them, or take both out")  # fmt: skip
+                else:
+                    again = same_article_again(other[0], entry)
+                    in_context[entry.part.name, again].append(
+                        (entry.item.where, f"{axis} of {text[:50]!r}")
+                    )
+    for (name, again), places in in_context.items():
+        where, example = places[0]
+        if again:
+            yield warning("annotators-disagree", where, "annotators who agree",
+                          f"{len(places)} segments of {name} that two annotators answered "
+                          f"differently, such as {example}",
+                          "each annotator's file stays a document of its own")  # fmt: skip
+        else:
+            yield warning("contradicting-segments", where,
+                          "one answer for the same words, where context does not change it",
+                          f"{len(places)} segments of {name} answered otherwise elsewhere in the "
+                          f"corpus, such as {example}",
+                          "look at some of them")  # fmt: skip
+
+
+def _segments_elsewhere(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Sentences of one part that stand, nearly word for word, in articles of another."""
+    places: dict[str, dict[str, str]] = defaultdict(dict)
+    lone: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        for segment in entry.document.segments:
+            text = wording(entry.document.segment_text(segment))
+            if text.count(" ") + 1 >= MIN_WORDS:
+                places[text].setdefault(entry.part.name, entry.item.where)
+                if is_lone(entry.document):
+                    lone[text].add(entry.part.name)
+    texts = list(places)
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], str] = {}
+
+    def count(left: str, right: str) -> None:
+        met: set[tuple[str, str]] = set()
+        for a, b in itertools.product(places[left], places[right]):
+            both_lone = a in lone[left] and b in lone[right]  # told with the documents
+            if a != b and not both_lone:
+                met.add((min(a, b), max(a, b)))
+        for pair in met:
+            counts[pair] += 1
+            examples.setdefault(pair, places[left].get(pair[0]) or places[right][pair[0]])
+
+    for text in texts:
+        if len(places[text]) > 1:
+            count(text, text)
+    for pair in near_duplicates(texts):
+        count(texts[pair.first], texts[pair.second])
+    for (left, right), number in sorted(counts.items()):
+        yield warning("segments-in-two-parts", examples[left, right],
+                      "each sentence in one part",
+                      f"{number} segments of {left} that stand in {right} as well",
+                      "a figure on one is not independent of training on the other")  # fmt: skip
+
+
+def _balance(parts: Sequence[Part]) -> Iterator[Finding]:
+    for part in parts:
+        annotated = {name for item in part.located for name in item.document.annotated}
+        for axis in AXES:
+            if axis not in annotated:
+                continue
+            answers = Counter(
+                segment.axis(axis)
+                for item in part.located
+                if axis in item.document.annotated
+                for segment in item.document.segments
+            )
+            for value in (True, False):
+                if answers[value] < FEW:
+                    yield warning("class-balance", part.name,
+                                  f"at least {FEW} segments with {axis} {str(value).lower()}",
+                                  f"{answers[value]} of {answers[True] + answers[False]}",
+                                  "label more, or do not report on this axis")  # fmt: skip
