@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
 from framelens.schema import AXES
-from framelens_training import __version__, evaluation_commands
+from framelens_training import __version__, evaluation_commands, registry_commands
+from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from framelens_training.pipeline import RunResult
+    from framelens_training.tracking import MlflowTracker
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -68,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
     evaluation_commands.add_to(commands)
+    registry_commands.add_to(commands)
+    corpora_commands.add_parser(commands)
     return parser
 
 
@@ -87,9 +91,21 @@ def _run(options: argparse.Namespace) -> int:
         with tracked_run(config) as tracker:
             result = run(config, tracker, _say)
         print(summary(result, tracking_uri(config)))
-        for failure in tracker.failures:
-            print(f"not recorded: {failure}", file=sys.stderr)
+        for line in not_recorded(tracker):
+            print(line, file=sys.stderr)
     return EXIT_OK
+
+
+def not_recorded(tracker: MlflowTracker) -> list[str]:
+    """What the store lacks, and how to send what is kept."""
+    lines = [f"not recorded: {failure}" for failure in tracker.failures]
+    if tracker.waiting:
+        path = tracker.journal.path
+        lines.append(
+            f"MLflow did not answer: {tracker.waiting} records are kept in {path}; send them with "
+            f"framelens-train upload {path}"
+        )
+    return lines
 
 
 def _say(line: str) -> None:

@@ -32,3 +32,7 @@ class ExportError(TrainingError):
 
 class SplitError(TrainingError):
     """A split that training cannot do without is empty."""
+
+
+class RegistryError(TrainingError):
+    """A registered model that is not there, or cannot be used."""

@@ -1,32 +1,46 @@
 """Where a run is recorded: MLflow, or nowhere.
 
-A run that crashes ends FAILED with its traceback. An unreachable store is reported before
-training starts; once a model is trained, no failure to record it loses it.
+A run that crashes ends FAILED with its traceback; one whose process was killed is ended when it
+is resumed, or by the next run on the machine. An unreachable store is reported before training
+starts; afterwards, what the store does not take is kept in a journal and sent when it answers
+again, or by `framelens-train upload`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import platform
+import signal
+import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from framelens_training.config import Config
 from framelens_training.errors import TrackingError
+from framelens_training.journal import FILE_NAME, Call, Journal
+from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_ARTIFACTS = "mlartifacts"
-MAX_DIGEST = 36
-"""Longest digest that MLflow stores for a dataset; the whole one goes into a tag."""
+FIRST_WAIT = 15.0
+"""Seconds before a store that did not answer is asked again; the wait doubles each time."""
+LONGEST_WAIT = 300.0
+
+_PROCESS_TAG = "framelens.process"
+_PARENT_TAG = "mlflow.parentRunId"
+_ERROR_TAG = "framelens.error"
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +76,12 @@ class Tracker(Protocol):
     def folder(self, folder: Path, path: str) -> None:
         """Record a folder of files."""
 
+    def model(self, artifact: Path, name: str, register: bool | None) -> None:
+        """Record an exported artifact, and register it as the challenger of a name."""
+
+    def child(self, name: str) -> AbstractContextManager[Tracker]:
+        """A run within this one, such as a fold's, that ends with the block."""
+
 
 class NullTracker:
     """Records nothing, for runs without MLflow."""
@@ -92,99 +112,246 @@ class NullTracker:
     def folder(self, folder: Path, path: str) -> None:
         """Nothing."""
 
+    def model(self, artifact: Path, name: str, register: bool | None) -> None:
+        """Nothing."""
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[Tracker]:
+        """Another that records nothing."""
+        yield self
+
 
 class MlflowTracker:
     """Records in one MLflow run.
 
-    A call that the store refuses in mid-run is counted and logged, not raised: training is
-    worth more than a point on a curve. `failures` holds what was missed.
+    No call raises because of the store: training is worth more than a point on a curve. What
+    the store refuses is told in `failures`; when it does not answer, this and everything after
+    it waits in `journal`, which is tried again after a while and at the end of the run.
     """
 
-    def __init__(self, client: Any, run_id: str) -> None:
+    def __init__(self, client: Any, experiment: str, journal: Journal) -> None:
+        """Record through a client; `journal.run_id` None means that the run is yet to be made."""
         self._client = client
-        self._run_id = run_id
+        self._experiment = experiment
+        self._wait = FIRST_WAIT
+        self._retry_at = 0.0
+        self.journal = journal
         self.failures: list[str] = []
+        self.waiting = len(journal.calls())
+        """Calls that are in the journal."""
 
     @property
     def run_id(self) -> str | None:
         """The MLflow run's id."""
-        return self._run_id
-
-    @contextmanager
-    def _tolerant(self, what: str) -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except (MlflowException, OSError) as error:
-            self.failures.append(f"{what}: {error}")
-            log.warning("MLflow did not take %s: %s", what, error)
+        return self.journal.run_id
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters, values cut to the length that MLflow allows."""
-        from mlflow.entities import Param
-
-        entries = [Param(key, str(value)[:6000]) for key, value in values.items()]
-        with self._tolerant("parameters"):
-            self._client.log_batch(self._run_id, params=entries)
+        cut = {key: str(value)[:MAX_PARAM] for key, value in values.items()}
+        self._send("params", values=cut)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""
-        with self._tolerant("tags"):
-            for key, value in values.items():
-                self._client.set_tag(self._run_id, key, value)
+        self._send("tags", values={key: str(value) for key, value in values.items()})
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Record metrics in one call."""
-        import time
-
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        entries = [Metric(key, float(value), now, step or 0) for key, value in values.items()]
-        with self._tolerant("metrics"):
-            self._client.log_batch(self._run_id, metrics=entries)
+        numbers = {key: float(value) for key, value in values.items()}
+        self._send("metrics", values=numbers, step=step or 0, time=_now())
 
     def dataset(self, name: str, context: str, rows: list[dict[str, Any]], digest: str) -> None:
         """Record a corpus split as a dataset input under framelens's own digest."""
-        import pandas as pd
-        from mlflow.data.pandas_dataset import from_pandas
-        from mlflow.entities import DatasetInput, InputTag
-
-        with self._tolerant(f"dataset {name}"):
-            data = from_pandas(pd.DataFrame(rows), name=name, digest=digest[:MAX_DIGEST])
-            entry = DatasetInput(
-                data._to_mlflow_entity(), [InputTag("mlflow.data.context", context)]
-            )
-            self._client.log_inputs(self._run_id, [entry])
-            self._client.set_tag(self._run_id, f"corpus.{name}.{context}.sha256", digest)
+        self._send("dataset", name=name, context=context, rows=rows, digest=digest)
 
     def text(self, text: str, path: str) -> None:
         """Record a text file."""
-        with self._tolerant(path):
-            self._client.log_text(self._run_id, text, path)
+        self._send("text", text=text, path=path)
 
     def table(self, rows: list[dict[str, Any]], path: str) -> None:
         """Record a table that MLflow's interface shows."""
-        import pandas as pd
-
-        with self._tolerant(path):
-            self._client.log_table(self._run_id, pd.DataFrame(rows), path)
+        self._send("table", rows=rows, path=path)
 
     def figure(self, figure: Figure, path: str) -> None:
         """Record a figure."""
-        with self._tolerant(path):
-            self._client.log_figure(self._run_id, figure, path)
+        try:
+            source = self.journal.keep_file(path)
+            figure.savefig(source)
+        except OSError as error:
+            self._missed(path, error)
+            return
+        self._send("file", source=str(source.resolve()), path=path)
 
     def folder(self, folder: Path, path: str) -> None:
-        """Record a folder of files."""
-        with self._tolerant(path):
-            self._client.log_artifacts(self._run_id, str(folder), path)
+        """Record a folder of files; while the store is away, the folder has to stay."""
+        self._send("folder", source=str(folder.resolve()), path=path)
+
+    def model(self, artifact: Path, name: str, register: bool | None) -> None:
+        """Record an exported artifact as an MLflow model.
+
+        `register` None registers it if the store has a registry; False does not.
+        """
+        self._send("model", source=str(artifact.resolve()), name=name, register=register)
+
+    @contextmanager
+    def child(self, name: str) -> Iterator[MlflowTracker]:
+        """A run within this one, that ends as its block ends."""
+        path = self.journal.path.with_name(f"tracking-{name}.jsonl")
+        run_id = None
+        tags = {_PARENT_TAG: self.run_id} if self.run_id else {}
+        if not self.waiting:
+            with contextlib.suppress(*_store_errors()):
+                run_id = _create(self._client, self._experiment, name, tags)
+        tracker = MlflowTracker(
+            self._client, self._experiment, Journal(path, self.journal.uri, run_id)
+        )
+        if run_id is None:
+            tracker._keep(_creation(self._experiment, name, tags))
+        with _ended(tracker):
+            yield tracker
+        self.failures += [f"{name}: {failure}" for failure in tracker.failures]
+
+    def flush(self) -> bool:
+        """Send what is waiting, in order, as far as the store answers; True if nothing waits."""
+        calls = self.journal.calls()
+        for done, call in enumerate(calls):
+            try:
+                self._make(call)
+            except _store_errors() as error:
+                if is_refusal(error):
+                    self._missed(str(call), error)
+                    continue
+                self._rewrite(calls[done:])
+                self._postpone()
+                return False
+        self._rewrite([])
+        self._wait = FIRST_WAIT
+        return True
+
+    def end(self, status: str) -> None:
+        """End the run, and send what is waiting if that is possible now."""
+        self._retry_at = 0.0
+        self._send("end", status=status, time=_now())
+
+    def _send(self, kind: str, **arguments: Any) -> None:
+        call = Call(kind, arguments)
+        if self.waiting and (time.monotonic() < self._retry_at or not self.flush()):
+            self._keep(call)
+            return
+        try:
+            self._make(call)
+        except _store_errors() as error:
+            if is_refusal(error):
+                self._missed(str(call), error)
+                return
+            log.warning(
+                "MLflow does not take %s (%s); it and what follows is kept in %s and sent later",
+                call,
+                _first_line(error),
+                self.journal.path,
+            )
+            self._keep(call)
+            self._postpone()
+            return
+        if kind == "file":
+            Path(arguments["source"]).unlink(missing_ok=True)
+
+    def _make(self, call: Call) -> None:
+        if call.kind == "create":
+            self.journal.run_id = _create_from(self._client, call)
+        elif self.run_id is not None:
+            perform(self._client, self.run_id, call)
+
+    def _keep(self, call: Call) -> None:
+        try:
+            self.journal.append(call)
+            self.waiting += 1
+        except OSError as error:
+            self._missed(str(call), error)
+
+    def _rewrite(self, calls: list[Call]) -> None:
+        try:
+            self.journal.replace(calls)
+            self.waiting = len(calls)
+        except OSError as error:
+            self._missed("the journal", error)
+
+    def _postpone(self) -> None:
+        self._retry_at = time.monotonic() + self._wait
+        self._wait = min(2 * self._wait, LONGEST_WAIT)
+
+    def _missed(self, what: str, error: Exception) -> None:
+        self.failures.append(f"{what}: {_first_line(error)}")
+        log.warning("MLflow did not take %s: %s", what, _first_line(error))
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """What a store, a registry or a file may raise when something is recorded."""
+    from mlflow.exceptions import MlflowException
+
+    from framelens.errors import FramelensError
+
+    return (MlflowException, OSError, TrackingError, FramelensError)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _creation(experiment: str, name: str, tags: Mapping[str, str]) -> Call:
+    tags = {**tags, _PROCESS_TAG: _this_process()}
+    return Call("create", {"experiment": experiment, "name": name, "tags": tags, "time": _now()})
+
+
+def _create_from(client: Any, call: Call) -> str:
+    given = call.arguments
+    run = client.create_run(
+        given["experiment"], given["time"], dict(given["tags"]), run_name=given["name"]
+    )
+    return str(run.info.run_id)
+
+
+def _create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+    return _create_from(client, _creation(experiment, name, tags))
 
 
 def tracking_uri(config: Config) -> str:
     """The store: from the config, the environment, or a database in the working directory."""
-    return config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return store_uri(config.tracking.uri)
+
+
+def store_uri(given: str | None) -> str:
+    """The store of a URI that may not be given."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def open_store(uri: str) -> Any:
+    """An MLflow client, which gives up on a dead server within seconds.
+
+    Raises:
+        TrackingError: if there is no such kind of store.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    if urlsplit(uri).scheme in ("http", "https"):
+        # The defaults retry for many minutes before they say that nobody answers.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        mlflow.set_tracking_uri(uri)
+        return mlflow.MlflowClient(uri)
+    except (MlflowException, OSError, ValueError) as error:
+        raise unusable(uri, error) from error
+
+
+def unusable(uri: str, error: Exception) -> TrackingError:
+    """What to tell when a store cannot be used."""
+    return TrackingError(
+        f"the MLflow store {uri!r} cannot be used: {_first_line(error)}. Start the server, "
+        "correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to record in "
+        f"{DEFAULT_URI}"
+    )
 
 
 def connect(config: Config) -> tuple[Any, str]:
@@ -195,18 +362,11 @@ def connect(config: Config) -> tuple[Any, str]:
     Raises:
         TrackingError: if the store cannot be used.
     """
-    import mlflow
     from mlflow.exceptions import MlflowException
 
     uri = tracking_uri(config)
-    remote = urlparse(uri).scheme in ("http", "https")
-    if remote:
-        # The defaults retry for many minutes before they say that nobody answers.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    client = open_store(uri)
     try:
-        mlflow.set_tracking_uri(uri)
-        client = mlflow.MlflowClient(uri)
         found = client.get_experiment_by_name(config.tracking.experiment)
         if found is not None:
             return client, str(found.experiment_id)
@@ -215,34 +375,145 @@ def connect(config: Config) -> tuple[Any, str]:
             location = (Path(DEFAULT_ARTIFACTS).resolve() / config.tracking.experiment).as_uri()
         return client, str(client.create_experiment(config.tracking.experiment, location))
     except (MlflowException, OSError, ValueError) as error:
-        raise TrackingError(
-            f"the MLflow store {uri!r} cannot be used: {_first_line(error)}. Start the server, "
-            "correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to record in "
-            f"{DEFAULT_URI}"
-        ) from error
+        raise unusable(uri, error) from error
+
+
+def run_folder(config: Config, run_id: str | None) -> Path:
+    """The folder of a run's files."""
+    label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
+    return Path(config.output) / f"{config.name}-{label}"
 
 
 @contextmanager
-def tracked_run(config: Config) -> Iterator[MlflowTracker]:
+def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTracker]:
     """An MLflow run that ends FINISHED, or FAILED with its traceback, or KILLED.
 
+    With `run_id`, an earlier run is continued: it is RUNNING again, and what its journal still
+    holds is sent. Runs of this machine whose process is gone are ended as FAILED.
+
     Raises:
-        TrackingError: before anything is done, if the store cannot be used.
+        TrackingError: before anything is done, if the store or the run cannot be used.
     """
+    from mlflow.exceptions import MlflowException
+
     client, experiment = connect(config)
-    run = client.create_run(experiment, run_name=config.name)
-    tracker = MlflowTracker(client, run.info.run_id)
+    uri = tracking_uri(config)
     try:
+        if run_id is None:
+            run_id = _create(client, experiment, config.name, {})
+        else:
+            client.update_run(run_id, status="RUNNING")
+            client.set_tag(run_id, _PROCESS_TAG, _this_process())
+            if _ERROR_TAG in client.get_run(run_id).data.tags:
+                client.delete_tag(run_id, _ERROR_TAG)
+        end_dead_runs(client, experiment)
+    except (MlflowException, OSError) as error:
+        raise unusable(uri, error) from error
+    journal = Journal(run_folder(config, run_id) / FILE_NAME, _without_password(uri), run_id)
+    with _ended(MlflowTracker(client, experiment, journal)) as tracker:
         yield tracker
+
+
+@contextmanager
+def _ended(tracker: MlflowTracker) -> Iterator[MlflowTracker]:
+    """End a tracker's run as its block ends; a polite kill counts as an interruption."""
+    try:
+        with _terminable():
+            yield tracker
     except BaseException as error:
         tracker.text(traceback.format_exc(), "traceback.txt")
-        tracker.tags({"framelens.error": f"{type(error).__name__}: {_first_line(error)}"})
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        with tracker._tolerant("the end of the run"):
-            client.set_terminated(run.info.run_id, "KILLED" if interrupted else "FAILED")
+        tracker.tags({_ERROR_TAG: f"{type(error).__name__}: {_first_line(error)}"})
+        tracker.end("KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED")
         raise
-    with tracker._tolerant("the end of the run"):
-        client.set_terminated(run.info.run_id, "FINISHED")
+    tracker.end("FINISHED")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send, unwind the stack instead of ending the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _this_process() -> str:
+    """Machine, process and the time it started: process ids are used again."""
+    import psutil  # type: ignore[import-untyped]
+
+    started = psutil.Process().create_time()
+    return f"{platform.node()}:{os.getpid()}:{started:.2f}"
+
+
+def _is_gone(process: str) -> bool:
+    """Whether a process of this machine has ended; another machine's cannot be told."""
+    import psutil
+
+    machine, _, rest = process.partition(":")
+    number, _, started = rest.partition(":")
+    if machine != platform.node() or not number.isdigit():
+        return False
+    try:
+        found = psutil.Process(int(number))
+        return f"{found.create_time():.2f}" != started or found.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+
+
+def end_dead_runs(client: Any, experiment: str) -> list[str]:
+    """End the runs that are RUNNING though their process on this machine is gone.
+
+    Returns their ids.
+    """
+    found = client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    ended = []
+    for run in found:
+        if _is_gone(run.data.tags.get(_PROCESS_TAG, "")):
+            client.set_tag(run.info.run_id, _ERROR_TAG, "the process ended without a word")
+            client.set_terminated(run.info.run_id, "FAILED")
+            ended.append(run.info.run_id)
+    return ended
+
+
+def _without_password(uri: str) -> str | None:
+    """A URI that may be written down; None if it holds a password."""
+    return None if urlsplit(uri).password else uri
+
+
+def upload(path: Path, uri: str | None = None) -> MlflowTracker:
+    """Send what a journal holds, and end its run if its process is gone.
+
+    `uri` overrides the store that the journal names. Returns the tracker, whose `waiting` and
+    `failures` say how it went.
+
+    Raises:
+        TrackingError: if the file is no journal, or the store does not answer at all.
+        FileNotFoundError: if there is no such file.
+    """
+    from mlflow.exceptions import MlflowException
+
+    journal = Journal.open(path)
+    store = store_uri(uri or journal.uri)
+    client = open_store(store)
+    tracker = MlflowTracker(client, "", journal)
+    try:
+        client.search_experiments(max_results=1)
+        tracker.flush()
+        if tracker.run_id is not None and not tracker.waiting:
+            end_dead_runs(client, client.get_run(tracker.run_id).info.experiment_id)
+    except (MlflowException, OSError) as error:
+        raise unusable(store, error) from error
+    return tracker
 
 
 class TrackingCallback(TrainerCallback):

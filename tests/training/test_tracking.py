@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+import framelens_training.tracking as tracking
+from framelens_training.cli import main, not_recorded
+from framelens_training.config import Config
+from framelens_training.errors import TrackingError
+from framelens_training.journal import Call, Journal
+from framelens_training.tracking import MlflowTracker, end_dead_runs, tracked_run, upload
+from mlflow_server import Server
+from support import write_model
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh store: making its tables takes seconds, copying it nothing."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)  # where MLflow keeps files that have no other place
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    return Config.model_validate(
+        {
+            "name": "small",
+            "output": str(tmp_path / "runs"),
+            "corpora": {"use": [{"name": "starter"}]},
+            "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "small"},
+        }
+    )
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """A switch: while it is on, no call reaches the store."""
+    state = {"on": False}
+
+    def guarded(name: str) -> Any:
+        original = getattr(MlflowClient, name)
+
+        def call(self: MlflowClient, *arguments: Any, **options: Any) -> Any:
+            if state["on"]:
+                raise MlflowException("nobody answers")
+            return original(self, *arguments, **options)
+
+        return call
+
+    for name in (
+        "create_run", "log_batch", "log_text", "log_table", "log_artifact", "log_artifacts",
+        "log_inputs", "set_tag", "set_terminated", "create_logged_model",
+    ):  # fmt: skip
+        monkeypatch.setattr(MlflowClient, name, guarded(name))
+    monkeypatch.setattr(tracking, "FIRST_WAIT", 0.0)
+    return state
+
+
+def client_of(config: Config) -> MlflowClient:
+    return MlflowClient(config.tracking.uri)
+
+
+def record_all(tracker: MlflowTracker, folder: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    tracker.params({"depth": 3})
+    tracker.tags({"colour": "green"})
+    tracker.metrics({"loss": 0.5, "odd": float("nan")}, step=7)
+    tracker.dataset("files", "test", [{"id": "a"}], "f" * 64)
+    tracker.text("line", "notes.txt")
+    tracker.table([{"a": 1}], "tables/rows.json")
+    figure, _ = plt.subplots()
+    tracker.figure(figure, "figures/empty.png")
+    plt.close(figure)
+    (folder / "kept").mkdir(parents=True, exist_ok=True)
+    (folder / "kept" / "file.txt").write_text("x", "utf-8")
+    tracker.folder(folder / "kept", "kept")
+    tracker.model(write_model(folder / "lookup"), "small", None)
+
+
+def check_all(client: MlflowClient, run_id: str) -> None:
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"depth": "3"}
+    assert run.data.tags["colour"] == "green"
+    assert run.data.tags["corpus.files.test.sha256"] == "f" * 64
+    (point,) = client.get_metric_history(run_id, "loss")
+    assert (point.value, point.step) == (0.5, 7)
+    assert len(run.inputs.dataset_inputs) == 1
+    paths = {e.path for top in (None, "tables", "figures", "kept")
+             for e in client.list_artifacts(run_id, top)}  # fmt: skip
+    assert {"notes.txt", "tables/rows.json", "figures/empty.png", "kept/file.txt"} <= paths
+    version = client.get_model_version_by_alias("small", "challenger")
+    assert version.run_id == run_id
+
+
+def test_everything_is_recorded_and_nothing_is_left_beside_it(
+    config: Config, tmp_path: Path
+) -> None:
+    with tracked_run(config) as tracker:
+        record_all(tracker, tmp_path)
+    assert (tracker.failures, tracker.waiting) == ([], 0)
+    assert not_recorded(tracker) == []
+    assert not tracker.journal.path.exists()
+    assert tracker.run_id is not None
+    check_all(client_of(config), tracker.run_id)
+
+
+def test_what_a_vanished_store_missed_is_sent_when_it_is_back(
+    config: Config, tmp_path: Path, away: dict[str, bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        record_all(tracker, tmp_path)
+        assert tracker.waiting == 9
+        before = client_of(config).get_run(tracker.run_id).data
+        assert before.params == {}
+        away["on"] = False
+    assert (tracker.failures, tracker.waiting) == ([], 0)
+    assert not tracker.journal.path.exists()
+    assert not tracker.journal.files.exists()
+    check_all(client_of(config), str(tracker.run_id))
+    warnings = [r.getMessage() for r in caplog.records if "does not take params" in r.getMessage()]
+    assert len(warnings) == 1  # told once, not at every step
+
+
+def test_what_is_still_missing_at_the_end_is_uploaded_by_a_command(
+    config: Config, tmp_path: Path, away: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        record_all(tracker, tmp_path)
+    path = tracker.journal.path
+    assert f"framelens-train upload {path}" in not_recorded(tracker)[0]
+    assert client_of(config).get_run(tracker.run_id).info.status == "RUNNING"
+    assert main(["upload", str(path)]) == 1
+    assert "10 records are kept" in capsys.readouterr().err
+    away["on"] = False
+    assert main(["upload", str(path)]) == 0
+    assert "10 records" in capsys.readouterr().out
+    assert not path.exists()
+    check_all(client_of(config), str(tracker.run_id))
+
+
+def test_a_refusal_is_told_and_does_not_hold_up_the_rest(config: Config) -> None:
+    with tracked_run(config) as tracker:
+        tracker.params({"depth": 3})
+        tracker.params({"depth": 4})  # MLflow never changes a parameter
+        tracker.metrics({"loss": 0.5})
+    assert len(tracker.failures) == 1
+    assert tracker.failures[0].startswith("params: ")
+    run = client_of(config).get_run(tracker.run_id)
+    assert run.data.params == {"depth": "3"}
+    assert run.data.metrics["loss"] == 0.5
+
+
+def test_children_are_nested_even_if_they_began_while_the_store_was_away(
+    config: Config, away: dict[str, bool]
+) -> None:
+    with tracked_run(config) as tracker:
+        with tracker.child("fold-0") as first:
+            first.metrics({"loss": 1.0})
+        away["on"] = True
+        with tracker.child("fold-1") as second:
+            second.metrics({"loss": 2.0})
+        assert second.run_id is None
+        away["on"] = False
+    assert tracker.waiting == 0
+    done = upload(second.journal.path)
+    assert done.waiting == 0
+    for child, loss in ((first, 1.0), (done, 2.0)):
+        run = client_of(config).get_run(child.run_id)
+        assert run.data.tags["mlflow.parentRunId"] == tracker.run_id
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["loss"] == loss
+
+
+def test_a_failing_child_ends_failed_and_fails_its_parent(config: Config) -> None:
+    trackers: list[MlflowTracker] = []
+
+    def fail_in_a_child() -> None:
+        with tracked_run(config) as tracker, tracker.child("fold-0") as child:
+            trackers.extend((tracker, child))
+            raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        fail_in_a_child()
+    for run_id in (tracker.run_id for tracker in trackers):
+        run = client_of(config).get_run(run_id)
+        assert run.info.status == "FAILED"
+        assert run.data.tags["framelens.error"] == "ValueError: on purpose"
+
+
+SCRIPT = """
+    import sys, time
+    from pathlib import Path
+    from framelens_training.config import load_config
+    from framelens_training.tracking import tracked_run
+    with tracked_run(load_config(Path(sys.argv[1]))) as tracker:
+        print(tracker.run_id, flush=True)
+        time.sleep(60)
+"""
+
+
+def run_and_kill(config: Config, folder: Path, number: int) -> str:
+    from framelens_training.settings_text import to_yaml
+
+    (folder / "c.yaml").write_text(to_yaml(config), "utf-8")
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(folder / "c.yaml")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        run_id = process.stdout.readline().strip()
+        process.send_signal(number)
+        process.wait(30)
+    return run_id
+
+
+def test_a_killed_run_does_not_stay_running(config: Config, tmp_path: Path) -> None:
+    client = client_of(config)
+    first = run_and_kill(config, tmp_path, signal.SIGKILL)
+    assert client.get_run(first).info.status == "RUNNING"
+    with tracked_run(config) as other:
+        assert client.get_run(first).info.status == "FAILED"
+        assert client.get_run(other.run_id).info.status == "RUNNING"
+        experiment = client.get_run(first).info.experiment_id
+        assert end_dead_runs(client, experiment) == []
+    assert "without a word" in client.get_run(first).data.tags["framelens.error"]
+    with tracked_run(config, first) as resumed:
+        assert resumed.run_id == first
+        assert client.get_run(first).info.status == "RUNNING"
+        resumed.metrics({"loss": 0.25})
+    run = client.get_run(first)
+    assert run.info.status == "FINISHED"
+    assert "framelens.error" not in run.data.tags
+
+
+def test_a_polite_kill_ends_the_run_itself(config: Config, tmp_path: Path) -> None:
+    run_id = run_and_kill(config, tmp_path, signal.SIGTERM)
+    assert client_of(config).get_run(run_id).info.status == "KILLED"
+
+
+def test_a_resumed_run_sends_what_its_journal_holds(config: Config, away: dict[str, bool]) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        tracker.params({"depth": 3})
+    away["on"] = False
+    with tracked_run(config, tracker.run_id) as resumed:
+        assert resumed.waiting == 2
+        resumed.params({"width": 5})
+    run = client_of(config).get_run(tracker.run_id)
+    assert run.data.params == {"depth": "3", "width": "5"}
+    assert run.info.status == "FINISHED"
+
+
+def test_a_run_that_is_not_there_cannot_be_resumed(config: Config) -> None:
+    with pytest.raises(TrackingError, match="0123"), tracked_run(config, "0123"):
+        pass
+
+
+def test_a_real_server_that_goes_away_and_comes_back(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    server = Server(tmp_path / "server")
+    remote = config.model_copy(
+        update={"tracking": config.tracking.model_copy(update={"uri": server.uri})}
+    )
+    server.start()
+    try:
+        with tracked_run(remote) as tracker:
+            tracker.params({"width": 5})
+            server.stop()
+            record_all(tracker, tmp_path)
+            tracker.params({"last": 1})
+        assert tracker.failures == []
+        assert tracker.waiting == 11
+        server.start()
+        assert main(["upload", str(tracker.journal.path)]) == 0
+        client = MlflowClient(server.uri)
+        run = client.get_run(tracker.run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.params == {"width": "5", "depth": "3", "last": "1"}
+        assert client.get_model_version_by_alias("small", "challenger").run_id == run.info.run_id
+        mlflow.set_tracking_uri(server.uri)
+        import framelens
+
+        assert framelens.load("models:/small@challenger").model.name == "lookup"
+    finally:
+        server.stop()
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "tracking.jsonl", None, "r")
+    calls = [Call("tags", {"values": {"a": "1"}}), Call("tags", {"values": {"b": "\u2028"}})]
+    for call in calls:
+        journal.append(call)
+    text = journal.path.read_text("utf-8")
+    assert Journal.open(journal.path).calls() == calls
+    journal.path.write_text(text[:-9], "utf-8")
+    assert Journal.open(journal.path).calls() == calls[:1]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{}\n", "format 1, found None"),
+        ("oops\n", ":1: expected JSON"),
+        ('{"journal": 1, "run_id": "r", "uri": null}\n[1]\n', ":2: expected a call"),
+    ],
+)
+def test_what_is_no_journal_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, says: str
+) -> None:
+    path = tmp_path / "tracking.jsonl"
+    path.write_text(content, "utf-8")
+    assert main(["upload", str(path), "--uri", f"sqlite:///{tmp_path}/m.db"]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_password_is_not_written_down(config: Config, tmp_path: Path) -> None:
+    assert tracking._without_password("postgresql://me:secret@db/mlflow") is None
+    journal = Journal(tmp_path / "tracking.jsonl", None, "r")
+    journal.append(Call("tags", {"values": {}}))
+    assert json.loads(journal.path.read_text("utf-8").partition("\n")[0])["uri"] is None

@@ -1,0 +1,124 @@
+"""How each kind of call is made to an MLflow store: the same live and from a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from framelens_training.errors import TrackingError
+from framelens_training.journal import Call
+
+MAX_DIGEST = 36
+"""Longest digest that MLflow stores for a dataset; the whole one goes into a tag."""
+MAX_PARAM = 6000
+"""Longest value that MLflow stores for a parameter."""
+
+_REFUSALS = frozenset({
+    "BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+})  # fmt: skip
+"""MLflow's error codes for a call that no second attempt would make good."""
+
+
+def perform(client: Any, run_id: str, call: Call) -> None:
+    """Make one call.
+
+    Raises:
+        MlflowException, OSError: if the store does not take it (see `is_refusal`).
+        TrackingError: if there is no such kind of call.
+    """
+    maker = _CALLS.get(call.kind)
+    if maker is None:
+        known = ", ".join(_CALLS)
+        raise TrackingError(f"expected one of the calls {known}; found {call.kind!r}")
+    maker(client, run_id, call.arguments)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a store answered with no, rather than not at all."""
+    if isinstance(error, FileNotFoundError | TrackingError):
+        return True
+    return getattr(error, "error_code", None) in _REFUSALS
+
+
+def _params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    params = [Param(key, value) for key, value in values["values"].items()]
+    client.log_batch(run_id, params=params)
+
+
+def _tags(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in values["values"].items()])
+
+
+def _metrics(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(key, value, values["time"], values["step"])
+        for key, value in values["values"].items()
+    ]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _dataset(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    import pandas as pd
+    from mlflow.data.pandas_dataset import from_pandas
+    from mlflow.entities import DatasetInput, InputTag
+
+    name, context, digest = values["name"], values["context"], values["digest"]
+    data = from_pandas(pd.DataFrame(values["rows"]), name=name, digest=digest[:MAX_DIGEST])
+    tags = [InputTag("mlflow.data.context", context)]
+    client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), tags)])
+    client.set_tag(run_id, f"corpus.{name}.{context}.sha256", digest)
+
+
+def _text(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    client.log_text(run_id, values["text"], values["path"])
+
+
+def _table(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    import pandas as pd
+
+    client.log_table(run_id, pd.DataFrame(values["rows"]), values["path"])
+
+
+def _file(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    folder = str(Path(values["path"]).parent)
+    client.log_artifact(run_id, values["source"], None if folder == "." else folder)
+
+
+def _folder(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    if not Path(values["source"]).is_dir():
+        raise FileNotFoundError(f"expected a folder at {values['source']}, found none")
+    client.log_artifacts(run_id, values["source"], values["path"])
+
+
+def _model(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    from framelens_training.model_registry import log_model, register
+
+    uri = log_model(client, run_id, Path(values["source"]))
+    if values["register"] is not False:
+        register(client, run_id, uri, values["name"], required=values["register"] is True)
+
+
+def _end(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
+    client.set_terminated(run_id, values["status"], values["time"])
+
+
+_CALLS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], None]] = {
+    "params": _params,
+    "tags": _tags,
+    "metrics": _metrics,
+    "dataset": _dataset,
+    "text": _text,
+    "table": _table,
+    "file": _file,
+    "folder": _folder,
+    "model": _model,
+    "end": _end,
+}
