@@ -88,6 +88,8 @@ def _reason(
     words = 0
     for index, segment in near:
         tokenized = features.segments[index]
+        if not len(tokenized.ids):
+            continue
         starts, ends = word_offsets(tokenized)
         low, high = span.start - segment.start, span.end - segment.start
         # The rule of framelens_training.targets: a word belongs to the span that has most of it.

@@ -8,7 +8,7 @@ and `no`; a choice that is not made is unknown. Regions are named by `from_name`
 Label Studio keeps a task's `data` as it is. What it has no place for (what was annotated,
 meta, confidence weights) is in `data.framelens`.
 
-Offsets: Label Studio 1.6 and later count code points, earlier ones UTF-16 units, and some
+Offsets: newer versions of Label Studio count code points, older ones UTF-16 units, and some
 texts lose their carriage returns in the browser. Each region has its words beside its
 offsets, so that the way of counting is found by looking: a task is read in the first way in
 which all its regions have their words.

@@ -1,0 +1,255 @@
+"""What is found in single documents and between them, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framelens.features import Featurizer
+from framelens_training.corpora.checks import check_document
+from framelens_training.corpora.comparisons import compare, likenesses
+from framelens_training.corpora.comparisons import entries_of as entries
+from framelens_training.corpora.findings import Located
+from framelens_training.corpora.fixing import FIXES_FILE, fix, write_fixed
+from framelens_training.corpora.formats import read_any, write_any
+from framelens_training.corpora.formats.base import FormatError
+from framelens_training.corpora.inputs import Part, read_inputs
+from framelens_training.corpora.labelled import (
+    ANNOTATED,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+)
+from framelens_training.corpora.near_duplicates import jaccard, near_duplicates, shingles
+from framelens_training.corpora.reach import default_featurizer, examine
+from framelens_training.corpora.report import check
+
+
+def _article(text: str, *spans: tuple[str, str], **changes: object) -> LabelledDocument:
+    """A document of one segment for each line, with spans where their words first stand."""
+    segments: list[GoldSegment] = []
+    at = 0
+    for line in text.split("\n"):
+        segments.append(GoldSegment("text", at, at + len(line), False, False, False))
+        at += len(line) + 1
+    marks = tuple(
+        GoldSpan("text", kind, text.index(words), text.index(words) + len(words))  # type: ignore[arg-type]
+        for kind, words in spans
+    )
+    document = LabelledDocument(
+        "a", text, annotated=frozenset(ANNOTATED), segments=tuple(segments), spans=marks
+    )
+    return replace(document, **changes)  # type: ignore[arg-type]
+
+
+def _line(name: str, text: str, framed: bool = False, **meta: str) -> LabelledDocument:
+    return LabelledDocument(
+        name,
+        text,
+        annotated=frozenset({"framed"}),
+        segments=(GoldSegment("text", 0, len(text), framed=framed),),
+        meta=meta,
+    )
+
+
+def _part(split: str, *documents: LabelledDocument, corpus: str = "files") -> Part:
+    return Part(corpus, split, tuple(Located(d, f"{split}:{d.id}") for d in documents))
+
+
+def _codes(document: LabelledDocument, featurizer: Featurizer) -> list[str]:
+    return [f.code for f in check_document(Located(document, "x:1"), featurizer)[0]]
+
+
+def test_a_span_that_no_window_shows_whole_is_unreachable(featurizer: Featurizer) -> None:
+    long = "the road closed " * 20
+    document = _article(long.strip(), ("content", "road" + long[8:-1]))
+    (lost,) = examine(document, featurizer).unreachable
+    assert lost.reason == "longer than a window"
+    short = replace(document, spans=(GoldSpan("text", "content", 4, 100),))
+    assert not examine(short, featurizer).unreachable
+    assert examine(document, featurizer).long == (0,)
+
+
+def test_a_span_of_half_a_word_or_outside_segments_is_unreachable(featurizer: Featurizer) -> None:
+    document = _article("the mayor said no\nshe closed it", ("source", "ma"), ("cue", "said"))
+    (lost,) = examine(document, featurizer).unreachable
+    assert (lost.span.type, lost.reason) == ("source", "no word")
+    bare = replace(document, segments=document.segments[1:])
+    assert {u.reason for u in examine(bare, featurizer).unreachable} == {"outside"}
+
+
+def test_a_span_over_two_segments_and_their_gap_is_reachable(featurizer: Featurizer) -> None:
+    document = _article("the mayor said no\n \nshe closed it", ("content", "said no\n \nshe"))
+    assert not examine(document, featurizer).unreachable
+    assert "span-over-segments" in _codes(document, featurizer)
+
+
+def test_the_packaged_encoder_sets_the_default_windows() -> None:
+    assert default_featurizer().config.max_tokens == 256
+    (size,) = examine(_line("a", "Rain fell on the valley."), default_featurizer()).tokens
+    assert size == 6
+
+
+def test_rules_of_the_guide_are_checked_where_both_sides_are_annotated(
+    featurizer: Featurizer,
+) -> None:
+    document = _article("the mayor ranted", ("loaded", "ranted"))
+    assert _codes(document, featurizer) == ["guide"]
+    framed = replace(document.segments[0], framed=True)
+    assert _codes(replace(document, segments=(framed,)), featurizer) == []
+    some = replace(document, annotated=frozenset({"loaded_spans", "attributed"}))
+    assert "guide" not in _codes(some, featurizer)
+    attributed = replace(document.segments[0], attributed=True, framed=None)
+    assert _codes(replace(document, segments=(attributed,)), featurizer) == ["guide"]
+
+
+def test_one_cut_word_is_a_warning_and_most_of_them_a_shift(featurizer: Featurizer) -> None:
+    text = "the mayor said the road is closed to all"
+    words = ("mayor", "said", "road", "closed")
+    right = _article(text, *(("content", word) for word in words))
+    spans = list(right.spans)
+    spans[0] = replace(spans[0], end=spans[0].end - 1)
+    one = check_document(Located(replace(right, spans=tuple(spans)), "x:1"), featurizer)[0]
+    assert [(f.severity, f.code) for f in one] == [("warning", "cut-word")]
+    shifted = [replace(s, start=s.start + 2, end=s.end + 2) for s in right.spans]
+    all_of_them = check_document(
+        Located(replace(right, spans=tuple(shifted)), "x:1"), featurizer
+    )[0]  # fmt: skip
+    (error,) = [f for f in all_of_them if f.severity == "error"]
+    assert error.code == "shifted-offsets"
+    assert "shifting them by -2" in error.mend
+
+
+TEXT = "Rain fell on the valley for nine days and the bridge stayed closed all week."
+
+
+def test_likeness_between_splits_and_corpora() -> None:
+    near = TEXT.replace("nine", "ten")
+    parts = [
+        _part("train", _line("a", TEXT), _line("b", TEXT.upper())),
+        _part("test", _line("c", near)),
+        _part("train", _line("a", TEXT + "!"), corpus="other"),
+    ]
+    found = {(f.severity, f.code, f.where) for f in compare(parts) if "class" not in f.code}
+    assert found == {
+        ("warning", "duplicate-text", "train:b"),
+        ("warning", "near-duplicate-across-splits", "test:c"),
+        ("warning", "text-in-two-corpora", "train:a"),
+        ("warning", "text-in-two-corpora", "test:c"),
+    }
+
+
+def test_two_annotators_of_one_article_are_no_repetition() -> None:
+    one, two = (_line(x, TEXT, x == "b", group="g", annotator=x) for x in "ab")
+    assert likenesses(entries([_part("train", one, two)])) == []
+    other = _line("c", TEXT, group="h", annotator="c")
+    assert len(likenesses(entries([_part("train", one, two, other)]))) == 1
+
+
+def test_contradiction_in_context_is_a_warning() -> None:
+    first = _article("the road is closed\nsign up")
+    second = replace(first.segments[0], framed=True)
+    other = replace(first, id="b", text="the road is closed\nthe plan",
+                    segments=(second, replace(first.segments[1], end=27)))  # fmt: skip
+    codes = [(f.severity, f.code) for f in compare([_part("train", first, other)])]
+    assert ("warning", "contradicting-segments") in codes
+    assert "error" not in {severity for severity, _ in codes}
+
+
+def test_a_sentence_of_one_corpus_in_an_article_of_another_is_told() -> None:
+    article = _article(f"the mayor said\n{TEXT}")
+    parts = [_part("train", article), _part("test", _line("z", TEXT), corpus="lines")]
+    (finding,) = [f for f in compare(parts) if f.code == "segments-in-two-parts"]
+    assert "1 segments of files/train that stand in lines/test" in finding.found
+
+
+def test_scarce_answers_are_told_for_annotated_axes_only() -> None:
+    lines = [_line(str(n), f"Line {n} of several.", n < 12) for n in range(30)]
+    assert not [f for f in compare([_part("train", *lines)]) if f.code == "class-balance"]
+    (finding,) = [f for f in compare([_part("train", *lines[5:])]) if f.code == "class-balance"]
+    assert finding.expected.endswith("framed true")
+    assert finding.found == "7 of 25"
+
+
+@given(st.lists(st.text("ab cd", min_size=1, max_size=40), max_size=12, unique=True))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_near_duplicates_are_the_pairs_that_counting_gives(texts: list[str]) -> None:
+    sets = [shingles(text) for text in texts]
+    expected = {
+        (i, j)
+        for i in range(len(texts))
+        for j in range(i + 1, len(texts))
+        if jaccard(sets[i], sets[j]) >= 0.8
+    }
+    assert {(p.first, p.second) for p in near_duplicates(texts)} == expected
+
+
+def test_a_leak_is_fixed_on_the_side_that_is_trained_on(featurizer: Featurizer) -> None:
+    one, two = (_line(x, TEXT, group="g", annotator=x) for x in "ab")
+    near = _line("t", TEXT.replace("nine", "ten"))
+    parts, fixes = fix([_part("train", one, two), _part("test", near)], featurizer)
+    assert [[i.document.id for i in part.located] for part in parts] == [[], ["t"]]
+    assert {(f.id, f.action, f.code) for f in fixes} == {
+        ("a", "dropped", "near-duplicate"),
+        ("b", "dropped", "near-duplicate"),
+    }
+
+
+def test_an_article_in_two_splits_stays_where_it_is_evaluated(featurizer: Featurizer) -> None:
+    first, second = _line("a", "Rain fell.", group="g"), _line("b", "The road closed.", group="g")
+    parts, fixes = fix([_part("validation", first), _part("train", second)], featurizer)
+    assert [[i.document.id for i in part.located] for part in parts] == [["a"], []]
+    assert [(f.id, f.code) for f in fixes] == [("b", "group-in-two-splits")]
+
+
+def test_fixing_keeps_every_mark_on_its_words(featurizer: Featurizer) -> None:
+    text = "\ufeffthe mayor\r\n said \x00no "
+    segments = (GoldSegment("text", 0, 9), GoldSegment("text", 11, len(text), True))
+    spans = (GoldSpan("text", "source", 4, 10), GoldSpan("text", "cue", 12, 17))
+    document = LabelledDocument(
+        "", text, annotated=frozenset({"attributed", "attribution_spans"}),
+        segments=(replace(segments[0], end=10), segments[1]), spans=spans,
+    )  # fmt: skip
+    ((part,), fixes) = fix([_part("train", document)], featurizer)
+    (item,) = part.located
+    mended = item.document
+    assert mended.text == "the mayor\n said  no "
+    assert [mended.segment_text(s) for s in mended.segments] == ["the mayor", "said  no"]
+    assert [mended.text[s.start : s.end] for s in mended.spans] == ["mayor", "said"]
+    assert mended.id == "train:"
+    assert {f.code for f in fixes} == {"characters", "space-at-edges", "empty-id"}
+
+
+def test_a_cleaned_table_is_a_table(tmp_path: Path, featurizer: Featurizer) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text('text,label\n" Rain fell. ",plain\nA circus.,framed\nA circus.,plain\nx,y\n')
+    parts, fixes = fix(read_inputs([str(path)], None), featurizer)
+    written = write_fixed(parts, fixes, tmp_path / "clean")
+    assert written == [tmp_path / "clean/train.csv", tmp_path / "clean" / FIXES_FILE]
+    assert [d.text for d in read_any(written[0])] == ["Rain fell."]
+    assert len(written[1].read_text().splitlines()) == 4
+    with pytest.raises(FormatError, match="empty or a new folder"):
+        write_fixed(parts, fixes, tmp_path / "clean")
+
+
+def test_two_paths_of_one_name_are_both_written(tmp_path: Path, featurizer: Featurizer) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_any([_line(name, f"The {name} road.")], tmp_path / name / "train.jsonl")
+    parts = read_inputs([str(tmp_path / n / "train.jsonl") for n in ("one", "two")], None)
+    written = write_fixed(parts, [], tmp_path / "clean")
+    assert [d.id for path in written[:2] for d in read_any(path)] == ["one", "two"]
+
+
+@pytest.mark.corpora
+def test_the_public_corpora_and_the_starter_corpus_have_no_errors(
+    corpora_root: Path, tmp_path: Path
+) -> None:
+    report = check(read_inputs([], corpora_root, tmp_path), default_featurizer())
+    assert [str(f) for f in report.of("error")] == []
+    assert all(reason for counts in report.notes.values() for reason in counts)
+    assert report.documents > 7000
