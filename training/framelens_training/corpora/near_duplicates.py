@@ -34,7 +34,7 @@ class Pair:
 
 def near_duplicates(wordings: Sequence[str], similarity: float = SIMILARITY) -> list[Pair]:
     """Every pair of distinct wordings (see `reading.wording`) at least so similar, in order."""
-    import rensa  # type: ignore[import-untyped]  # compiled, without stubs
+    import rensa
 
     index = rensa.RMinHashLSH(similarity, _PERMUTATIONS, _BANDS)
     sketches: list[object] = []
