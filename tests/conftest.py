@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import make_tokenizer, write_model
 
 from framelens.features import FeatureConfig, Featurizer
+from support import make_tokenizer, write_model
 
 
 @pytest.fixture(scope="session")

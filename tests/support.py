@@ -75,13 +75,13 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def lookup_graph() -> onnx.ModelProto:
+def lookup_graph(evidence_of: Mapping[str, Mapping[str, float]] = EVIDENCE) -> onnx.ModelProto:
     """A graph that looks each token up; segment logits are the window's mean evidence."""
     table = np.zeros((len(VOCABULARY), len(AXES) + len(SPAN_LOGITS)), dtype=np.float32)
     columns = (*AXES, *SPAN_LOGITS)
     table[:, columns.index("O")] = 4.0
     table[:, columns.index("loaded")] = -4.0
-    for word, evidence in EVIDENCE.items():
+    for word, evidence in evidence_of.items():
         for name, value in evidence.items():
             table[VOCABULARY[word], columns.index(name)] = value
     axes, size = len(AXES), len(columns)
@@ -119,10 +119,14 @@ def lookup_graph() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
-def write_model(folder: Path, **changes: object) -> Path:
+def write_model(
+    folder: Path,
+    evidence: Mapping[str, Mapping[str, float]] = EVIDENCE,
+    **changes: object,
+) -> Path:
     """A complete artifact around the lookup graph."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(lookup_graph(), str(folder / MODEL_FILE))
+    onnx.save(lookup_graph(evidence), str(folder / MODEL_FILE))
     make_tokenizer().save(str(folder / TOKENIZER_FILE))
     (folder / CARD_FILE).write_text("# lookup\n", encoding="utf-8")
     settings: dict[str, object] = {

@@ -228,7 +228,7 @@ def decode_spans(
 def word_offsets(segment: TokenizedSegment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Start and end of each word of a segment, in code points of its text."""
     at = np.flatnonzero(segment.words)
-    last = np.append(at[1:], len(segment.words)) - 1
+    last = np.append(at[1:], len(segment.words))[: len(at)] - 1
     return segment.offsets[at, 0], segment.offsets[last, 1]
 
 

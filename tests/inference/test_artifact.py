@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import write_model
 
 import framelens
 from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, resolve
 from framelens.errors import ArtifactError
 from framelens.features import FEATURE_VERSION
+from support import write_model
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def test_another_label_order_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [(FORMAT_VERSION + 1, "upgrade framelens"), (0, "export"), (None, "export")]
+    ("version", "advice"),
+    [(FORMAT_VERSION + 1, "upgrade framelens"), (0, "export"), (None, "export")],
 )
 def test_another_format_version_is_refused(folder: Path, version: object, advice: str) -> None:
     edit(folder, lambda row: row.update(format_version=version))
@@ -75,7 +76,7 @@ def test_other_feature_code_is_refused(folder: Path) -> None:
 
 def test_a_manifest_that_lacks_something_is_refused(folder: Path) -> None:
     edit(folder, lambda row: row["decoding"]["thresholds"].pop("framed"))
-    with pytest.raises(ArtifactError, match="incomplete or malformed.*framed"):
+    with pytest.raises(ArtifactError, match=r"incomplete or malformed.*framed"):
         Artifact.open(folder)
     (folder / MANIFEST_FILE).write_text("{", "utf-8")
     with pytest.raises(ArtifactError, match="not JSON"):
@@ -109,9 +110,9 @@ def test_golden_inputs_guard_against_another_arithmetic(tmp_path: Path) -> None:
 
 def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
     import onnx
-    from support import lookup_graph
 
     from framelens.network import Network
+    from support import lookup_graph
 
     graph = lookup_graph()
     graph.graph.output.pop()

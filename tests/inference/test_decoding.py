@@ -97,7 +97,9 @@ def test_a_content_goes_on_in_the_next_segment(featurizer: Featurizer) -> None:
 
 def test_segments_without_words_are_passed_over(featurizer: Featurizer) -> None:
     tags = [["B-source"], [], ["O"]]
-    spans = decode_spans(*tokens_for(featurizer, ["mayor", " \u200b", "said"], tags), DecodingConfig())
+    spans = decode_spans(
+        *tokens_for(featurizer, ["mayor", " \u200b", "said"], tags), DecodingConfig()
+    )
     assert [(s.segment, s.type) for s in spans] == [(0, "source")]
     assert decode_spans(*tokens_for(featurizer, [" "], [[]]), DecodingConfig()) == []
 

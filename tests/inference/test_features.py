@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import VOCABULARY, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framelens.features import FeatureConfig, Featurizer
+from support import VOCABULARY, make_tokenizer
 
 texts = st.text(st.characters(exclude_categories=()), max_size=60)
 

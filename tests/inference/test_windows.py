@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_a_segment_is_cut_only_beyond_the_window(length: int, count: int) -> Non
     assert len(windows) == count
     pieces = [window[0] for window in windows]
     assert all(piece.size == min(length, 254) for piece in pieces)
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in itertools.pairwise(pieces):
         assert before.end - after.start >= 64
 
 

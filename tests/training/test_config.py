@@ -63,7 +63,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL)
-    with pytest.raises(ConfigError, match=r"no such file; the configurations there are .*config.yaml"):
+    with pytest.raises(ConfigError, match=r"no such file; the config.* there are .*config.yaml"):
         load_config(tmp_path / "confg.yaml")
 
 

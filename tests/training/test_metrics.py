@@ -32,7 +32,8 @@ GENERATOR = np.random.default_rng(5)
 
 def axis(gold: object, values: object) -> AxisData:
     gold_array = np.asarray(gold, dtype=np.bool_)
-    return AxisData(gold_array, np.asarray(values, dtype=np.float64), np.arange(len(gold_array)) % 7)
+    groups = np.arange(len(gold_array)) % 7
+    return AxisData(gold_array, np.asarray(values, dtype=np.float64), groups)
 
 
 def test_macro_f1_is_scikit_learns() -> None:

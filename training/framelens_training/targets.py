@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from framelens.decoding import word_offsets
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
 from framelens.schema import ATTRIBUTION_TYPES, AXES, Role
-from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.labelled import FIELDS, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.model import IGNORE
 
 
@@ -75,22 +75,32 @@ def targets(
     A word belongs to the span that covers more than half of its characters. A span that
     began in an earlier segment continues with `I-` tags.
     """
-    spans = sorted(document.spans, key=lambda span: span.start)
+    near = _spans_of_segments(document)
     found: list[SegmentTargets] = []
-    for gold, segment in zip(document.segments, segments, strict=True):
-        near = [
-            span
-            for span in spans
-            if span.field == gold.field and span.start < gold.end and span.end > gold.start
-        ]
-        found.append(
-            SegmentTargets(
-                *_axis_targets(document, gold),
-                _tags(document, gold, segment, near),
-                _loaded(document, gold, segment, near),
-            )
-        )
+    for gold, segment, spans in zip(document.segments, segments, near, strict=True):
+        tags, loaded = _span_targets(document, gold, segment, spans)
+        found.append(SegmentTargets(*_axis_targets(document, gold), tags, loaded))
     return found
+
+
+def _spans_of_segments(document: LabelledDocument) -> list[list[GoldSpan]]:
+    """The spans that touch each segment, by start; one sweep over each field."""
+    near: list[list[GoldSpan]] = [[] for _ in document.segments]
+    for name in FIELDS:
+        spans = sorted((s for s in document.spans if s.field == name), key=lambda s: s.start)
+        order = [i for i, segment in enumerate(document.segments) if segment.field == name]
+        order.sort(key=lambda i: document.segments[i].start)
+        following = iter([*spans, None])
+        upcoming = next(following)
+        touching: list[GoldSpan] = []
+        for index in order:
+            segment = document.segments[index]
+            while upcoming is not None and upcoming.start < segment.end:
+                touching.append(upcoming)
+                upcoming = next(following)
+            touching = [span for span in touching if span.end > segment.start]
+            near[index] = touching
+    return near
 
 
 def _axis_targets(
@@ -106,51 +116,37 @@ def _axis_targets(
     return answers, weights
 
 
-def _tags(
+def _span_targets(
     document: LabelledDocument,
     gold: GoldSegment,
     segment: TokenizedSegment,
     spans: Sequence[GoldSpan],
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tags and `loaded` flags of one segment's pieces."""
     tags = np.full(len(segment.ids), IGNORE, dtype=np.int64)
-    if "attribution_spans" not in document.annotated:
-        return tags
+    loaded = tags.copy()
     heads = np.flatnonzero(segment.words)
-    tags[heads] = 0
+    if "attribution_spans" in document.annotated:
+        tags[heads] = 0
+    if "loaded_spans" in document.annotated:
+        loaded[heads] = 0
+    starts, ends = word_offsets(segment) if spans else (heads, heads)
     for span in spans:
-        if span.type == "loaded":
+        is_loaded = span.type == "loaded"
+        if ("loaded_spans" if is_loaded else "attribution_spans") not in document.annotated:
             continue
-        inside = heads[_covered(gold, segment, span)]
+        # The words of which more than half of the characters lie in the span.
+        low, high = span.start - gold.start, span.end - gold.start
+        shared = np.minimum(ends, high) - np.maximum(starts, low)
+        inside = heads[2 * shared > ends - starts]
+        if is_loaded:
+            loaded[inside] = 1
+            continue
         begin = 1 + 2 * ATTRIBUTION_TYPES.index(span.type)
         tags[inside] = begin + 1
-        if len(inside) and span.start >= gold.start:
+        if len(inside) and low >= 0:
             tags[inside[0]] = begin
-    return tags
-
-
-def _loaded(
-    document: LabelledDocument,
-    gold: GoldSegment,
-    segment: TokenizedSegment,
-    spans: Sequence[GoldSpan],
-) -> NDArray[np.int64]:
-    flags = np.full(len(segment.ids), IGNORE, dtype=np.int64)
-    if "loaded_spans" not in document.annotated:
-        return flags
-    heads = np.flatnonzero(segment.words)
-    flags[heads] = 0
-    for span in spans:
-        if span.type == "loaded":
-            flags[heads[_covered(gold, segment, span)]] = 1
-    return flags
-
-
-def _covered(gold: GoldSegment, segment: TokenizedSegment, span: GoldSpan) -> NDArray[np.bool_]:
-    """Which words of a segment have more than half of their characters in a span."""
-    starts, ends = word_offsets(segment)
-    low, high = span.start - gold.start, span.end - gold.start
-    shared = np.minimum(ends, high) - np.maximum(starts, low)
-    return 2 * shared > ends - starts
+    return tags, loaded
 
 
 def unsupervised(segment: TokenizedSegment) -> SegmentTargets:

@@ -22,7 +22,13 @@ ROW: dict[str, Any] = {
     "annotated": ["attributed", "framed", "attribution_spans"],
     "segments": [
         {"field": "headline", "start": 0, "end": 11, "attributed": False},
-        {"field": "text", "start": 0, "end": 35, "attributed": True, "weights": {"attributed": 0.5}},
+        {
+            "field": "text",
+            "start": 0,
+            "end": 35,
+            "attributed": True,
+            "weights": {"attributed": 0.5},
+        },
     ],
     "spans": [
         {"field": "text", "type": "source", "start": 0, "end": 9},

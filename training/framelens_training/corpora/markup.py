@@ -188,10 +188,12 @@ def format_markup(document: LabelledDocument) -> str:
         codes = "".join(code for code, axis in AXIS_CODES.items() if getattr(segment, axis))
         head = "H" if segment.field == "headline" else ""
         text = _mark(document.segment_text(segment), inside)
-        if segment.field == "headline" or end is None:
-            lines.append("")
-        elif document.text[end : segment.start] != _joint(
-            False, bool(segment.boilerplate or furniture), document.meta.get("breaks") == "single"
+        beside_furniture = furniture or bool(segment.boilerplate)
+        same_paragraph = _joint(False, beside_furniture, document.meta.get("breaks") == "single")
+        if (
+            segment.field == "headline"
+            or end is None
+            or document.text[end : segment.start] != same_paragraph
         ):
             lines.append("")
         lines.append(f"{head}{codes or '-'}| {text}")
