@@ -62,7 +62,14 @@ def test_a_run_is_recorded_whole(recorded: tuple[RunResult, object], tiny_config
         "validation/score",
         "test/attributed/macro_f1",
         "test/content/f1",
-        "baseline/framed/macro_f1",
+        "test/framed/weighted_f1",
+        "test/content/partial_f1",
+        "baseline/majority/framed/macro_f1",
+        "baseline/rules/framed/difference_low",
+        "baseline/tfidf/framed/macro_f1",
+        "slice/attributed/role.body/macro_f1",
+        "agreement/framed_median_difference",
+        "agreement/attributed_median_difference",
         "parity/torch_onnx_max_difference",
     ):
         assert name in found.data.metrics, name
@@ -86,7 +93,12 @@ def test_a_run_is_recorded_whole(recorded: tuple[RunResult, object], tiny_config
         "config.yaml",
         "packages.txt",
         "figures/confusion.png",
+        "figures/learning_curves.png",
         "figures/precision_recall.png",
+        "figures/reliability.png",
+        "figures/slices.png",
+        "predictions/test.parquet",
+        "slices/test.json",
     } <= paths()
     version = client.get_model_version_by_alias("tiny", "challenger")  # type: ignore[attr-defined]
     assert version.run_id == result.run_id
@@ -234,7 +246,8 @@ def test_the_command_line(
     assert main(["run", str(path), "--set", "training.epochs=1"]) == 0
     shown = capsys.readouterr().out
     assert "validation/score" in shown
-    assert "TF-IDF baseline" in shown
+    assert "TF-IDF" in shown
+    assert "better than the best by" in shown
     (artifact,) = (tmp_path / "runs").glob("*/model")
     manifest = json.loads((artifact / "manifest.json").read_text("utf-8"))
     assert manifest["training"]["config"]["training"]["epochs"] == 1

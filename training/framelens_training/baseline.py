@@ -1,8 +1,8 @@
-"""TF-IDF with logistic regression: what a model has to beat to be worth its milliseconds."""
+"""What a model has to beat to be worth its milliseconds: three baselines, in every run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,76 +11,163 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from framelens.decoding import Floats
+from framelens.paragraphs import is_furniture
 from framelens.schema import AXES, Axis
 from framelens_training.calibration import best_threshold
 from framelens_training.corpora.labelled import LabelledDocument
-from framelens_training.predictions import AxisData, axis_data
+from framelens_training.corpora.quotations import QUOTATION_WORDS, quoted_ranges
+from framelens_training.evaluation import (
+    Counts,
+    Interval,
+    axis_counts,
+    bootstrap,
+    paired_difference,
+)
+from framelens_training.lexicon import FURNITURE, loaded_places, reports, words
+from framelens_training.predictions import AxisData
+
+BASELINES = {"majority": "majority", "rules": "rules", "tfidf": "TF-IDF"}
+"""Names in metrics, and as people read them."""
 
 _REGULARISATION = (1.0, 10.0, 100.0)
+_FURNITURE_WORDS = 25
+"""Most words of a line that the lexicon may call furniture: a sentence can mention a newsletter."""
+
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class AxisBaseline:
-    """A fitted pipeline for one axis and its threshold, both chosen on validation data."""
+    """A baseline for one axis: texts in, scores (n,) out, and the threshold for a yes."""
 
-    pipeline: Pipeline
-    threshold: float
+    score: Callable[[Sequence[str]], Scores]
+    threshold: float = 0.5
 
 
-def fit_baseline(
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The model against each baseline on one axis: macro-F1, and by how much it is better."""
+
+    model: Interval
+    baselines: Mapping[str, Interval]
+    differences: Mapping[str, Interval]
+
+
+def fit_baselines(
     train: Sequence[LabelledDocument],
     validation: Sequence[LabelledDocument],
     threshold_range: tuple[float, float],
     seed: int,
-) -> dict[Axis, AxisBaseline]:
-    """Fit one pipeline an axis that has both answers in training data.
-
-    Regularisation and threshold are chosen on validation data, as for the model.
-    """
-    fitted: dict[Axis, AxisBaseline] = {}
+) -> dict[str, dict[Axis, AxisBaseline]]:
+    """Every baseline by name and axis; TF-IDF only for axes with both answers in training data."""
+    found: dict[str, dict[Axis, AxisBaseline]] = {name: {} for name in BASELINES}
     for axis in AXES:
-        texts, gold = _segments(train, axis)
-        if not len(gold) or gold.all() or not gold.any():
+        texts, gold, _ = labelled_segments(train, axis)
+        if not len(gold):
             continue
-        held_texts, held_gold = _segments(validation, axis)
-        candidates: list[tuple[float, AxisBaseline]] = []
-        for strength in _REGULARISATION:
-            pipeline = _pipeline(strength, seed).fit(texts, gold)
-            threshold, value = 0.5, 0.0
-            if len(held_gold):
-                scores = pipeline.predict_proba(held_texts)[:, 1]
-                threshold = best_threshold(held_gold, scores, threshold_range)
-                value = _macro_f1(held_gold, scores >= threshold)
-            candidates.append((value, AxisBaseline(pipeline, threshold)))
-        fitted[axis] = max(candidates, key=lambda candidate: candidate[0])[1]
-    return fitted
+        found["majority"][axis] = _majority(gold)
+        found["rules"][axis] = _rules(axis)
+        if gold.any() and not gold.all():
+            held = labelled_segments(validation, axis)[:2]
+            found["tfidf"][axis] = _tfidf((texts, gold), held, threshold_range, seed)
+    return found
 
 
-def _pipeline(strength: float, seed: int) -> Pipeline:
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1)
+def _majority(gold: NDArray[np.bool_]) -> AxisBaseline:
+    answer = float(2 * gold.sum() > len(gold))
+    return AxisBaseline(lambda texts: np.full(len(texts), answer))
+
+
+def _rules(axis: Axis) -> AxisBaseline:
+    rule = RULES[axis]
+    return AxisBaseline(lambda texts: np.array([rule(text) for text in texts], dtype=np.float64))
+
+
+def attributed_rule(text: str) -> bool:
+    """A reporting verb or phrase, or a quotation of some length."""
+    return reports(text) or len(_quoted(text, words(text))) >= QUOTATION_WORDS
+
+
+def framed_rule(text: str) -> bool:
+    """A loaded word outside quotations, or a question or a cry that is not quoted."""
+    places = [("", start, end) for start, end in loaded_places(text)]
+    return len(_quoted(text, places)) < len(places) or text.rstrip().endswith(("?", "!"))
+
+
+def boilerplate_rule(text: str) -> bool:
+    """A line that segmentation takes for furniture, or a short one that speaks like it."""
+    return is_furniture(text) or (
+        FURNITURE.search(text) is not None and len(text.split()) <= _FURNITURE_WORDS
+    )
+
+
+RULES: Mapping[Axis, Callable[[str], bool]] = {
+    "attributed": attributed_rule,
+    "framed": framed_rule,
+    "boilerplate": boilerplate_rule,
+}
+"""What the rule baseline asks on each axis, of a segment's text alone."""
+
+
+def _quoted(text: str, places: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    ranges = quoted_ranges(text)
+    return [p for p in places if any(start <= p[1] and p[2] <= end for start, end in ranges)]
+
+
+def _tfidf(
+    train: tuple[Sequence[str], NDArray[np.bool_]],
+    validation: tuple[Sequence[str], NDArray[np.bool_]],
+    threshold_range: tuple[float, float],
+    seed: int,
+) -> AxisBaseline:
+    """TF-IDF with logistic regression; regularisation and threshold chosen on validation data."""
+    texts, gold = train
+    held_texts, held_gold = validation
+    features = _features().fit(texts)
+    vectors = features.transform(texts)
+    held = features.transform(held_texts) if held_texts else None
+    candidates: list[tuple[float, AxisBaseline]] = []
+    for strength in _REGULARISATION:
+        classifier = LogisticRegression(
+            C=strength, class_weight="balanced", max_iter=1000, random_state=seed
+        ).fit(vectors, gold)
+        threshold, value = 0.5, 0.0
+        if held is not None:
+            scores = classifier.predict_proba(held)[:, 1]
+            threshold = best_threshold(held_gold, scores, threshold_range)
+            value = _macro_f1(held_gold, scores >= threshold)
+        pipeline = Pipeline([("features", features), ("classifier", classifier)])
+        candidates.append((value, AxisBaseline(_probability(pipeline), threshold)))
+    return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def _features() -> FeatureUnion:
+    terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1)
     characters = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, min_df=2
     )
-    return Pipeline(
-        [
-            ("features", FeatureUnion([("words", words), ("characters", characters)])),
-            (
-                "classifier",
-                LogisticRegression(
-                    C=strength, class_weight="balanced", max_iter=1000, random_state=seed
-                ),
-            ),
-        ]
-    )
+    return FeatureUnion([("words", terms), ("characters", characters)])
 
 
-def _segments(
+def _probability(pipeline: Pipeline) -> Callable[[Sequence[str]], Scores]:
+    def score(texts: Sequence[str]) -> Scores:
+        found: Scores = pipeline.predict_proba(texts)[:, 1]
+        return found
+
+    return score
+
+
+def labelled_segments(
     documents: Sequence[LabelledDocument], axis: Axis
-) -> tuple[list[str], NDArray[np.bool_]]:
+) -> tuple[list[str], NDArray[np.bool_], NDArray[np.int64]]:
+    """Texts, gold answers and document numbers of the segments supervised on an axis.
+
+    In the order of `predictions.axis_data`.
+    """
     texts: list[str] = []
     gold: list[bool] = []
-    for document in documents:
+    groups: list[int] = []
+    for number, document in enumerate(documents):
         if axis not in document.annotated:
             continue
         for segment in document.segments:
@@ -88,21 +175,34 @@ def _segments(
             if answer is not None:
                 texts.append(document.segment_text(segment))
                 gold.append(answer)
-    return texts, np.array(gold, dtype=np.bool_)
+                groups.append(number)
+    return texts, np.array(gold, dtype=np.bool_), np.array(groups, dtype=np.int64)
 
 
-def baseline_data(
-    baseline: AxisBaseline, documents: Sequence[LabelledDocument], axis: Axis
-) -> AxisData:
-    """The baseline's probabilities in the same order as the model's."""
-    values: list[Floats] = []
-    for document in documents:
-        rows = np.zeros((len(document.segments), len(AXES)), dtype=np.float32)
-        texts = [document.segment_text(segment) for segment in document.segments]
-        if texts:
-            rows[:, AXES.index(axis)] = baseline.pipeline.predict_proba(texts)[:, 1]
-        values.append(rows)
-    return axis_data(documents, values, axis)
+def compare_baselines(
+    fitted: Mapping[str, Mapping[Axis, AxisBaseline]],
+    test: Sequence[LabelledDocument],
+    model: Mapping[Axis, Counts],
+    *,
+    samples: int,
+    seed: int,
+) -> dict[Axis, Comparison]:
+    """The model's outcomes by document (see `axis_counts`) against every baseline's."""
+    found: dict[Axis, Comparison] = {}
+    for axis, ours in model.items():
+        texts, gold, groups = labelled_segments(test, axis)
+        if not texts:
+            continue
+        intervals: dict[str, Interval] = {}
+        differences: dict[str, Interval] = {}
+        for name, by_axis in fitted.items():
+            if axis in by_axis:
+                data = AxisData(gold, by_axis[axis].score(texts), groups)
+                theirs = axis_counts(data, by_axis[axis].threshold, len(test))
+                intervals[name] = bootstrap(theirs, samples, seed)
+                differences[name] = paired_difference(ours, theirs, samples, seed)
+        found[axis] = Comparison(bootstrap(ours, samples, seed), intervals, differences)
+    return found
 
 
 def _macro_f1(gold: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:

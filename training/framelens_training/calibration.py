@@ -111,13 +111,28 @@ def expected_calibration_error(
     """Mean gap between score and frequency over equal-mass bins, weighted by their size."""
     if not len(gold):
         return float("nan")
-    order = np.argsort(scores, kind="stable")
     return float(
         sum(
             len(part) / len(gold) * abs(gold[part].mean() - scores[part].mean())
-            for part in np.array_split(order, min(bins, len(gold)))
+            for part in _equal_mass(scores, bins)
         )
     )
+
+
+def calibration_bins(
+    gold: NDArray[np.bool_], scores: NDArray[np.floating], bins: int = _BINS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean score and frequency of each equal-mass bin, the points of a reliability diagram."""
+    parts = _equal_mass(scores, bins)
+    means = [(scores[part].mean(), gold[part].mean()) for part in parts]
+    points = np.array(means, dtype=np.float64).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
+
+
+def _equal_mass(scores: NDArray[np.floating], bins: int) -> list[NDArray[np.int64]]:
+    if not len(scores):
+        return []
+    return np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)))
 
 
 def with_temperatures_of_one(config: DecodingConfig) -> DecodingConfig:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
-from framelens.schema import AXES
 from framelens_training import __version__, evaluation_commands, registry_commands
 from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
@@ -114,21 +113,10 @@ def _say(line: str) -> None:
 
 def summary(result: RunResult, uri: str | None) -> str:
     """What a person wants to know at the end of a run."""
-    lines = ["", f"{'test':<14}{'model':<24}{'TF-IDF baseline':<24}difference"]
-    for axis in AXES:
-        metrics = result.metrics.axes.get(axis)
-        if metrics is None:
-            continue
-        line = f"{axis:<14}{metrics.macro_f1!s:<24}"
-        if axis in result.comparison:
-            item = result.comparison[axis]
-            line += f"{item.baseline!s:<24}{item.difference!s}"
-        lines.append(line.rstrip())
-    lines.append("macro-F1 with 95 % bootstrap intervals over articles")
+    from framelens_training.assessment import summary_lines
+
+    lines = ["", *summary_lines(result.assessment)]
     lines += [
-        "",
-        "spans, exact F1: "
-        + ", ".join(f"{kind} {span.f1:.3f}" for kind, span in result.metrics.spans.items()),
         f"int8 changes {result.parity.int8_changed_labels:.2%} of labels; fp32 ONNX is within "
         f"{result.parity.torch_onnx_max_difference:.1e} of torch",
         "",

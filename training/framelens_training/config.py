@@ -132,6 +132,8 @@ class Evaluation(_Strict):
     threshold_range: tuple[Share, Share] = (0.2, 0.8)
     """A threshold tuned on few examples is kept within these."""
     baseline: bool = True
+    slice_minimum: int = Field(default=20, ge=1)
+    """Fewest supervised segments of a slice that is reported."""
     worst_errors: int = Field(default=50, ge=1)
 
     @field_validator("threshold_range", mode="before")

@@ -6,7 +6,9 @@ of what ships.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +44,10 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def signed(self) -> str:
+        """A difference, each figure with its sign."""
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
 
 @dataclass(frozen=True, slots=True)
 class AxisMetrics:
@@ -53,6 +59,7 @@ class AxisMetrics:
     recall: float
     f1: float
     macro_f1: Interval
+    weighted_f1: float
     auroc: float
     average_precision: float
     ece: float
@@ -90,6 +97,7 @@ class Metrics:
                 "macro_f1": metrics.macro_f1.value,
                 "macro_f1_low": metrics.macro_f1.low,
                 "macro_f1_high": metrics.macro_f1.high,
+                "weighted_f1": metrics.weighted_f1,
                 "auroc": metrics.auroc,
                 "average_precision": metrics.average_precision,
                 "ece": metrics.ece,
@@ -168,6 +176,7 @@ def _axis_metrics(
         recall=_ratio(tp, tp + fn),
         f1=_ratio(2 * tp, 2 * tp + fp + fn),
         macro_f1=bootstrap(counts, samples, seed),
+        weighted_f1=weighted_f1(counts.sum(axis=0)),
         auroc=float(roc_auc_score(data.gold, data.values)) if both else float("nan"),
         average_precision=(
             float(average_precision_score(data.gold, data.values)) if both else float("nan")
@@ -186,7 +195,7 @@ def axis_counts(data: AxisData, threshold: float, documents: int) -> Counts:
     return counts
 
 
-def macro_f1(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+def macro_f1(counts: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean of the F1 of both answers, for outcome counts (..., 4)."""
     tp, fp, fn, tn = np.moveaxis(counts.astype(np.float64), -1, 0)
     wrong = fp + fn
@@ -197,9 +206,30 @@ def macro_f1(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return mean
 
 
-def _draws(documents: int, samples: int, seed: int) -> NDArray[np.int64]:
+def weighted_f1(counts: NDArray[np.integer]) -> float:
+    """Mean of the F1 of both answers, weighted by how often each is gold; counts (4,).
+
+    This is scikit-learn's `f1_score(average="weighted")`, which papers on BABE report; it
+    flatters a model that is good at the commoner answer.
+    """
+    tp, fp, fn, tn = (int(count) for count in counts)
+    positives, negatives = tp + fn, fp + tn
+    positive = _ratio(2 * tp, 2 * tp + fp + fn)
+    negative = _ratio(2 * tn, 2 * tn + fp + fn)
+    return _ratio(positives * positive + negatives * negative, positives + negatives)
+
+
+@functools.lru_cache(maxsize=2)
+def draws(documents: int, samples: int, seed: int) -> NDArray[np.float64]:
+    """How often each document is in each bootstrap sample, shape (samples, documents).
+
+    Kept, because a run draws the same ones for every axis and system.
+    """
     generator = np.random.default_rng(seed)
-    return generator.multinomial(documents, np.full(documents, 1 / documents), size=samples)
+    shares = np.full(documents, 1 / documents)
+    counts = generator.multinomial(documents, shares, size=samples).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def bootstrap(counts: Counts, samples: int, seed: int) -> Interval:
@@ -207,7 +237,7 @@ def bootstrap(counts: Counts, samples: int, seed: int) -> Interval:
     value = float(macro_f1(counts.sum(axis=0)))
     if not samples or len(counts) < 2:
         return Interval(value, value, value)
-    resampled = macro_f1(_draws(len(counts), samples, seed) @ counts)
+    resampled = macro_f1(draws(len(counts), samples, seed) @ counts)
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(value, float(low), float(high))
 
@@ -215,8 +245,9 @@ def bootstrap(counts: Counts, samples: int, seed: int) -> Interval:
 def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:
     """Difference of macro-F1 between two systems on the same documents, resampled in pairs."""
     value = float(macro_f1(ours.sum(axis=0)) - macro_f1(theirs.sum(axis=0)))
-    draws = _draws(len(ours), samples, seed)
-    low, high = np.percentile(macro_f1(draws @ ours) - macro_f1(draws @ theirs), [2.5, 97.5])
+    weights = draws(len(ours), samples, seed)
+    resampled = macro_f1(weights @ ours) - macro_f1(weights @ theirs)
+    low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(value, float(low), float(high))
 
 
@@ -226,38 +257,30 @@ def span_metrics(
     decoding: DecodingConfig,
 ) -> dict[str, SpanMetrics]:
     """Exact-match metrics by type, over the documents annotated for that type."""
-    gold: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
-    found: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
-    right: dict[str, int] = dict.fromkeys(SPAN_TYPES, 0)
-    annotated: set[str] = set()
-    for item, output in zip(documents, logits, strict=True):
-        types = {
-            kind
-            for kind in SPAN_TYPES
-            if ("loaded_spans" if kind == "loaded" else "attribution_spans")
-            in item.document.annotated
-        }
-        annotated |= types
-        expected = {key for key in gold_spans(item.document) if key[1] in types}
-        answered: set[SpanKey] = {
-            key
-            for key in span_keys(decode_spans(item.features.segments, output.tokens, decoding))
-            if key[1] in types
-        }
-        for target, keys in ((gold, expected), (found, answered), (right, expected & answered)):
-            for key in keys:
-                target[key[1]] += 1
-    return {
-        kind: SpanMetrics(
-            gold[kind],
-            found[kind],
-            _ratio(right[kind], found[kind]),
-            _ratio(right[kind], gold[kind]),
-            _ratio(2 * right[kind], gold[kind] + found[kind]),
-        )
-        for kind in SPAN_TYPES
-        if kind in annotated
-    }
+    gold: dict[str, set[tuple[int, SpanKey]]] = {}
+    found: dict[str, set[tuple[int, SpanKey]]] = {}
+    for number, (item, output) in enumerate(zip(documents, logits, strict=True)):
+        expected = gold_spans(item.document)
+        answered = span_keys(decode_spans(item.features.segments, output.tokens, decoding))
+        for kind in SPAN_TYPES:
+            layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
+            if layer in item.document.annotated:
+                for target, keys in ((gold, expected), (found, answered)):
+                    own = target.setdefault(kind, set())
+                    own.update((number, key) for key in keys if key[1] == kind)
+    return {kind: span_metrics_of(gold[kind], found[kind]) for kind in SPAN_TYPES if kind in gold}
+
+
+def span_metrics_of(gold: AbstractSet[Hashable], found: AbstractSet[Hashable]) -> SpanMetrics:
+    """Exact-match metrics of two sets of spans, however a span is keyed."""
+    right = len(gold & found)
+    return SpanMetrics(
+        len(gold),
+        len(found),
+        _ratio(right, len(found)),
+        _ratio(right, len(gold)),
+        _ratio(2 * right, len(gold) + len(found)),
+    )
 
 
 def gold_label(segment: GoldSegment) -> Label | None:

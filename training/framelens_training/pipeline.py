@@ -17,8 +17,8 @@ from transformers.utils import logging as transformers_logging
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.network import Network
-from framelens.schema import AXES, Axis
-from framelens_training.baseline import baseline_data, fit_baseline
+from framelens_training.answers import Answers
+from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
 from framelens_training.card import model_card
 from framelens_training.config import Config
@@ -28,21 +28,15 @@ from framelens_training.encoder import Encoder, load_encoder
 from framelens_training.environment import git_revision, machine, package_versions, usable_cores
 from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
-from framelens_training.evaluation import (
-    Interval,
-    Metrics,
-    axis_counts,
-    bootstrap,
-    evaluate,
-    paired_difference,
-)
+from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
-from framelens_training.figures import confusion_figure, precision_recall_figure
+from framelens_training.figures import learning_curves_figure
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
-from framelens_training.predictions import axis_data, predict
+from framelens_training.predictions import predict
 from framelens_training.quantization import quantize
+from framelens_training.significance import PREDICTIONS
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import fit
@@ -64,16 +58,9 @@ GOLDEN_INPUTS: tuple[tuple[str, str | None], ...] = (
 )
 
 Say = Callable[[str], None]
+History = Sequence[Mapping[str, Any]]
+"""Entries of the Trainer's log, each with its step."""
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The model against the TF-IDF baseline on one axis, macro-F1."""
-
-    model: Interval
-    baseline: Interval
-    difference: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +69,18 @@ class RunResult:
 
     run_id: str | None
     artifact: Path
-    metrics: Metrics
-    comparison: Mapping[Axis, Comparison]
+    assessment: Assessment
     parity: Parity
     seconds: float
 
+    @property
+    def metrics(self) -> Metrics:
+        """Metrics on test."""
+        return self.assessment.metrics
+
     def flat(self) -> dict[str, float]:
         """Every final figure as a metric."""
-        flat = self.metrics.flat("test") | self.parity.flat()
-        for axis, item in self.comparison.items():
-            flat[f"baseline/{axis}/macro_f1"] = item.baseline.value
-            flat[f"baseline/{axis}/difference"] = item.difference.value
-            flat[f"baseline/{axis}/difference_low"] = item.difference.low
-            flat[f"baseline/{axis}/difference_high"] = item.difference.high
-        return flat
+        return self.assessment.flat() | self.parity.flat()
 
 
 def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
@@ -120,7 +105,7 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     say(_size_line(split))
     folder = run_folder(config, tracker.run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    model = _train(config, encoder, featurizer, split, corpora, folder, tracker, say)
+    model, history = _train(config, encoder, featurizer, split, corpora, folder, tracker, say)
 
     say("Tuning temperatures and thresholds on validation")
     decoding = tune(
@@ -131,19 +116,12 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     )
 
     say("Evaluating the exported model on test")
-    found = predict(Network(artifact / "model.onnx", usable_cores()), split["test"])
-    metrics = evaluate(
-        split["test"],
-        found,
-        decoding,
-        samples=config.evaluation.bootstrap_samples,
-        seed=config.seed,
-    )
-    comparison = _compare(config, split, found, decoding) if config.evaluation.baseline else {}
-    result = RunResult(
-        tracker.run_id, artifact, metrics, comparison, parity, time.monotonic() - started
-    )
-    _record_results(config, split["test"], found, decoding, result, tracker)
+    network = Network(artifact / "model.onnx", usable_cores())
+    found = predict(network, split["test"])
+    test_corpora = [item.name for item in corpora for _ in item.splits["test"]]
+    assessment = assess(config, network, featurizer, split, test_corpora, found, decoding)
+    result = RunResult(tracker.run_id, artifact, assessment, parity, time.monotonic() - started)
+    _record_results(config, split["test"], found, decoding, result, history, tracker)
     return result
 
 
@@ -189,7 +167,8 @@ def _train(
     folder: Path,
     tracker: Tracker,
     say: Say,
-) -> SegmentSpanModel:
+) -> tuple[SegmentSpanModel, History]:
+    """The model of the best step, and what the Trainer logged on the way."""
     mixture = _mixture(corpora, split["train"])
     windows = training_windows(mixture, featurizer, config.windows, config.seed)
     dataset = WindowDataset(windows)
@@ -207,8 +186,10 @@ def _train(
         flat = metrics.flat("v")
         return {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
 
-    callback = TrackingCallback(tracker, _progress(say))
-    return fit(config, model, dataset, evaluator, folder / "checkpoints", [callback])
+    history: list[Mapping[str, Any]] = []
+    callback = TrackingCallback(tracker, _progress(say, history))
+    best = fit(config, model, dataset, evaluator, folder / "checkpoints", [callback])
+    return best, history
 
 
 def _mixture(
@@ -224,8 +205,11 @@ def _mixture(
     return mixture
 
 
-def _progress(say: Say) -> Callable[[Any, Mapping[str, float]], None]:
+def _progress(
+    say: Say, history: list[Mapping[str, Any]]
+) -> Callable[[Any, Mapping[str, float]], None]:
     def report(state: Any, values: Mapping[str, float]) -> None:
+        history[:] = state.log_history  # whole, also after a run was resumed
         shown = {
             name: values[name] for name in ("train/loss", "validation/score") if name in values
         }
@@ -305,54 +289,34 @@ def _parity_documents(
     return documents
 
 
-def _compare(
-    config: Config,
-    split: Mapping[str, Sequence[LabelledFeatures]],
-    found: Sequence[DocumentLogits],
-    decoding: DecodingConfig,
-) -> dict[Axis, Comparison]:
-    plain = {name: [item.document for item in items] for name, items in split.items()}
-    settings = config.evaluation
-    fitted = fit_baseline(
-        plain["train"], plain["validation"], settings.threshold_range, config.seed
-    )
-    scores = [axis_scores(item.segments, decoding) for item in found]
-    size = len(plain["test"])
-    comparison: dict[Axis, Comparison] = {}
-    for axis, baseline in fitted.items():
-        data = axis_data(plain["test"], scores, axis)
-        ours = axis_counts(data, decoding.thresholds[axis], size)
-        theirs = axis_counts(baseline_data(baseline, plain["test"], axis), baseline.threshold, size)
-        comparison[axis] = Comparison(
-            bootstrap(ours, settings.bootstrap_samples, config.seed),
-            bootstrap(theirs, settings.bootstrap_samples, config.seed),
-            paired_difference(ours, theirs, settings.bootstrap_samples, config.seed),
-        )
-    return comparison
-
-
 def _record_results(
     config: Config,
     test: Sequence[LabelledFeatures],
     found: Sequence[DocumentLogits],
     decoding: DecodingConfig,
     result: RunResult,
+    history: History,
     tracker: Tracker,
 ) -> None:
     plain = [item.document for item in test]
     scores = [axis_scores(item.segments, decoding) for item in found]
     tracker.metrics(result.flat())
-    tracker.figure(
-        confusion_figure(result.metrics.labels, f"{config.name}: labels on test"),
-        "figures/confusion.png",
-    )
-    curves = {axis: axis_data(plain, scores, axis) for axis in AXES}
-    tracker.figure(
-        precision_recall_figure(curves, f"{config.name}: test"), "figures/precision_recall.png"
-    )
-    rows = worst_errors(plain, found, decoding, config.evaluation.worst_errors)
-    if rows:
-        tracker.table(rows, "errors/worst.json")
+    figures = {
+        **figures_on_test(config.name, plain, found, decoding, result.assessment),
+        "learning_curves": learning_curves_figure(history, f"{config.name}: learning curves"),
+    }
+    for name, figure in figures.items():
+        tracker.figure(figure, f"figures/{name}.png")
+    tables = {
+        "slices/test.json": [item.row() for item in result.assessment.slices],
+        "errors/worst.json": worst_errors(plain, found, decoding, config.evaluation.worst_errors),
+    }
+    for path, rows in tables.items():
+        if rows:
+            tracker.table(rows, path)
+    answers = result.artifact.parent / PREDICTIONS
+    Answers.collect(plain, scores, decoding).write(answers)
+    tracker.folder(answers.parent, "predictions")
     tracker.model(result.artifact, config.name, config.tracking.registry)
 
 

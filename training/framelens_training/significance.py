@@ -148,7 +148,7 @@ def comparison_table(found: Mapping[Axis, AxisDifference]) -> str:
         test = item.mcnemar
         lines.append(
             f"{axis:<13}{item.segments:>6}  {item.first!s:<22}{item.second!s:<22}"
-            f"{signed(item.difference):<25}{f'{test.only_first}/{test.only_second}':<20}"
+            f"{item.difference.signed():<25}{f'{test.only_first}/{test.only_second}':<20}"
             f"{test.p_value:.3g}"
         )
     lines.append(
@@ -156,8 +156,3 @@ def comparison_table(found: Mapping[Axis, AxisDifference]) -> str:
         "McNemar's exact test takes segments for independent"
     )
     return "\n".join(lines)
-
-
-def signed(interval: Interval) -> str:
-    """A difference with the sign of each end."""
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from framelens.decoding import DecodingConfig, Floats
+from framelens.schema import AXES
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.markup import parse_markup
+from framelens_training.slices import (
+    FalseAlarms,
+    false_alarms,
+    flat_slices,
+    is_unnamed,
+    segment_slices,
+    slice_metrics,
+)
+
+ARTICLE = """#id: a
+
+Hf| {l|Shameful} plan
+
+a| {s|Two officials} {c|said} {q|“the shameful plan was dropped at last”}.
+a| {s|Ruth Adeyemi} {c|said} {q|so too}.
+f| A {l|farcical} plan, and “the shameful road is shut to all of us”.
+-| It was closed.
+b| Sign up
+"""
+
+
+def article(name: str, **changes: object) -> LabelledDocument:
+    return replace(parse_markup(ARTICLE)[0], id=name, **changes)  # type: ignore[arg-type]
+
+
+def scores(document: LabelledDocument) -> Floats:
+    """What a perfect model says."""
+    gold = [[bool(s.axis(a)) for a in AXES] for s in document.segments]
+    return np.where(gold, 0.9, 0.1).astype(np.float32)
+
+
+def test_the_slices_of_segments() -> None:
+    document = article("a", outlet="The Post", lean="left")
+    headline, unnamed, named, both, plain, furniture = segment_slices(document, "mine")
+    for found in (headline, unnamed, named, both, plain, furniture):
+        assert {("corpus", "mine"), ("outlet", "The Post"), ("lean", "left")} <= set(found)
+    assert ("role", "headline") in headline
+    assert ("role", "body") in plain
+    assert ("length", "under_10_words") in plain
+    assert ("length", "10_to_24_words") in both
+    assert {("quotation", "yes"), ("loaded", "only_in_a_quotation")} <= set(unnamed)
+    assert ("source", "unnamed") in unnamed
+    assert {("source", "named"), ("quotation", "no")} <= set(named)
+    # Loaded in the quotation and in the outlet's own words: not this slice.
+    assert ("quotation", "yes") in both
+    assert not any(kind in ("loaded", "source") for kind, _ in (*both, *headline, *plain))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("officials", True),
+        ("Two people with knowledge of the sale", True),
+        ("Ruth Adeyemi, an official of the port", False),
+        ("a report", False),
+        ("officials of the Harbour Board", False),
+    ],
+)
+def test_which_sources_are_unnamed(source: str, expected: bool) -> None:
+    assert is_unnamed(source) is expected
+
+
+def test_metrics_of_slices_are_those_of_their_segments() -> None:
+    documents = [article(f"d{n}", lean="left" if n % 3 else "right") for n in range(30)]
+    generator = np.random.default_rng(1)
+    found = [generator.random((6, 3)).astype(np.float32) for _ in documents]
+    result = slice_metrics(
+        documents, ["x"] * 30, found, DecodingConfig(), minimum=20, samples=100, seed=1
+    )
+    rows = {(item.axis, item.kind, item.value): item for item in result}
+    left = [(d, f) for d, f in zip(documents, found, strict=True) if d.lean == "left"]
+    gold = [s.framed for d, _ in left for s in d.segments]
+    said = [bool(v >= 0.5) for _, f in left for v in f[:, 1]]
+    item = rows["framed", "lean", "left"]
+    assert (item.n, item.positives) == (120, 40)
+    assert item.macro_f1.value == pytest.approx(f1_score(gold, said, average="macro"))
+    assert item.macro_f1.low < item.macro_f1.value < item.macro_f1.high
+    neutral = [s for g, s in zip(gold, said, strict=True) if not g]
+    assert item.false_alarm_rate == pytest.approx(np.mean(neutral))
+    missed = [not s for g, s in zip(gold, said, strict=True) if g]
+    assert item.miss_rate == pytest.approx(np.mean(missed))
+
+    # A slice that is everything, and one that is too small, are left out.
+    assert not any(kind == "corpus" for _, kind, _ in rows)
+    assert ("framed", "loaded", "only_in_a_quotation") in rows
+    few = slice_metrics(
+        documents, ["x"] * 30, found, DecodingConfig(), minimum=31, samples=100, seed=1
+    )
+    assert not any(item.kind == "loaded" for item in few)
+
+    # Headlines are all framed here: no macro-F1, but a miss rate.
+    headline = rows["framed", "role", "headline"]
+    assert np.isnan(headline.macro_f1.value)
+    assert headline.row()["macro_f1"] is None
+    assert np.isnan(headline.false_alarm_rate)
+    assert 0 < headline.miss_rate < 1
+    flat = flat_slices(result)
+    assert flat["slice/framed/lean.left/macro_f1"] == item.macro_f1.value
+    assert all(np.isfinite(value) for value in flat.values())
+
+
+def test_a_model_that_cries_wolf_at_one_side_has_a_gap() -> None:
+    documents = [article(f"d{n}", lean="left" if n % 2 else "right") for n in range(60)]
+    generator = np.random.default_rng(2)
+
+    def answers(alarms: dict[str, float]) -> list[Floats]:
+        found = []
+        for document in documents:
+            perfect = scores(document)
+            wolf = generator.random(6) < alarms[document.lean or ""]
+            perfect[wolf, AXES.index("framed")] = 0.9
+            found.append(perfect)
+        return found
+
+    def measure(alarms: dict[str, float], minimum: int = 20) -> FalseAlarms:
+        return false_alarms(
+            documents, answers(alarms), DecodingConfig(), minimum=minimum, samples=300, seed=1
+        )
+
+    fair = measure({"left": 0.2, "right": 0.2})
+    unfair = measure({"left": 0.4, "right": 0.1})
+    assert fair.gap is not None
+    assert unfair.gap is not None
+    assert fair.gap.low < 0 < fair.gap.high
+    assert unfair.gap.low > 0
+    rates = unfair.rates
+    assert rates["left"].value == pytest.approx(0.4, abs=0.1)
+    assert unfair.gap.value == pytest.approx(rates["left"].value - rates["right"].value)
+    assert unfair.neutral == {"left": 120, "right": 120}
+    flat = unfair.flat()
+    assert flat["fairness/framed_false_alarms/gap_low"] > 0
+    assert measure({"left": 0, "right": 0}, minimum=121).flat() == {}
+
+
+def test_documents_without_a_lean_have_no_fairness_line() -> None:
+    documents = [article("a")]
+    found = false_alarms(
+        documents, [scores(documents[0])], DecodingConfig(), minimum=1, samples=100, seed=1
+    )
+    assert (found.rates, found.gap, found.flat()) == ({}, None, {})

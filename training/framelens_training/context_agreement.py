@@ -1,0 +1,91 @@
+"""Whether a sentence is judged alike alone and in its article."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores, merge_windows
+from framelens.features import DocumentFeatures, Featurizer
+from framelens.schema import AXES
+from framelens_training.predictions import NetworkLike
+from framelens_training.targets import LabelledFeatures
+
+MOST_SEGMENTS = 800
+"""Most segments that are read again alone; more change the medians in the third digit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Median absolute difference between a segment's score alone and in its article.
+
+    NaN where there is no segment to compare.
+    """
+
+    segments: int
+    framed: float
+    attributed: float
+    """Over the segments that name their source: the others need their neighbours."""
+
+    def flat(self) -> dict[str, float]:
+        """Figures as `agreement/...`."""
+        values = {"framed": self.framed, "attributed": self.attributed}
+        return {
+            f"agreement/{axis}_median_difference": value
+            for axis, value in values.items()
+            if np.isfinite(value)
+        }
+
+
+def agreement(
+    network: NetworkLike,
+    featurizer: Featurizer,
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    decoding: DecodingConfig,
+) -> Agreement:
+    """Read segments again, each in a window of its own, and compare with their article's answer.
+
+    `logits` are those of the documents in their articles. Of many segments, evenly spread
+    ones are taken.
+    """
+    places = [
+        (number, index)
+        for number, item in enumerate(documents)
+        if len(item.document.segments) > 1
+        for index in range(len(item.document.segments))
+    ]
+    places = places[:: -(-len(places) // MOST_SEGMENTS) or 1]
+    differences = np.zeros((len(places), len(AXES)))
+    names_source = np.zeros(len(places), dtype=np.bool_)
+    for row, (number, index) in enumerate(places):
+        item = documents[number]
+        segments = (item.features.segments[index],)
+        alone = DocumentFeatures(segments, tuple(featurizer.windows(segments)))
+        read = merge_windows(alone, [network(window) for window in alone.windows])
+        differences[row] = np.abs(
+            axis_scores(read.segments, decoding)[0]
+            - axis_scores(logits[number].segments[index : index + 1], decoding)[0]
+        )
+        names_source[row] = _names_its_source(item, index)
+    framed = differences[:, AXES.index("framed")]
+    attributed = differences[names_source, AXES.index("attributed")]
+    return Agreement(len(places), _median(framed), _median(attributed))
+
+
+def _names_its_source(item: LabelledFeatures, index: int) -> bool:
+    segment = item.document.segments[index]
+    return bool(segment.attributed) and any(
+        span.type == "source"
+        and span.field == segment.field
+        and segment.start <= span.start
+        and span.end <= segment.end
+        for span in item.document.spans
+    )
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
