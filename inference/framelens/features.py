@@ -109,6 +109,10 @@ class Featurizer:
         """Load `tokenizer.json`."""
         return cls(Tokenizer.from_file(str(path)), config)
 
+    def tokenizer_json(self) -> str:
+        """The tokenizer as `tokenizer.json` holds it."""
+        return str(self._tokenizer.to_str())
+
     def _special(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
         if number is None:
