@@ -7,18 +7,21 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import Literal
 
 from framelens import __version__
 from framelens.errors import ArtifactError, FramelensError
-from framelens.schema import Document
+from framelens.limits import Limits
 
-if TYPE_CHECKING:
-    from framelens.records import Record
-    from framelens.scorer import Scorer, Unit
+Style = Literal["jsonl", "jsonl.gz", "csv", "parquet", "table"]
+
+_SCORE = (
+    "Score articles, or with --unit segment single sentences. Exit codes: 0 all rows scored; "
+    "1 failure; 2 usage; 3 finished, with error rows; 4 model mismatch; 130 interrupted."
+)
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -60,36 +63,90 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"framelens {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    score = commands.add_parser("score", help="score articles", description="Score articles.")
-    score.set_defaults(command=_score)
-    score.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="JSONL (.jsonl, .jsonl.gz), .txt or .html; - reads JSONL from standard input",
-    )
-    score.add_argument("-o", "--output", metavar="FILE", help="JSONL, one row a document; - too")
-    score.add_argument("-m", "--model", help="directory, bundled name, or MLflow URI")
-    score.add_argument("--text-field", default="text", metavar="NAME")
-    score.add_argument("--headline-field", default="headline", metavar="NAME")
-    score.add_argument("--id-field", default="id", metavar="NAME")
-    score.add_argument(
-        "--unit",
-        choices=("article", "segment"),
-        default="article",
-        help="segment: score each text as exactly one segment",
-    )
-    score.add_argument(
-        "--format",
-        choices=("jsonl", "table"),
-        help="default: table on a terminal, JSONL elsewhere",
-    )
-    score.add_argument("--threads", type=_positive, default=1, metavar="N")
+    _add_score(commands.add_parser("score", help="score articles", description=_SCORE))
 
     info = commands.add_parser("info", help="show a model", description="Show a model's manifest.")
     info.set_defaults(command=_info)
     info.add_argument("model", nargs="?", help="directory, bundled name, or MLflow URI")
     return parser
+
+
+def _add_score(score: argparse.ArgumentParser) -> None:
+    score.set_defaults(command=_score, usage_error=score.error)
+    score.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="JSONL (.jsonl, .jsonl.gz), CSV, Parquet, .txt, .html; a directory or a pattern of "
+        "such files; - reads JSONL from standard input",
+    )
+    score.add_argument("-m", "--model", help="directory, bundled name, or MLflow URI")
+
+    fields = score.add_argument_group("input fields")
+    fields.add_argument("--text-field", default="text", metavar="NAME")
+    fields.add_argument("--headline-field", default="headline", metavar="NAME")
+    fields.add_argument("--id-field", default="id", metavar="NAME")
+    fields.add_argument(
+        "--unit",
+        choices=("article", "segment"),
+        default="article",
+        help="segment: score each text as exactly one segment",
+    )
+
+    output = score.add_argument_group("output")
+    output.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE|DIR/",
+        help="one file, or a directory of parts; - is standard output",
+    )
+    output.add_argument(
+        "--format",
+        choices=("jsonl", "jsonl.gz", "csv", "parquet", "table"),
+        help="default: by the output's ending; on a terminal a table, elsewhere JSONL",
+    )
+    output.add_argument("--explode", action="store_true", help="one row a segment")
+    output.add_argument("--keep", action="store_true", help="pass the other input columns through")
+    output.add_argument("--summary", metavar="FILE", help="write the final summary as JSON")
+    output.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+    run = score.add_argument_group("running")
+    run.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes; default: the usable cores"
+    )
+    run.add_argument(
+        "--threads", type=_positive, default=1, metavar="N", help="threads of each process"
+    )
+    run.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    run.add_argument("--overwrite", action="store_true", help="drop an interrupted run's parts")
+    run.add_argument(
+        "--part-rows", type=_positive, default=256, metavar="N", help="documents in a part"
+    )
+
+    errors = score.add_argument_group("errors and limits")
+    errors.add_argument(
+        "--on-error",
+        choices=("row", "stop"),
+        default="row",
+        help="what a bad row does: become an error row (default), or stop the run",
+    )
+    errors.add_argument(
+        "--max-errors", type=_count, metavar="N", help="stop at more error rows than this"
+    )
+    limits = Limits()
+    errors.add_argument(
+        "--max-characters",
+        type=_positive,
+        default=limits.characters,
+        metavar="N",
+        help="a document",
+    )
+    errors.add_argument(
+        "--max-segments", type=_positive, default=limits.segments, metavar="N", help="a document"
+    )
+    errors.add_argument(
+        "--max-seconds", type=_seconds, default=limits.seconds, metavar="S", help="a document"
+    )
 
 
 def _positive(value: str) -> int:
@@ -99,70 +156,130 @@ def _positive(value: str) -> int:
     return number
 
 
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 up, found {value}")
+    return number
+
+
+def _seconds(value: str) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, found {value}")
+    return number
+
+
 def _score(options: argparse.Namespace) -> int:
-    from framelens.records import FieldNames, check_inputs, read_records
-    from framelens.scorer import load
+    from framelens.records import expand_inputs
 
-    check_inputs(options.inputs)
-    scorer = load(options.model, threads=options.threads)
-    fields = FieldNames(options.text_field, options.headline_field, options.id_field)
-    records = read_records(options.inputs, fields)
-    documents = _documents(records, scorer, options.unit)
-    return _write(documents, options)
-
-
-def _documents(records: Iterator[Record], scorer: Scorer, unit: Unit) -> Iterator[Document]:
-    for record in records:
-        if record.row is None or record.error is not None:
-            error = record.error
-            code, message = (error.code, error.message) if error else ("bad_row", "an empty row")
-            yield scorer.error(record.id, code, message)
-            continue
-        document = scorer.score_record(record.row, default_id=record.id, unit=unit)
-        yield replace(document, input=record.row) if record.extracted else document
+    target = None if options.output in (None, "-") else Path(options.output)
+    style = _style(options, target)
+    _check_usage(options, target, style)
+    inputs = expand_inputs(options.inputs, [] if target is None else [target])
+    if style == "table":
+        return _table(inputs, options)
+    return _batch(inputs, target, style, options)
 
 
-def _write(documents: Iterator[Document], options: argparse.Namespace) -> int:
-    to_stdout = options.output in (None, "-")
-    on_terminal = to_stdout and sys.stdout.isatty()
-    style = options.format or ("table" if on_terminal and options.output is None else "jsonl")
-    if to_stdout:
-        errors = _emit(documents, sys.stdout, style, on_terminal)
+def _style(options: argparse.Namespace, target: Path | None) -> Style:
+    if options.format is not None:
+        chosen: Style = options.format
+        return chosen
+    if target is None:
+        on_terminal = options.output is None and sys.stdout.isatty()
+        return "table" if on_terminal and not options.explode else "jsonl"
+    endings: dict[str, Style] = {".parquet": "parquet", ".csv": "csv", ".jsonl.gz": "jsonl.gz"}
+    name = target.name.lower()
+    return next((endings[ending] for ending in endings if name.endswith(ending)), "jsonl")
+
+
+def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
+    problems: list[str] = []
+    if target is None and (options.resume or options.overwrite):
+        problems.append("--resume and --overwrite need -o FILE or -o DIR/")
+    if options.resume and options.overwrite:
+        problems.append("expected --resume or --overwrite, found both")
+    if target is None and style == "parquet":
+        problems.append("Parquet cannot be written to a pipe; give -o FILE.parquet")
+    if style == "table" and (target is not None or options.explode or options.keep):
+        problems.append(
+            "--format table is for reading on a terminal: without -o, --explode, --keep"
+        )
+    if problems:
+        options.usage_error("; ".join(problems))
+
+
+def _batch(
+    inputs: list[str], target: Path | None, style: Style, options: argparse.Namespace
+) -> int:
+    from framelens.artifact import Artifact, resolve
+    from framelens.batch import Plan, Run, Running
+    from framelens.progress import Progress
+    from framelens.records import FieldNames
+    from framelens.workers import usable_cores
+
+    assert style != "table"
+    plan = Plan(
+        artifact=Artifact.open(resolve(options.model)),
+        fields=FieldNames(options.text_field, options.headline_field, options.id_field),
+        unit=options.unit,
+        format=style,
+        explode=options.explode,
+        keep=options.keep,
+        limits=Limits(options.max_characters, options.max_segments, options.max_seconds),
+        part_rows=options.part_rows,
+    )
+    running = Running(
+        workers=options.workers or usable_cores(),
+        threads=options.threads,
+        max_errors=0 if options.on_error == "stop" else options.max_errors,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
+    run = Run(plan, running, inputs, Progress(quiet=options.quiet or target is None))
+    if target is None:
+        outcome = run.to_stream(sys.stdout.buffer)
+    elif target.is_dir() or options.output.endswith(("/", os.sep)):
+        outcome = run.to_directory(target)
+    elif target.exists() and not target.is_file():  # a pipe or a device has no parts
+        with target.open("wb") as stream:
+            outcome = run.to_stream(stream)
     else:
-        target = Path(options.output)
-        partial = target.with_name(target.name + ".partial")
-        with partial.open("w", encoding="utf-8", newline="\n") as stream:
-            errors = _emit(documents, stream, style, False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
-    return EXIT_ERROR_ROWS if errors else EXIT_OK
+        outcome = run.to_file(target)
+    if options.summary is not None:
+        text = json.dumps(outcome.summary, indent=1) + "\n"
+        Path(options.summary).write_text(text, encoding="utf-8")
+    if outcome.interrupted:
+        message = "interrupted; the complete parts are kept: continue with --resume"
+        return _fail(message, EXIT_INTERRUPTED)
+    return EXIT_ERROR_ROWS if outcome.tally.failed else EXIT_OK
 
 
-def _emit(documents: Iterator[Document], stream: TextIO, style: str, on_terminal: bool) -> int:
+def _table(inputs: list[str], options: argparse.Namespace) -> int:
+    """Show each document as it is scored, in this process."""
+    from framelens.records import FieldNames, read_records
+    from framelens.scorer import load
     from framelens.terminal import render
+    from framelens.workers import Job, Settings, score_job
 
-    color = on_terminal and "NO_COLOR" not in os.environ
+    limits = Limits(options.max_characters, options.max_segments, options.max_seconds)
+    scorer = load(options.model, threads=options.threads, limits=limits)
+    settings = Settings(scorer.artifact.path, scorer.model, limits, options.unit)
+    fields = FieldNames(options.text_field, options.headline_field, options.id_field)
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = min(shutil.get_terminal_size().columns, 120)
     errors = 0
-    for document in documents:
-        errors += document.status == "error"
-        if style == "table":
-            stream.write(render(document, width=width, color=color) + "\n")
+    for record in read_records(inputs, fields):
+        if record.error is not None:
+            document = scorer.error(record.id, record.error.code, record.error.message)
         else:
-            stream.write(dump(document) + "\n")
-    return errors
-
-
-def dump(document: Document) -> str:
-    """One output row; lone surrogates are escaped, so that every row is valid UTF-8."""
-    row = document.to_dict()
-    line = json.dumps(row, ensure_ascii=False)
-    try:
-        line.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(row)
-    return line
+            document = score_job(scorer, Job(0, record.row, record.page), settings)
+        errors += document.status == "error"
+        print(render(replace(document, id=record.id), width=width, color=color))
+        if errors and options.on_error == "stop":
+            return EXIT_FAILURE
+    return EXIT_ERROR_ROWS if errors else EXIT_OK
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -1,22 +1,39 @@
-"""Reading what is to be scored: JSONL, plain text, HTML; a bad row becomes a named error."""
+"""Reading what is to be scored: JSONL, CSV, Parquet, plain text, HTML, in input order.
+
+Everything streams, one row in memory at a time. A bad row becomes a named error, never a
+missing row; only an input that cannot be opened at all stops a run.
+"""
 
 from __future__ import annotations
 
+import csv
+import glob
 import gzip
+import importlib.util
+import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, cast
 
 from framelens.errors import InputError, MissingExtraError
 from framelens.schema import RowError
 
 STANDARD_INPUT = "-"
-JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson")
+JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+CSV_ENDINGS = (".csv", ".csv.gz")
+PARQUET_ENDINGS = (".parquet",)
 TEXT_ENDINGS = (".txt",)
 HTML_ENDINGS = (".html", ".htm")
+ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
+
+MAX_ROW_BYTES = 64_000_000
+"""Size of a JSON line, a CSV value or a file over which it is an error row, never read whole."""
+
+Keep = Literal["nothing", "json", "cells"]
+"""What comes along with each row: nothing, its other columns as JSON, or as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,123 +44,441 @@ class FieldNames:
     headline: str = "headline"
     id: str = "id"
 
+    @property
+    def all(self) -> tuple[str, str, str]:
+        """The three names."""
+        return self.text, self.headline, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One input row: what to score, or why it cannot be.
+    """One input row: what to score (`row` or `page`), or why it cannot be (`error`).
 
-    `extracted` is true when headline and text were drawn out of a page, so that they stand
-    in no input field.
+    `row` has the keys `text` and `headline`, whose values may still be of a wrong type;
+    `page` is the bytes of an HTML page. `kept` is a JSON object of the other columns, `cells`
+    their values (a tuple of strings, or an Arrow table of one row).
     """
 
     id: str
     row: Mapping[str, Any] | None = None
+    page: bytes | None = None
     error: RowError | None = None
-    extracted: bool = False
+    kept: str | None = None
+    cells: Any = None
 
 
-def check_inputs(inputs: Sequence[str]) -> None:
-    """Refuse inputs that cannot be read at all, before any work is done.
+@dataclass(slots=True)
+class Position:
+    """How far the reading has come, in bytes of all inputs; for progress only."""
+
+    total: int = 0
+    """0 when it is not known, as with standard input."""
+    finished: int = 0
+    _tell: Callable[[], int] | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """Between 0 and 1, or None when the total is not known."""
+        if not self.total:
+            return None
+        here = self._tell() if self._tell is not None else 0
+        return min((self.finished + here) / self.total, 1.0)
+
+    def enter(self, tell: Callable[[], int]) -> None:
+        """Begin an input; `tell` says how many of its bytes are behind."""
+        self._tell = tell
+
+    def leave(self, size: int) -> None:
+        """End an input of this size."""
+        self._tell = None
+        self.finished += size
+
+
+def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[str]:
+    """The files that the given files, directories and patterns stand for, in order.
+
+    A directory is its readable files and those of its directories, by path, without those
+    whose name begins with "." or "_" (as `_SUCCESS` does); `exclude` keeps a run from reading
+    its own output.
 
     Raises:
-        InputError: naming every input that is missing or of an unknown kind.
+        InputError: naming every input that is missing, empty or of an unknown kind.
     """
     problems: list[str] = []
-    for name in inputs:
-        if name == STANDARD_INPUT:
-            continue
+    found: list[str] = []
+    known = " ".join(ALL_ENDINGS)
+    for name in names:
         path = Path(name)
-        if not path.exists():
-            problems.append(f"{name}: no such file")
+        if name == STANDARD_INPUT:
+            found.append(name)
         elif path.is_dir():
-            problems.append(f"{name}: expected a file, found a directory")
-        elif not name.lower().endswith(JSONL_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS):
-            known = " ".join(JSONL_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS)
+            inside = _in_directory(path, exclude)
+            found += inside
+            if not inside:
+                problems.append(f"{name}: found a directory without any file that ends in {known}")
+        elif not path.exists() and glob.has_magic(name):
+            # Path.glob takes no absolute pattern.
+            matches = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
+            kept = [
+                p for p in matches if p.lower().endswith(ALL_ENDINGS) and Path(p) not in exclude
+            ]
+            found += kept
+            if not kept:
+                problems.append(f"{name}: matches no file that ends in one of {known}")
+        elif not path.exists():
+            problems.append(f"{name}: no such file")
+        elif not name.lower().endswith(ALL_ENDINGS):
             problems.append(f"{name}: expected a file that ends in one of {known}")
+        else:
+            found.append(name)
+    if found.count(STANDARD_INPUT) > 1:
+        problems.append("-: expected standard input once, found it more often")
     if problems:
         raise InputError("; ".join(problems))
+    if any(name.lower().endswith(HTML_ENDINGS) for name in found):
+        _require("trafilatura", "html", "reading HTML pages")
+    if any(name.lower().endswith(PARQUET_ENDINGS) for name in found):
+        _require("pyarrow", "batch", "reading Parquet")
+    return found
 
 
-def read_records(inputs: Sequence[str], fields: FieldNames) -> Iterator[Record]:
+def _in_directory(folder: Path, exclude: Sequence[Path]) -> list[str]:
+    hidden = (".", "_")
+    skipped = {path.resolve() for path in exclude}
+    found: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or not path.name.lower().endswith(ALL_ENDINGS):
+            continue
+        inner = path.relative_to(folder).parts
+        if any(part.startswith(hidden) or part.endswith(".partial") for part in inner):
+            continue
+        if skipped and not skipped.isdisjoint((path.resolve(), *path.resolve().parents)):
+            continue
+        found.append(str(path))
+    return found
+
+
+def _require(package: str, extra: str, purpose: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package, extra, purpose)
+
+
+def columns_of(name: str, fields: FieldNames) -> list[str] | None:
+    """The columns of a CSV or Parquet file; None for inputs whose rows have no fixed columns.
+
+    Raises:
+        InputError: if it cannot be read, or has no text column.
+    """
+    lowered = name.lower()
+    try:
+        if lowered.endswith(CSV_ENDINGS):
+            with _open(name) as raw:
+                header = next(_csv_rows(raw), None)
+            columns = _header(header, name)
+        elif lowered.endswith(PARQUET_ENDINGS):
+            from framelens.tabular import parquet_columns
+
+            columns = parquet_columns(name)
+        else:
+            return None
+    except (OSError, EOFError, csv.Error) as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
+    if fields.text not in columns:
+        raise InputError(
+            f"{name}: expected a column {fields.text!r}, found {', '.join(columns) or 'nothing'}; "
+            "name it with --text-field"
+        )
+    return columns
+
+
+def read_records(
+    inputs: Sequence[str],
+    fields: FieldNames,
+    *,
+    keep: Keep = "nothing",
+    position: Position | None = None,
+) -> Iterator[Record]:
     """All rows of all inputs, in order, one in memory at a time.
 
     Raises:
         InputError: if an input disappears or cannot be opened.
-        MissingExtraError: if a page is given and the extractor is not installed.
     """
-    for name in inputs:
-        lowered = name.lower()
+    position = position or Position()
+    sizes = [0 if name == STANDARD_INPUT else _size(name) for name in inputs]
+    position.total = 0 if STANDARD_INPUT in inputs else sum(sizes)
+    for name, size in zip(inputs, sizes, strict=True):
         try:
-            if name == STANDARD_INPUT:
-                yield from _jsonl(sys.stdin.buffer, "stdin", fields)
-            elif lowered.endswith(JSONL_ENDINGS):
-                opener = gzip.open if lowered.endswith(".gz") else open
-                with opener(name, "rb") as stream:
-                    yield from _jsonl(stream, name, fields)
-            elif lowered.endswith(TEXT_ENDINGS):
-                yield _plain_text(Path(name))
-            else:
-                yield _page(Path(name))
-        except (OSError, EOFError) as error:
+            yield from _read(name, fields, keep, position)
+        except (OSError, EOFError, csv.Error) as error:
             raise InputError(f"{name}: cannot be read: {error}") from error
+        position.leave(size)
 
 
-def _jsonl(stream: IO[bytes] | gzip.GzipFile, name: str, fields: FieldNames) -> Iterator[Record]:
-    for number, raw in enumerate(stream, start=1):
-        if raw.strip():
-            yield _json_record(raw, f"{name}:{number}", fields, first=number == 1)
+def _size(name: str) -> int:
+    try:
+        return Path(name).stat().st_size
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
 
 
-def _json_record(raw: bytes, where: str, fields: FieldNames, *, first: bool) -> Record:
+def _read(name: str, fields: FieldNames, keep: Keep, position: Position) -> Iterator[Record]:
+    lowered = name.lower()
+    if name == STANDARD_INPUT:
+        yield from _jsonl(sys.stdin.buffer, "stdin", fields, keep)
+    elif lowered.endswith(TEXT_ENDINGS):
+        yield _plain_text(Path(name))
+    elif lowered.endswith(HTML_ENDINGS):
+        yield _page(Path(name))
+    elif lowered.endswith(PARQUET_ENDINGS):
+        from framelens.tabular import parquet_records
+
+        yield from parquet_records(name, fields, keep, position)
+    else:
+        with Path(name).open("rb") as raw:
+            position.enter(raw.tell)
+            stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if lowered.endswith(".gz") else raw
+            if lowered.endswith(CSV_ENDINGS):
+                yield from _csv(stream, name, fields, keep)
+            else:
+                yield from _jsonl(stream, name, fields, keep)
+
+
+def _open(name: str) -> IO[bytes]:
+    if name.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.open(name, "rb"))
+    return Path(name).open("rb")
+
+
+def _jsonl(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterator[Record]:
+    number = 0
+    while raw := stream.readline(MAX_ROW_BYTES):
+        number += 1
+        where = f"{name}:{number}"
+        if len(raw) == MAX_ROW_BYTES and not raw.endswith(b"\n"):
+            while rest := stream.readline(MAX_ROW_BYTES):
+                if rest.endswith(b"\n"):
+                    break
+            yield Record(where, error=_too_long("a line"))
+        elif raw.strip():
+            yield _json_record(raw, where, fields, keep, first=number == 1)
+
+
+def _json_record(raw: bytes, where: str, fields: FieldNames, keep: Keep, *, first: bool) -> Record:
     try:
         line = raw.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
-        return Record(where, error=_not_utf8(error))
+        return Record(where, error=not_utf8(error))
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        message = (
-            f"expected a JSON object, found something else: {error.msg} (column {error.colno})"
-        )
+        message = f"expected a JSON object: {error.msg} (column {error.colno})"
         return Record(where, error=RowError("not_json", message))
     except RecursionError:
         message = "expected a flat JSON object, found one nested too deeply to read"
         return Record(where, error=RowError("not_json", message))
+    except ValueError as error:  # an integer of more digits than Python reads
+        return Record(where, error=RowError("not_json", f"expected a JSON object: {error}"))
     if not isinstance(row, dict):
         message = f"expected a JSON object, found {type(row).__name__}"
         return Record(where, error=RowError("bad_row", message))
+    return record_of(row, where, fields, keep)
+
+
+def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep) -> Record:
+    """The record of a row that was read: a mapping from column to value."""
     identifier = row.get(fields.id)
+    try:
+        own_id = where if identifier is None else str(identifier)
+    except (RecursionError, ValueError):
+        message = "expected an id that is a string or a number, found a value that has no text"
+        return Record(where, error=RowError("bad_id", message))
+    try:
+        kept = _kept(row, fields) if keep == "json" else None
+    except RecursionError:
+        message = "expected a flat JSON object, found one nested too deeply to keep"
+        return Record(own_id, error=RowError("not_json", message))
     if fields.text not in row:
         found = ", ".join(sorted(row)) or "nothing"
         message = f"expected a field {fields.text!r}, found {found}"
-        error_id = where if identifier is None else str(identifier)
-        return Record(error_id, error=RowError("missing_text", message))
-    picked = {"text": row[fields.text], "headline": row.get(fields.headline), "id": identifier}
-    return Record(where, picked)
+        return Record(own_id, error=RowError("missing_text", message), kept=kept)
+    picked = {"text": row[fields.text], "headline": row.get(fields.headline)}
+    return Record(own_id, picked, kept=kept)
+
+
+def _kept(row: Mapping[str, Any], fields: FieldNames) -> str:
+    others = {key: value for key, value in row.items() if key not in fields.all}
+    return to_json(others)
+
+
+def to_json(value: Any) -> str:
+    """JSON that every parser reads: no NaN, and valid UTF-8 although it may hold surrogates.
+
+    Dates become ISO 8601, bytes base64, other values their text.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, default=_plain)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(text))
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode("ascii")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+# The csv module, not pyarrow.csv: there, a row that is longer than a block, or an unclosed
+# quotation mark, fails the whole file, and a row of too many values is left out.
+def _csv(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterator[Record]:
+    rows = _csv_rows(stream)
+    header = _header(next(rows, None), name)
+    others = [at for at, column in enumerate(header) if column not in fields.all]
+    number = 0
+    while True:
+        number += 1
+        where = f"{name}:{number}"
+        try:
+            values = next(rows, None)
+        except csv.Error as error:
+            message = f"expected a CSV row: {error}; is a quotation mark left open?"
+            yield Record(where, error=RowError("bad_row", message))
+            continue
+        if values is None:
+            return
+        if not values:
+            number -= 1  # a blank line is no row
+            continue
+        if len(values) != len(header):
+            message = f"expected {len(header)} values, as in the header, found {len(values)}"
+            yield Record(where, error=RowError("bad_row", message))
+            continue
+        yield _csv_record(values, header, others, where, fields, keep)
+
+
+def _csv_record(
+    values: list[str],
+    header: list[str],
+    others: list[int],
+    where: str,
+    fields: FieldNames,
+    keep: Keep,
+) -> Record:
+    for value in values:
+        if not value.isascii():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError:
+                raw = value.encode("utf-8", "surrogateescape")
+                return Record(where, error=_first_fault(raw))
+    cells = tuple(values[at] for at in others) if keep == "cells" else None
+    row: dict[str, Any] = dict(zip(header, values, strict=True))
+    if not row.get(fields.id):
+        row.pop(fields.id, None)
+    if not row.get(fields.headline):
+        row.pop(fields.headline, None)  # CSV has no null: an empty value is none
+    record = record_of(row, where, fields, keep)
+    return Record(record.id, record.row, error=record.error, kept=record.kept, cells=cells)
+
+
+def _first_fault(raw: bytes) -> RowError:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return not_utf8(error)
+    return RowError("not_utf8", "expected UTF-8, found lone surrogates")
+
+
+def _csv_rows(stream: IO[bytes]) -> Iterator[list[str]]:
+    if csv.field_size_limit() < MAX_ROW_BYTES:
+        csv.field_size_limit(MAX_ROW_BYTES)
+    # Not closed with the wrapper: the stream belongs to the caller.
+    text = io.TextIOWrapper(
+        io.BufferedReader(_Unclosed(stream)),
+        encoding="utf-8-sig",
+        errors="surrogateescape",
+        newline="",
+    )
+    return csv.reader(text)
+
+
+class _Unclosed(io.RawIOBase):
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
+def _header(header: list[str] | None, name: str) -> list[str]:
+    columns = header or []
+    double = sorted({column for column in columns if columns.count(column) > 1})
+    if double:
+        raise InputError(f"{name}: expected columns of different names, found twice: {double}")
+    return columns
 
 
 def _plain_text(path: Path) -> Record:
+    if path.stat().st_size > MAX_ROW_BYTES:
+        return Record(str(path), error=_too_long("a file"))
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Record(str(path), error=_not_utf8(error))
+        return Record(str(path), error=not_utf8(error))
     return Record(str(path), {"text": text})
 
 
 def _page(path: Path) -> Record:
+    if path.stat().st_size > MAX_ROW_BYTES:
+        return Record(str(path), error=_too_long("a file"))
+    return Record(str(path), page=path.read_bytes())
+
+
+def extract_page(page: bytes) -> dict[str, str] | RowError:
+    """Headline and main text of an HTML page.
+
+    Raises:
+        MissingExtraError: if the extractor is not installed.
+    """
     try:
         import trafilatura
     except ImportError as error:
-        raise MissingExtraError("trafilatura", "html", f"reading {path}") from error
-    page = path.read_bytes()
+        raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
     if found is None or isinstance(found, dict) or not found.text:
         message = "expected a page with an article in it, found no main text"
-        return Record(str(path), error=RowError("no_main_text", message))
-    return Record(str(path), {"text": found.text, "headline": found.title}, extracted=True)
+        return RowError("no_main_text", message)
+    row = {"text": found.text, "headline": found.title}
+    return {key: value for key, value in row.items() if value is not None}
 
 
-def _not_utf8(error: UnicodeDecodeError) -> RowError:
+def _too_long(what: str) -> RowError:
+    return RowError("too_long", f"expected {what} of at most {MAX_ROW_BYTES} bytes, found more")
+
+
+def not_utf8(error: UnicodeDecodeError) -> RowError:
+    """The error of a row whose bytes are no UTF-8."""
     return RowError(
         "not_utf8",
         f"expected UTF-8, found byte {error.object[error.start]:#04x} "

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +16,7 @@ from framelens.artifact import Artifact, resolve
 from framelens.decoding import (
     DecodingConfig,
     DocumentLogits,
+    Floats,
     TokenSpan,
     axis_scores,
     decode_spans,
@@ -21,7 +25,10 @@ from framelens.decoding import (
     merge_windows,
 )
 from framelens.errors import ArtifactError
-from framelens.features import Featurizer
+from framelens.features import Featurizer, WindowFeatures
+from framelens.limits import MAX_CHARACTERS as MAX_CHARACTERS
+from framelens.limits import LimitError as LimitError
+from framelens.limits import Limits as Limits
 from framelens.network import Network
 from framelens.schema import (
     AXES,
@@ -37,30 +44,43 @@ from framelens.segmentation import TextSegment, segment_article, segment_unit
 
 Unit = Literal["article", "segment"]
 
-MAX_CHARACTERS = 1_000_000
-"""Default limit of a document's length, headline and text together, in code points."""
+CACHED_WINDOWS = 512
+"""Windows whose logits are remembered: about 12 kB each at 256 tokens."""
 
 _DIGITS = 4  # of a score: more would be noise of int8 arithmetic
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a document may have before it becomes an error row."""
-
-    characters: int = MAX_CHARACTERS
-
-
 class Scorer:
-    """Scores articles with one model. Safe to use from several threads."""
+    """Scores articles with one model.
+
+    Safe to use from several threads, in processes forked from this one, and when pickled
+    into another process: both open the network anew, from the same directory.
+    """
 
     def __init__(
-        self, artifact: Artifact, *, threads: int = 1, limits: Limits | None = None
+        self,
+        artifact: Artifact,
+        *,
+        threads: int = 1,
+        limits: Limits | None = None,
+        cached_windows: int = CACHED_WINDOWS,
     ) -> None:
-        """Open the artifact's network with the given number of threads."""
+        """Open the artifact's network with the given number of threads.
+
+        A window that is exactly the same as one of the last `cached_windows` is not computed
+        again: its logits depend on nothing else.
+        """
         self.artifact = artifact
         self.limits = limits or Limits()
+        self._threads = threads
         self._featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
         self._network = Network(artifact.model, threads)
+        self._process = os.getpid()
+        self._cache = WindowCache(cached_windows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self.artifact.path, self._threads, self.limits, self._cache.capacity)
+        return _reopen, arguments
 
     @property
     def model(self) -> ModelInfo:
@@ -79,7 +99,7 @@ class Scorer:
 
         Raises:
             TypeError: if `text` or `headline` is not a string.
-            ValueError: if the document is over a limit.
+            LimitError: (a ValueError) if the document is over a limit.
         """
         if not isinstance(text, str):
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
@@ -87,13 +107,21 @@ class Scorer:
             raise TypeError(f"expected headline to be a string, found {type(headline).__name__}")
         size = len(text) + len(headline or "")
         if size > self.limits.characters:
-            raise ValueError(
+            raise LimitError(
+                "too_long",
                 f"expected at most {self.limits.characters} characters, found {size}; "
-                "split the document or raise the limit"
+                "split the document or raise the limit",
             )
+        deadline = time.monotonic() + self.limits.seconds
         split = segment_article if unit == "article" else segment_unit
         segments = split(text, headline)
-        return self._document(id, segments)
+        if len(segments) > self.limits.segments:
+            raise LimitError(
+                "too_many_segments",
+                f"expected at most {self.limits.segments} segments, found {len(segments)}; "
+                "split the document or raise the limit",
+            )
+        return self._document(id, segments, deadline)
 
     def score_many(
         self, records: Iterable[Mapping[str, Any] | str], *, unit: Unit = "article"
@@ -129,27 +157,107 @@ class Scorer:
                 )
         try:
             return self.score(text, headline, id=identifier, unit=unit)
-        except ValueError as error:
-            return self.error(identifier, "too_long", str(error))
+        except LimitError as error:
+            return self.error(identifier, error.code, str(error))
+
+    def score_frame(
+        self,
+        frame: Any,
+        *,
+        text_field: str = "text",
+        headline_field: str = "headline",
+        id_field: str = "id",
+        unit: Unit = "article",
+        explode: bool = False,
+        keep: bool = False,
+    ) -> Any:
+        """Score a pandas, polars or Arrow table; the answer is a table of the same kind.
+
+        One row a document, or with `explode` one row a segment, with the columns that
+        `framelens score` writes to Parquet; `keep` adds the frame's other columns. Needs the
+        extra `frames`.
+
+        Raises:
+            MissingExtraError: if the extra is not installed.
+            InputError: if the frame has no such text column.
+        """
+        from framelens.frames import score_frame
+        from framelens.records import FieldNames
+
+        fields = FieldNames(text_field, headline_field, id_field)
+        return score_frame(self, frame, fields, unit=unit, explode=explode, keep=keep)
 
     def error(self, id: str, code: str, message: str) -> Document:
         """An error document under this model's name."""
         return Document(id, "error", self.model, error=RowError(code, message))
 
-    def logits(self, segments: Iterable[TextSegment]) -> tuple[DocumentLogits, list[TokenSpan]]:
-        """The raw answer for given segments: logits, and the spans decoded from them."""
+    def logits(
+        self, segments: Iterable[TextSegment], *, deadline: float | None = None
+    ) -> tuple[DocumentLogits, list[TokenSpan]]:
+        """The raw answer for given segments: logits, and the spans decoded from them.
+
+        Raises:
+            LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
+        """
         given = list(segments)
         features = self._featurizer.featurize([s.text for s in given], [s.role for s in given])
-        logits = merge_windows(features, [self._network(window) for window in features.windows])
+        outputs: list[tuple[Floats, Floats]] = []
+        for window in features.windows:
+            if deadline is not None and time.monotonic() > deadline:
+                raise LimitError(
+                    "too_slow",
+                    f"expected an answer within {self.limits.seconds:g} s, found "
+                    f"{len(outputs)} of {len(features.windows)} windows read; "
+                    "split the document or raise the limit",
+                )
+            outputs.append(self._read(window))
+        logits = merge_windows(features, outputs)
         spans = decode_spans(features.segments, logits.tokens, self.artifact.manifest.decoding)
         return logits, spans
 
-    def _document(self, id: str, segments: list[TextSegment]) -> Document:
+    def _read(self, window: WindowFeatures) -> tuple[Floats, Floats]:
+        if self._process != os.getpid():
+            # Threads and locks of the parent did not come along through the fork.
+            self._network = Network(self.artifact.model, self._threads)
+            self._cache = WindowCache(self._cache.capacity)
+            self._process = os.getpid()
+        key = window.input_ids.tobytes() + window.token_type_ids.tobytes()
+        found = self._cache.get(key)
+        if found is None:
+            found = self._network(window)
+            self._cache.put(key, found)
+        return found
+
+    def _document(self, id: str, segments: list[TextSegment], deadline: float) -> Document:
         if not segments:
             return Document(id, "ok", self.model, summary=summarize([]))
-        logits, spans = self.logits(segments)
+        logits, spans = self.logits(segments, deadline=deadline)
         scored = assemble(segments, logits, spans, self.artifact.manifest.decoding)
         return Document(id, "ok", self.model, tuple(scored), summarize(scored))
+
+
+class WindowCache:
+    """The logits of the windows that were read last, by their exact token ids."""
+
+    def __init__(self, capacity: int) -> None:
+        """Remember `capacity` windows; 0 remembers none."""
+        self.capacity = capacity
+        self._lock = threading.Lock()
+        self._found: OrderedDict[bytes, tuple[Floats, Floats]] = OrderedDict()
+
+    def get(self, key: bytes) -> tuple[Floats, Floats] | None:
+        """The outputs of the window with this key, if it is remembered."""
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
+
+    def put(self, key: bytes, outputs: tuple[Floats, Floats]) -> None:
+        """Remember a window's outputs; the one used longest ago may go."""
+        with self._lock:
+            self._found[key] = outputs
+            while len(self._found) > self.capacity:
+                self._found.popitem(last=False)
 
 
 def assemble(
@@ -227,7 +335,19 @@ def summarize(segments: list[ScoredSegment]) -> Summary:
     )
 
 
-def load(model: str | Path | None = None, *, threads: int = 1, self_test: bool = True) -> Scorer:
+def _reopen(path: Path, threads: int, limits: Limits, cached_windows: int) -> Scorer:
+    return Scorer(
+        Artifact.open(path), threads=threads, limits=limits, cached_windows=cached_windows
+    )
+
+
+def load(
+    model: str | Path | None = None,
+    *,
+    threads: int = 1,
+    self_test: bool = True,
+    limits: Limits | None = None,
+) -> Scorer:
     """Load a model: the bundled one, a directory, or an MLflow URI such as
     `models:/news-en@champion` (extra `mlflow`).
 
@@ -238,7 +358,7 @@ def load(model: str | Path | None = None, *, threads: int = 1, self_test: bool =
         ArtifactError: if there is no such model, or it is damaged, made for another version,
             or fails its golden inputs.
     """
-    scorer = Scorer(Artifact.open(resolve(model)), threads=threads)
+    scorer = Scorer(Artifact.open(resolve(model)), threads=threads, limits=limits)
     if self_test:
         check_golden(scorer)
     return scorer

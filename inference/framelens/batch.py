@@ -1,0 +1,486 @@
+"""A batch run: rows in, rows out, in order, in parts that survive whatever ends the run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import signal
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from framelens import __version__
+from framelens.artifact import Artifact
+from framelens.errors import FramelensError
+from framelens.limits import Limits
+from framelens.parts import (
+    JOINED,
+    OutputError,
+    PartStore,
+    fingerprints,
+    output_errors,
+    replace_synced,
+)
+from framelens.progress import Progress, Tally
+from framelens.records import (
+    STANDARD_INPUT,
+    FieldNames,
+    Keep,
+    Position,
+    Record,
+    columns_of,
+    read_records,
+)
+from framelens.rows import Answer
+from framelens.workers import Job, LocalPool, Pool, Settings, WorkerPool, refused
+from framelens.writers import Format, Layout
+
+if TYPE_CHECKING:
+    from framelens.scorer import Unit
+
+PART_ROWS = 256
+"""Default documents in a part: some tens of seconds of work on a small machine."""
+
+_FEW_DOCUMENTS = 8
+_FEW_CHARACTERS = 100_000
+# Up to here, scoring takes less time than starting a worker.
+
+_AHEAD_DOCUMENTS = 192  # for each worker
+_AHEAD_CHARACTERS = 4_000_000  # of all documents without an answer
+_REMEMBERED_BYTES = 32_000_000  # of the answers kept for duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does: the model, and everything that its output bytes depend on."""
+
+    artifact: Artifact
+    fields: FieldNames = field(default_factory=FieldNames)
+    unit: Unit = "article"
+    format: Format = "jsonl"
+    explode: bool = False
+    keep: bool = False
+    limits: Limits = field(default_factory=Limits)
+    part_rows: int = PART_ROWS
+
+    def manifest(self, inputs: Sequence[str]) -> dict[str, Any]:
+        """What must be the same for a run to be continued."""
+        return {
+            "framelens": __version__,
+            "inputs": fingerprints(inputs),
+            "model": self.artifact.info.to_dict(),
+            "options": {
+                "fields": asdict(self.fields),
+                "unit": self.unit,
+                "format": self.format,
+                "explode": self.explode,
+                "keep": self.keep,
+                "limits": asdict(self.limits),
+                "part_rows": self.part_rows,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How a run goes about it; none of this changes an output byte."""
+
+    workers: int = 1
+    threads: int = 1
+    max_errors: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    tally: Tally
+    interrupted: bool
+    summary: dict[str, Any]
+
+
+class TooManyErrorsError(FramelensError):
+    """A run had more error rows than it was allowed."""
+
+
+class InOrder:
+    """Answers to records in the order of the records, whichever worker is first.
+
+    A record with the same text and headline as another one that is in work, or was answered
+    not long ago, gets the other one's answer.
+    """
+
+    def __init__(
+        self,
+        records: Iterator[Record],
+        pool: Pool,
+        settings: Settings,
+        *,
+        ahead: int,
+        tick: Callable[[], None],
+    ) -> None:
+        """Take `ahead` records at most before the first of them is answered."""
+        self.last: int | None = None
+        """How many answers are wanted; None for all."""
+        self.given = 0
+        self.exhausted = False
+        self._records = records
+        self._pool = pool
+        self._settings = settings
+        self._ahead = ahead
+        self._tick = tick
+        self._read = 0
+        self._waiting: deque[_Entry] = deque()
+        self._working: dict[int, _Entry] = {}
+        self._same: dict[bytes, list[_Entry]] = {}
+        self._characters = 0
+        self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
+        self._remembered_bytes = 0
+
+    def __iter__(self) -> Iterator[tuple[Record, Answer]]:
+        while self.last is None or self.given < self.last:
+            self._fill()
+            if not self._waiting:
+                return
+            entry = self._waiting[0]
+            if entry.answer is None:
+                for number, answer in self._pool.poll(timeout=0.5):
+                    self._settle(self._working.pop(number), answer)
+            else:
+                self._waiting.popleft()
+                self.given += 1
+                yield entry.record, entry.answer
+            self._tick()
+
+    def _fill(self) -> None:
+        while (
+            not self.exhausted
+            and (self.last is None or self._read < self.last)
+            and len(self._waiting) < self._ahead
+            and self._characters < _AHEAD_CHARACTERS
+        ):
+            record = next(self._records, None)
+            if record is None:
+                self.exhausted = True
+                return
+            self._take(record)
+            self._read += 1
+
+    def _take(self, record: Record) -> None:
+        entry = _Entry(record)
+        self._waiting.append(entry)
+        if record.error is not None:
+            entry.answer = refused(record.error, self._settings)
+            return
+        key = _key(record)
+        if key is not None:
+            if key in self._remembered:
+                self._remembered.move_to_end(key)
+                entry.answer = self._remembered[key]
+                return
+            if key in self._same:
+                self._same[key].append(entry)
+                return
+            self._same[key] = []
+            entry.key = key
+        job = Job(self._read, record.row, record.page)
+        entry.size = job.size
+        self._characters += entry.size
+        self._working[self._read] = entry
+        self._pool.add(job)
+
+    def _settle(self, entry: _Entry, answer: Answer) -> None:
+        entry.answer = answer
+        self._characters -= entry.size
+        if entry.key is None:
+            return
+        for other in self._same.pop(entry.key):
+            other.answer = answer
+        if answer.error is None:
+            self._remember(entry.key, answer)
+
+    def _remember(self, key: bytes, answer: Answer) -> None:
+        self._remembered[key] = answer
+        self._remembered_bytes += len(answer.body)
+        while self._remembered_bytes > _REMEMBERED_BYTES:
+            _, dropped = self._remembered.popitem(last=False)
+            self._remembered_bytes -= len(dropped.body)
+
+
+@dataclass(slots=True)
+class _Entry:
+    record: Record
+    answer: Answer | None = None
+    key: bytes | None = None
+    size: int = 0
+
+
+def _key(record: Record) -> bytes | None:
+    """What two records that get the same answer have in common."""
+    digest = hashlib.blake2b(digest_size=16)
+    if record.page is not None:
+        digest.update(b"page" + record.page)
+        return digest.digest()
+    row = record.row or {}
+    text, headline = row.get("text"), row.get("headline")
+    if not isinstance(text, str) or not (headline is None or isinstance(headline, str)):
+        return None
+    lead = -1 if headline is None else len(headline)
+    digest.update(f"{lead} {headline or ''}{text}".encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+class Run:
+    """One batch run."""
+
+    def __init__(
+        self, plan: Plan, running: Running, inputs: Sequence[str], progress: Progress
+    ) -> None:
+        """Look at the inputs' columns.
+
+        Raises:
+            InputError: if a table cannot be read or has no text column.
+            MissingExtraError: if an extra is needed and not installed.
+        """
+        self._plan = plan
+        self._running = running
+        self._inputs = inputs
+        self._progress = progress
+        self._tally = Tally()
+        self._position = Position()
+        self._settings = Settings(
+            plan.artifact.path.resolve(),
+            plan.artifact.info,
+            plan.limits,
+            plan.unit,
+            running.threads,
+            plan.explode,
+        )
+        self._keep, kept = _kept_columns(plan, inputs)
+        self._layout = Layout(plan.format, explode=plan.explode, kept=kept)
+
+    def to_stream(self, stream: IO[bytes]) -> Outcome:
+        """Write the rows to a stream as they come: nothing to resume, nothing to rename.
+
+        Raises:
+            TooManyErrorsError: if there are more error rows than allowed.
+        """
+        self._progress.start(0, None)
+        writer = self._layout.open(stream)
+        with self._answers(0) as answers, _interruptible(answers, None):
+            for record, answer in answers:
+                writer.write(record, answer)
+                stream.flush()
+                self._count(record, answer, self._tally)
+        writer.close()
+        return self._outcome(interrupted=False)
+
+    def to_directory(self, folder: Path) -> Outcome:
+        """Write the parts to a directory; its `_SUCCESS` says that they are all there.
+
+        Raises:
+            OutputError: if the directory cannot be used, or is another run's.
+            TooManyErrorsError: if there are more error rows than allowed.
+        """
+        store = self._store(folder)
+        try:
+            with output_errors(folder):
+                if store.complete is None and not self._parts(store):
+                    return self._outcome(interrupted=True)
+                if store.complete is None:
+                    store.succeed(self._tally.to_dict())
+                else:
+                    self._already(store)
+        finally:
+            store.release()
+        return self._outcome(interrupted=False)
+
+    def to_file(self, target: Path) -> Outcome:
+        """Write one file, which appears in one rename when it is complete.
+
+        Raises:
+            OutputError: if the file cannot be written, or its parts are another run's.
+            TooManyErrorsError: if there are more error rows than allowed.
+        """
+        store = self._store(target.with_name(target.name + ".partial"))
+        try:
+            with output_errors(target.parent):
+                if store.complete is None or not target.is_file():
+                    if not self._parts(store):
+                        return self._outcome(interrupted=True)
+                    joined = store.folder / JOINED
+                    with joined.open("wb") as stream:
+                        self._layout.join(store.paths, stream)
+                        stream.flush()
+                        os.fsync(stream.fileno())
+                    replace_synced(joined, target)
+                    store.succeed(self._tally.to_dict())
+                else:
+                    self._already(store)
+                store.remove()
+        finally:
+            store.release()
+        return self._outcome(interrupted=False)
+
+    def _store(self, folder: Path) -> PartStore:
+        if self._running.resume and STANDARD_INPUT in self._inputs:
+            raise OutputError(
+                "--resume: standard input cannot be read a second time; give files to be able "
+                "to continue"
+            )
+        return PartStore(
+            folder,
+            self._plan.format,
+            self._plan.manifest(self._inputs),
+            resume=self._running.resume,
+            overwrite=self._running.overwrite,
+        )
+
+    def _already(self, store: PartStore) -> None:
+        self._tally.add_counts(store.complete or {})
+        self._progress.start(self._tally.documents, None)
+
+    def _parts(self, store: PartStore) -> bool:
+        """Score what is not in a part yet; false if the run was interrupted before the end."""
+        for counts in store.counts:
+            self._tally.add_counts(counts)
+        done = self._tally.documents
+        self._progress.start(done, None)
+        size = self._plan.part_rows
+        if done % size:
+            return True  # the last part is there: only a complete run has a short one
+        with (
+            self._answers(done) as answers,
+            _interruptible(answers, None if STANDARD_INPUT in self._inputs else size),
+        ):
+            rows = iter(answers)
+            while True:
+                part = list(itertools.islice(rows, 1))
+                if not part and (store.counts or not answers.exhausted):
+                    break
+                self._write_part(store, itertools.chain(part, itertools.islice(rows, size - 1)))
+                if not part:
+                    break
+            return answers.exhausted
+
+    def _write_part(self, store: PartStore, rows: Iterator[tuple[Record, Answer]]) -> None:
+        counts = Tally()
+        writer = self._layout.open(store.begin())
+        for record, answer in rows:
+            writer.write(record, answer)
+            counts.add(answer)
+            self._count(record, answer, self._tally)
+        writer.close()
+        store.commit(counts.to_dict())
+
+    def _count(self, record: Record, answer: Answer, tally: Tally) -> None:
+        tally.add(answer)
+        allowed = self._running.max_errors
+        if allowed is not None and tally.failed > allowed:
+            row = json.loads(answer.body.split("\n")[0])
+            message = row["error_message"] if self._plan.explode else row["error"]["message"]
+            raise TooManyErrorsError(
+                f"expected at most {allowed} error rows, found {tally.failed}; the last is "
+                f"{record.id}: {answer.error}: {message}"
+            )
+
+    @contextlib.contextmanager
+    def _answers(self, done: int) -> Iterator[InOrder]:
+        records = read_records(
+            self._inputs, self._plan.fields, keep=self._keep, position=self._position
+        )
+        if done:
+            skipped = sum(1 for _ in itertools.islice(records, done))
+            if skipped < done:
+                raise OutputError(f"expected {done} rows scored before, found only {skipped}")
+            self._progress.start(done, self._position.fraction)
+        first, all_read = _few(records)
+        pool: Pool
+        if all_read:
+            pool = LocalPool(self._settings)
+        else:
+            pool = WorkerPool(self._settings, self._running.workers)
+        try:
+            yield InOrder(
+                itertools.chain(first, records),
+                pool,
+                self._settings,
+                ahead=_AHEAD_DOCUMENTS * self._running.workers,
+                tick=lambda: self._progress.tick(self._tally, self._position.fraction),
+            )
+        finally:
+            pool.close()
+
+    def _outcome(self, *, interrupted: bool) -> Outcome:
+        self._progress.finish(self._tally)
+        summary = {
+            **self._progress.summary(self._tally),
+            "interrupted": interrupted,
+            "model": self._plan.artifact.info.to_dict(),
+        }
+        return Outcome(self._tally, interrupted, summary)
+
+
+def _few(records: Iterator[Record]) -> tuple[list[Record], bool]:
+    """The first records, and whether they are all there is."""
+    first: list[Record] = []
+    size = 0
+    for record in records:
+        first.append(record)
+        size += Job(0, record.row, record.page).size
+        if len(first) > _FEW_DOCUMENTS or size > _FEW_CHARACTERS:
+            return first, False
+    return first, True
+
+
+def _kept_columns(plan: Plan, inputs: Sequence[str]) -> tuple[Keep, Any]:
+    """How the other columns come along: as columns of their own where all inputs have the same."""
+    columns = [columns_of(name, plan.fields) for name in inputs]
+    if not plan.keep:
+        return "nothing", None
+    if plan.format not in ("csv", "parquet") or None in columns or not columns:
+        return "json", None
+    if plan.format == "csv":
+        names = [[c for c in found or [] if c not in plan.fields.all] for found in columns]
+        if any(other != names[0] for other in names) or any(
+            name.lower().endswith(".parquet") for name in inputs
+        ):
+            return "json", None
+        return "cells", names[0]
+    from framelens.tabular import kept_schema
+
+    schemas = [kept_schema(name, plan.fields) for name in inputs]
+    if any(not other.equals(schemas[0]) for other in schemas):
+        return "json", None
+    return "cells", schemas[0]
+
+
+@contextlib.contextmanager
+def _interruptible(answers: InOrder, part_rows: int | None) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run after the part in hand; a second one ends it at once.
+
+    Without parts, or where what comes through a pipe cannot be read again, the first one does.
+    """
+
+    def stop(*_: object) -> None:
+        if answers.last is not None or part_rows is None:
+            raise KeyboardInterrupt
+        answers.last = -(-answers.given // part_rows) * part_rows
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

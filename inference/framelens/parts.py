@@ -1,0 +1,303 @@
+"""Work kept in parts: each on disk whole, or not at all, so that a run can be continued.
+
+    _manifest.json   what the run reads, with which model and options
+    _journal.jsonl   one line for each part that is complete: its size, hash and counts
+    part-00000.jsonl ...
+    _SUCCESS         the counts of the whole run, once it is complete
+
+A part is written under a temporary name, synced, renamed, and only then entered in the
+journal. A crash at any moment leaves a prefix of the parts, each complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from framelens.errors import FramelensError
+from framelens.records import STANDARD_INPUT
+
+FORMAT_VERSION = 1
+MANIFEST = "_manifest.json"
+JOURNAL = "_journal.jsonl"
+SUCCESS = "_SUCCESS"
+LOCK = "_lock"
+TEMPORARY = "_part.tmp"
+JOINED = "_joined.tmp"
+
+
+class OutputError(FramelensError):
+    """Output that cannot be written, or would overwrite another run's."""
+
+
+@contextlib.contextmanager
+def output_errors(folder: Path) -> Iterator[None]:
+    """Turn what the operating system says about writing below `folder` into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}; nothing "
+            "incomplete stands under a final name, and the parts before it are safe: when this "
+            "is put right, continue with --resume"
+        ) from error
+
+
+def fingerprints(inputs: Sequence[str]) -> list[dict[str, Any]]:
+    """Name, size and sha256 of each input file; of standard input, its name."""
+    found: list[dict[str, Any]] = []
+    for name in inputs:
+        if name == STANDARD_INPUT:
+            found.append({"name": name})
+            continue
+        with Path(name).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found.append({"name": name, "bytes": stream.tell(), "sha256": digest})
+    return found
+
+
+class PartStore:
+    """The parts of one run in one directory, which it locks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        ending: str,
+        manifest: Mapping[str, Any],
+        *,
+        resume: bool,
+        overwrite: bool,
+    ) -> None:
+        """Begin a run in the directory, or continue the one that is there.
+
+        Raises:
+            OutputError: if the directory cannot be written, is in use, holds something else,
+                holds a run and neither `resume` nor `overwrite` is set, or the run to be
+                resumed had other inputs, another model or other options.
+        """
+        self.folder = folder
+        self.ending = ending
+        self.counts: list[dict[str, Any]] = []
+        """Counts of each complete part."""
+        self._stream: IO[bytes] | None = None
+        self._lock: int | None = None
+        row = {"format_version": FORMAT_VERSION, **manifest}
+        with output_errors(folder):
+            created = not folder.exists()
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._take_lock()
+                self._open(row, resume=resume, overwrite=overwrite)
+            except BaseException:
+                self.release()
+                if created:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+    def _open(self, row: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+        found = self._manifest()
+        if found is None or overwrite:
+            self._clear(overwrite=overwrite)
+            _write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
+            return
+        if not resume:
+            raise OutputError(
+                f"{self.folder}: holds the parts of an earlier run; continue it with --resume, "
+                "or start again with --overwrite"
+            )
+        differences = _differences(found, row)
+        if differences:
+            raise OutputError(
+                f"{self.folder}: cannot be resumed, because the run in it was another: "
+                + "; ".join(differences)
+                + "; give the same inputs, model and options, or start again with --overwrite"
+            )
+        self._read_journal()
+
+    @property
+    def complete(self) -> dict[str, Any] | None:
+        """The counts of the whole run, if it had come to its end."""
+        try:
+            return dict(json.loads((self.folder / SUCCESS).read_bytes()))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All complete parts, in order."""
+        return [self.folder / self._name(number) for number in range(len(self.counts))]
+
+    def begin(self) -> IO[bytes]:
+        """Open the next part under its temporary name."""
+        self._stream = (self.folder / TEMPORARY).open("wb")
+        return self._stream
+
+    def commit(self, counts: Mapping[str, Any]) -> None:
+        """Make the part in hand complete: sync, rename, enter in the journal."""
+        stream = self._stream
+        assert stream is not None
+        stream.flush()
+        os.fsync(stream.fileno())
+        stream.close()
+        self._stream = None
+        temporary = self.folder / TEMPORARY
+        name = self._name(len(self.counts))
+        entry = {
+            "part": name,
+            "bytes": temporary.stat().st_size,
+            "sha256": _sha256(temporary),
+            "counts": dict(counts),
+        }
+        temporary.replace(self.folder / name)
+        _sync_directory(self.folder)
+        with (self.folder / JOURNAL).open("ab") as journal:
+            journal.write(json.dumps(entry).encode() + b"\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+        self.counts.append(dict(counts))
+
+    def succeed(self, totals: Mapping[str, Any]) -> None:
+        """Mark the run as complete."""
+        (self.folder / LOCK).unlink(missing_ok=True)
+        _write_whole(self.folder / SUCCESS, json.dumps(totals).encode() + b"\n")
+
+    def release(self) -> None:
+        """Drop the part in hand and let go of the directory; complete parts stay."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # a full disk may refuse the last buffer
+                self._stream.close()
+            self._stream = None
+            (self.folder / TEMPORARY).unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def remove(self) -> None:
+        """Delete the directory; what marks the run as complete goes last."""
+        for path in self.folder.iterdir():
+            if path.name not in (MANIFEST, SUCCESS):
+                path.unlink()
+        for name in (MANIFEST, SUCCESS):
+            (self.folder / name).unlink(missing_ok=True)
+        self.folder.rmdir()
+
+    def _name(self, number: int) -> str:
+        return f"part-{number:05}.{self.ending}"
+
+    def _manifest(self) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads((self.folder / MANIFEST).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise OutputError(
+                f"{self.folder / MANIFEST}: expected JSON: {error}; start again with --overwrite"
+            ) from error
+
+    def _clear(self, *, overwrite: bool) -> None:
+        """Remove an earlier run's files; refuse where others stand."""
+        own = (MANIFEST, JOURNAL, SUCCESS, LOCK, TEMPORARY, JOINED)
+        paths = sorted(self.folder.iterdir())
+        partial = self.folder.name.endswith(".partial")
+        stale = [p for p in paths if p.name in own or p.name == MANIFEST + ".tmp"]
+        parts = [p for p in paths if p.name.startswith("part-") and p.is_file()]
+        others = [p.name for p in paths if p not in stale and p not in parts]
+        if others or (parts and not (overwrite or partial)):
+            raise OutputError(
+                f"{self.folder}: expected an empty or new directory for the output, found "
+                f"{', '.join((others or [p.name for p in parts])[:3])}"
+            )
+        # The manifest first: without it nothing here can be taken for a run.
+        for path in sorted(stale, key=lambda p: p.name != MANIFEST) + parts:
+            if path.name != LOCK:
+                path.unlink()
+
+    def _read_journal(self) -> None:
+        """Take over the parts that are complete and unharmed; drop everything after them."""
+        journal = self.folder / JOURNAL
+        lines = journal.read_bytes().split(b"\n") if journal.exists() else []
+        sound = 0
+        for number, line in enumerate(lines[:-1]):  # what follows the last line end is torn
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                break
+            path = self.folder / self._name(number)
+            if entry["part"] != path.name or not path.is_file():
+                break
+            if path.stat().st_size != entry["bytes"] or _sha256(path) != entry["sha256"]:
+                break
+            self.counts.append(entry["counts"])
+            sound += len(line) + 1
+        if journal.exists():
+            os.truncate(journal, sound)
+
+    def _take_lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            return
+        self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise OutputError(
+                f"{self.folder}: another run is writing here; wait for it or choose another output"
+            ) from None
+
+
+def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    problems: list[str] = []
+    for key in sorted(found.keys() | expected.keys()):
+        was, now = found.get(key), expected.get(key)
+        if was == now:
+            continue
+        if isinstance(was, dict) and isinstance(now, dict):
+            problems += [f"{key} {difference}" for difference in _differences(was, now)]
+        elif key == "inputs" and isinstance(was, list) and isinstance(now, list):
+            changed = [item["name"] for item in now if item not in was]
+            gone = [item["name"] for item in was if item not in now]
+            names = ", ".join(dict.fromkeys(changed + gone)) or "their order"
+            problems.append(f"inputs have changed ({names})")
+        else:
+            problems.append(f"{key} was {was!r} and is now {now!r}")
+    return problems
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+def replace_synced(temporary: Path, target: Path) -> None:
+    """Give a synced file its final name, so that the name survives a crash too."""
+    temporary.replace(target)
+    _sync_directory(target.parent)
+
+
+def _sync_directory(folder: Path) -> None:
+    if os.name == "nt":
+        return  # a directory cannot be opened there
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

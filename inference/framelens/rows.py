@@ -1,0 +1,123 @@
+"""Output rows: a scored document as JSON, whole or one row a segment.
+
+Workers write a row's JSON without `schema` and `id`, so that documents with the same text
+share it; `composed` puts the two, and the kept columns, around it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from framelens.schema import AXES, SCHEMA_VERSION, Document, ScoredSegment
+
+DOCUMENT_COLUMNS = (
+    "schema",
+    "id",
+    "status",
+    "error",
+    "model",
+    "segments",
+    "summary",
+    "headline_check",
+    "input",
+)
+"""Columns of one row a document, in tables."""
+
+SEGMENT_COLUMNS = (
+    "schema",
+    "id",
+    "status",
+    "error_code",
+    "error_message",
+    "model_name",
+    "model_version",
+    "model_sha256",
+    "index",
+    "role",
+    "field",
+    "start",
+    "end",
+    "text",
+    "label",
+    "uncertain",
+    *AXES,
+    "spans",
+    "input",
+)
+"""Columns of one row a segment."""
+
+
+class Answer(NamedTuple):
+    """What became of one document.
+
+    `body` holds one JSON object a line, without `schema` and `id`: one line for a document,
+    or one for each segment (and one for a document that has none).
+    """
+
+    error: str | None
+    segments: int
+    labels: dict[str, int]
+    body: str
+
+
+def answer_of(document: Document, *, explode: bool) -> Answer:
+    """The rows of a document, with what the run's summary counts."""
+    labels: dict[str, int] = {}
+    for segment in document.segments:
+        labels[segment.label] = labels.get(segment.label, 0) + 1
+    rows = segment_rows(document) if explode else [document.to_dict()]
+    for row in rows:
+        row.pop("schema", None)
+        row.pop("id", None)
+    code = None if document.error is None else document.error.code
+    return Answer(code, len(document.segments), labels, "\n".join(map(dumps, rows)))
+
+
+def segment_rows(document: Document) -> list[dict[str, Any]]:
+    """One flat row a segment; one row without a segment for a document that has none."""
+    error = document.error
+    head = {
+        "schema": SCHEMA_VERSION,
+        "id": document.id,
+        "status": document.status,
+        "error_code": None if error is None else error.code,
+        "error_message": None if error is None else error.message,
+        "model_name": document.model.name,
+        "model_version": document.model.version,
+        "model_sha256": document.model.sha256,
+    }
+    if not document.segments:
+        places = dict.fromkeys(SEGMENT_COLUMNS[len(head) : -1])
+        return [{**head, **places}]
+    return [{**head, **_flat(segment)} for segment in document.segments]
+
+
+def _flat(segment: ScoredSegment) -> dict[str, Any]:
+    row = segment.to_dict()
+    spans, scores = row.pop("spans"), row.pop("scores")
+    return {**row, **scores, "spans": spans}
+
+
+def dumps(value: Any) -> str:
+    """JSON as it stands in an output row; lone surrogates are escaped, to be valid UTF-8."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
+
+
+def composed(id: str, line: str, kept: str | None) -> str:
+    """A whole row: one line of an answer's body with schema, id and kept columns."""
+    tail = line[1:] if kept is None else f'{line[1:-1]}, "input": {kept}}}'
+    return f'{{"schema": {SCHEMA_VERSION}, "id": {dumps(id)}, {tail}'
+
+
+def table_row(id: str, line: str, kept: str | None) -> dict[str, Any]:
+    """The same row for a table; its `input` is JSON."""
+    row: dict[str, Any] = {"schema": SCHEMA_VERSION, "id": id, **json.loads(line)}
+    if kept is not None:
+        row["input"] = kept
+    return row

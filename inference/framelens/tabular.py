@@ -1,0 +1,275 @@
+"""Arrow tables: reading Parquet, and the columns of the output (extra `batch`).
+
+Strings in Arrow are valid UTF-8: a lone surrogate of a JSON input is written as U+FFFD, one
+code point for one, so that offsets stay true.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from framelens.errors import InputError
+from framelens.records import FieldNames, Keep, Position, Record, not_utf8, record_of, to_json
+from framelens.schema import AXES
+
+_ROWS_READ = 64  # at a time: articles, not numbers
+
+_TEXT = pa.string()
+_ERROR = pa.struct([("code", _TEXT), ("message", _TEXT)])
+_MODEL = pa.struct([("name", _TEXT), ("version", _TEXT), ("sha256", _TEXT)])
+_SPANS = pa.list_(
+    pa.struct(
+        [
+            ("type", _TEXT),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("text", _TEXT),
+            ("score", pa.float64()),
+            ("continues", pa.bool_()),
+        ]
+    )
+)
+_PLACE: list[tuple[str, pa.DataType]] = [
+    ("index", pa.int32()),
+    ("role", _TEXT),
+    ("field", _TEXT),
+    ("start", pa.int32()),
+    ("end", pa.int32()),
+    ("text", _TEXT),
+    ("label", _TEXT),
+    ("uncertain", pa.bool_()),
+]
+_AXES: list[tuple[str, pa.DataType]] = [(axis, pa.float64()) for axis in AXES]
+_SUMMARY = pa.struct(
+    [
+        ("segments", pa.int32()),
+        ("sourced", pa.float64()),
+        ("framed", pa.float64()),
+        ("plain", pa.float64()),
+        ("sources", pa.int32()),
+    ]
+)
+_HEAD: list[tuple[str, pa.DataType]] = [("schema", pa.int32()), ("id", _TEXT), ("status", _TEXT)]
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        *_HEAD,
+        ("error", _ERROR),
+        ("model", _MODEL),
+        (
+            "segments",
+            pa.list_(pa.struct([*_PLACE, ("scores", pa.struct(_AXES)), ("spans", _SPANS)])),
+        ),
+        ("summary", _SUMMARY),
+        ("headline_check", _TEXT),
+        ("input", _TEXT),
+    ]
+)
+"""One row a document; `headline_check` and `input` are JSON."""
+
+SEGMENT_SCHEMA = pa.schema(
+    [
+        *_HEAD,
+        ("error_code", _TEXT),
+        ("error_message", _TEXT),
+        ("model_name", _TEXT),
+        ("model_version", _TEXT),
+        ("model_sha256", _TEXT),
+        *_PLACE,
+        *_AXES,
+        ("spans", _SPANS),
+        ("input", _TEXT),
+    ]
+)
+"""One row a segment (`--explode`)."""
+
+
+def parquet_columns(name: str) -> list[str]:
+    """Names of a Parquet file's columns.
+
+    Raises:
+        InputError: if it is no Parquet file, or has two columns of one name.
+    """
+    names = list(_schema(name).names)
+    double = sorted({column for column in names if names.count(column) > 1})
+    if double:
+        raise InputError(f"{name}: expected columns of different names, found twice: {double}")
+    return names
+
+
+def _schema(name: str) -> pa.Schema:
+    try:
+        with pq.ParquetFile(name) as file:
+            return file.schema_arrow
+    except pa.ArrowException as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
+
+
+def kept_schema(name: str, fields: FieldNames) -> pa.Schema:
+    """The columns of a Parquet or CSV file that `--keep` passes through, without metadata."""
+    if name.lower().endswith(".parquet"):
+        schema = _schema(name)
+        return pa.schema([(f.name, f.type) for f in schema if f.name not in fields.all])
+    from framelens.records import columns_of
+
+    columns = columns_of(name, fields) or []
+    return pa.schema([(column, _TEXT) for column in columns if column not in fields.all])
+
+
+def parquet_records(
+    name: str, fields: FieldNames, keep: Keep, position: Position
+) -> Iterator[Record]:
+    """The rows of a Parquet file, a few in memory at a time."""
+    try:
+        with pq.ParquetFile(name) as file:
+            size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)
+            present = [c for c in file.schema_arrow.names if c in fields.all or keep != "nothing"]
+            number = 0
+            position.enter(lambda: size * number // rows)
+            for batch in file.iter_batches(batch_size=_ROWS_READ, columns=present):
+                for record in batch_records(batch, number, name, fields, keep):
+                    number += 1
+                    yield record
+    except pa.ArrowException as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
+
+
+def batch_records(
+    batch: pa.RecordBatch, before: int, name: str, fields: FieldNames, keep: Keep
+) -> Iterator[Record]:
+    """The rows of a batch, of which `before` rows of input `name` came earlier."""
+    others = [column for column in batch.schema.names if column not in fields.all]
+    picked = {c: _values(batch.column(c)) for c in batch.schema.names if c in fields.all}
+    kept = batch.select(others).to_pylist() if keep == "json" else None
+    rest = pa.table(batch.select(others)) if keep == "cells" else None
+    for at in range(batch.num_rows):
+        where = f"{name}:{before + at + 1}"
+        row: dict[str, Any] = {column: values[at] for column, values in picked.items()}
+        bad = [value for value in row.values() if isinstance(value, UnicodeDecodeError)]
+        cells = None if rest is None else rest.slice(at, 1)
+        if bad:
+            yield Record(where, error=not_utf8(bad[0]), cells=cells)
+            continue
+        record = record_of(row, where, fields, "nothing")
+        text = None if kept is None else to_json(kept[at])
+        yield Record(record.id, record.row, error=record.error, kept=text, cells=cells)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Python values; of a string that is no UTF-8, the error."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return list(column.to_pylist())
+    binary = pa.binary() if pa.types.is_string(column.type) else pa.large_binary()
+    return [None if raw is None else _decoded(raw) for raw in column.cast(binary).to_pylist()]
+
+
+def _decoded(raw: bytes) -> str | UnicodeDecodeError:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error
+
+
+def output_schema(explode: bool, kept: pa.Schema | None) -> pa.Schema:
+    """The columns of the output; kept columns that would collide get the prefix `input_`."""
+    own = SEGMENT_SCHEMA if explode else DOCUMENT_SCHEMA
+    if kept is None:
+        return own
+    own = own.remove(own.get_field_index("input"))
+    taken = set(own.names)
+    fields = list(own)
+    for field in kept:
+        name = kept_name(field.name, taken)
+        taken.add(name)
+        fields.append(pa.field(name, field.type))
+    return pa.schema(fields)
+
+
+def kept_name(name: str, taken: set[str]) -> str:
+    """A name for a kept column that no other column has."""
+    while name in taken:
+        name = f"input_{name}"
+    return name
+
+
+def table_of(
+    rows: Sequence[Mapping[str, Any]],
+    cells: Sequence[Any],
+    schema: pa.Schema,
+    kept: pa.Schema | None,
+) -> pa.Table:
+    """Output rows as a table of the given schema; `cells` are the kept values of each row."""
+    width = len(schema.names) - (0 if kept is None else len(kept.names))
+    own = pa.schema(list(schema)[:width])
+    table = pa.Table.from_pylist([_cleaned(row, own) for row in rows], schema=own)
+    if kept is not None:
+        for field, column in zip(list(schema)[width:], _kept_columns(cells, kept), strict=True):
+            table = table.append_column(field, column)
+    return table.combine_chunks()
+
+
+def write_parquet(table: pa.Table, stream: IO[bytes]) -> None:
+    """Write a table as one row group."""
+    with pq.ParquetWriter(stream, table.schema, compression="zstd") as writer:
+        writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+
+def join_parquet(parts: Sequence[Path], stream: IO[bytes], schema: pa.Schema) -> None:
+    """Write the row groups of all parts, in order, as one file."""
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for part in parts:
+            table = pq.read_table(part, schema=schema)
+            writer.write_table(table, row_group_size=max(table.num_rows, 1))
+
+
+def _kept_columns(cells: Sequence[Any], kept: pa.Schema) -> list[Any]:
+    tables = [cell if isinstance(cell, pa.Table) else _row_table(cell, kept) for cell in cells]
+    if not tables:
+        return [pa.array([], type=field.type) for field in kept]
+    whole = pa.concat_tables([table.cast(kept) for table in tables])
+    return [whole.column(field.name) for field in kept]
+
+
+def _row_table(cell: tuple[str, ...] | None, kept: pa.Schema) -> pa.Table:
+    values = cell if cell is not None else (None,) * len(kept.names)
+    arrays = [pa.array([value], type=field.type) for value, field in zip(values, kept, strict=True)]
+    return pa.table(arrays, schema=kept)
+
+
+def _cleaned(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    cleaned: dict[str, Any] = {}
+    for name in schema.names:
+        value = row.get(name)
+        if isinstance(value, dict) and schema.field(name).type == _TEXT:
+            value = json.dumps(value)
+        cleaned[name] = _encodable(value)
+    for segment in cleaned.get("segments") or [cleaned]:
+        for span in segment.get("spans") or []:
+            span.setdefault("continues", False)  # JSON says it only where it is true
+    return cleaned
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in value)
+        return value
+    if isinstance(value, dict):
+        return {key: _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,374 @@
+"""Worker processes that score: one thread each, watched, and replaced when they die.
+
+Answers come back in any order. A document that takes far longer than its limit, or twice
+kills the process that scores it, becomes an error; its neighbours are scored again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from framelens.errors import ArtifactError, FramelensError
+from framelens.limits import Limits
+from framelens.rows import Answer, answer_of
+from framelens.schema import Document, ModelInfo, RowError
+
+if TYPE_CHECKING:
+    from framelens.scorer import Scorer, Unit
+
+CHUNK_CHARACTERS = 16_000
+"""Text sent to a worker at once: enough that messages cost nothing, and no worker waits long."""
+CHUNK_DOCUMENTS = 64
+_CHUNKS_AHEAD = 2  # for each worker: the one in work and the next
+_GRACE = 10.0  # seconds over the limit in which a worker may say so itself
+_FLUSH = 0.2  # seconds after which finished answers are sent although the chunk is not done
+_DEATHS = 3  # of workers that were scoring one document alone, before it is an error
+_FAILED_STARTS = 3
+_START_SECONDS = 300.0
+
+
+class Job(NamedTuple):
+    """One document to score: a row with text and headline, or a page."""
+
+    number: int
+    row: Mapping[str, Any] | None
+    page: bytes | None
+
+    @property
+    def size(self) -> int:
+        """About how much there is to read."""
+        if self.page is not None:
+            return len(self.page)
+        values = () if self.row is None else self.row.values()
+        return sum(len(value) for value in values if isinstance(value, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a worker needs to know."""
+
+    model: Path
+    info: ModelInfo
+    limits: Limits
+    unit: Unit = "article"
+    threads: int = 1
+    explode: bool = False
+
+
+class Pool(Protocol):
+    """Scores jobs somewhere."""
+
+    def add(self, job: Job) -> None:
+        """Take one more job."""
+
+    def poll(self, timeout: float) -> list[tuple[int, Answer]]:
+        """Answers that have come, by the numbers of their jobs; waits for one at most so long."""
+
+    def close(self) -> None:
+        """Stop at once; jobs without an answer are dropped."""
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: its CPU affinity, and its container's share."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        if quota != "max":
+            cores = min(cores, max(1, round(int(quota) / int(period))))
+    return cores
+
+
+def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
+    """Score one job; whatever is wrong with it becomes an error document."""
+    from framelens.records import extract_page
+
+    try:
+        if job.page is None:
+            row = {} if job.row is None else job.row
+            return scorer.score_record(row, default_id="", unit=settings.unit)
+        extracted = extract_page(job.page)
+        if isinstance(extracted, RowError):
+            return scorer.error("", extracted.code, extracted.message)
+        document = scorer.score_record(extracted, default_id="", unit=settings.unit)
+        return replace(document, input=extracted)
+    except FramelensError:
+        raise
+    except Exception as error:  # a fault that one document shows must not stop the others
+        message = f"expected an answer, found {type(error).__name__}: {error}; please report this"
+        return scorer.error("", "internal", message)
+
+
+class LocalPool:
+    """Scores in this process: for a few documents, where starting another would take longer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the model."""
+        from framelens.scorer import load
+
+        self._settings = settings
+        self._scorer = load(settings.model, threads=settings.threads, limits=settings.limits)
+        self._jobs: deque[Job] = deque()
+
+    def add(self, job: Job) -> None:
+        """Take one more job."""
+        self._jobs.append(job)
+
+    def poll(self, timeout: float) -> list[tuple[int, Answer]]:  # noqa: ARG002
+        """Score one job."""
+        if not self._jobs:
+            return []
+        job = self._jobs.popleft()
+        document = score_job(self._scorer, job, self._settings)
+        return [(job.number, answer_of(document, explode=self._settings.explode))]
+
+    def close(self) -> None:
+        """Drop what was not scored."""
+        self._jobs.clear()
+
+
+class _Worker:
+    """One process and what it was sent."""
+
+    def __init__(self, context: Any, settings: Settings) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(
+            target=serve, args=(theirs, settings), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.ready = False
+        self.chunks: deque[dict[int, Job]] = deque()
+        self.since = time.monotonic()
+
+    def kill(self) -> int | None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode
+
+
+class WorkerPool:
+    """Scores in worker processes, which are started anew, not forked."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        """Start the workers; they load the model while the caller goes on."""
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        self._queue: deque[Job] = deque()
+        self._deaths: dict[int, int] = {}
+        self._failed_starts = 0
+        self._count = workers
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(_Worker(self._context, settings))
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, job: Job) -> None:
+        """Take one more job."""
+        self._queue.append(job)
+
+    def poll(self, timeout: float) -> list[tuple[int, Answer]]:
+        """Send out jobs and gather what has come back.
+
+        Raises:
+            ArtifactError: if the workers cannot load the model.
+            FramelensError: if they cannot be started.
+        """
+        self._dispatch()
+        answers: list[tuple[int, Answer]] = []
+        connections = {worker.connection: worker for worker in self._workers}
+        for connection in wait(list(connections), timeout):
+            worker = connections[connection]
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                answers += self._replace(worker, late=False)
+                continue
+            answers += self._take(worker, message)
+        now = time.monotonic()
+        limit = self._settings.limits.seconds + _GRACE
+        for worker in list(self._workers):
+            waited = now - worker.since
+            if (not worker.ready and waited > _START_SECONDS) or (
+                worker.ready and worker.chunks and waited > limit
+            ):
+                answers += self._replace(worker, late=True)
+        self._dispatch()
+        return answers
+
+    def close(self) -> None:
+        """Stop at once; jobs without an answer are dropped."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers = []
+        self._queue.clear()
+
+    def _take(self, worker: _Worker, message: Any) -> list[tuple[int, Answer]]:
+        worker.since = time.monotonic()
+        kind, content = message
+        if kind == "ready":
+            worker.ready = True
+            self._failed_starts = 0
+            return []
+        if kind == "model":
+            raise ArtifactError(content)
+        if kind == "failed":
+            raise FramelensError(content)
+        answers: list[tuple[int, Answer]] = content
+        for number, _ in answers:
+            worker.chunks[0].pop(number)
+            self._deaths.pop(number, None)
+            if not worker.chunks[0]:
+                worker.chunks.popleft()
+        return answers
+
+    def _dispatch(self) -> None:
+        while self._queue:
+            ready = [w for w in self._workers if w.ready and len(w.chunks) < _CHUNKS_AHEAD]
+            if not ready:
+                return
+            worker = min(ready, key=lambda w: len(w.chunks))
+            chunk = self._chunk()
+            if not worker.chunks:
+                worker.since = time.monotonic()
+            worker.chunks.append({job.number: job for job in chunk})
+            # A worker that has died is noticed when its connection is read.
+            with contextlib.suppress(OSError):
+                worker.connection.send(chunk)
+
+    def _chunk(self) -> list[Job]:
+        chunk = [self._queue.popleft()]
+        size = chunk[0].size
+        if chunk[0].number in self._deaths:
+            return chunk  # alone, to learn whether it is the one
+        while self._queue and len(chunk) < CHUNK_DOCUMENTS:
+            following = self._queue[0]
+            size += following.size
+            if size > CHUNK_CHARACTERS or following.number in self._deaths:
+                break
+            chunk.append(self._queue.popleft())
+        return chunk
+
+    def _replace(self, worker: _Worker, *, late: bool) -> list[tuple[int, Answer]]:
+        """Put a new worker in the place of one that died, or took too long and is killed."""
+        code = worker.kill()
+        self._workers.remove(worker)
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= _FAILED_STARTS:
+                raise FramelensError(
+                    f"expected workers to start, found {self._failed_starts} that ended with exit "
+                    f"code {code}; is there enough memory for {self._count} of them? "
+                    "try fewer with --workers"
+                )
+        answers: list[tuple[int, Answer]] = []
+        again: list[Job] = []
+        for position, chunk in enumerate(worker.chunks):
+            jobs = list(chunk.values())
+            again += jobs
+            if position:
+                continue
+            if len(jobs) == 1:
+                job = jobs[0]
+                deaths = self._deaths.get(job.number, 0) + 1
+                self._deaths[job.number] = deaths
+                if late or deaths >= _DEATHS:
+                    again.remove(job)
+                    self._deaths.pop(job.number)
+                    answers.append((job.number, self._lost(late, code)))
+            else:
+                for job in jobs:
+                    self._deaths.setdefault(job.number, 0)
+        self._queue.extendleft(reversed(again))
+        self._workers.append(_Worker(self._context, self._settings))
+        return answers
+
+    def _lost(self, late: bool, code: int | None) -> Answer:
+        if late:
+            error = RowError(
+                "too_slow",
+                f"expected an answer within {self._settings.limits.seconds:g} s, found none; "
+                "the worker was stopped",
+            )
+        else:
+            error = RowError(
+                "crashed",
+                f"expected an answer, found that the worker ended (exit code {code}) each of "
+                f"{_DEATHS} times that this document was scored alone",
+            )
+        return refused(error, self._settings)
+
+
+def refused(error: RowError, settings: Settings) -> Answer:
+    """The answer for a document that never reached the model."""
+    document = Document("", "error", settings.info, error=error)
+    return answer_of(document, explode=settings.explode)
+
+
+def serve(connection: Connection[Any, Any], settings: Settings) -> None:
+    """What a worker does: load the model, answer chunks of jobs, end when the parent is gone."""
+    # The parent decides what an interrupt means: it finishes its part first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    chunks: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+    # Reading in a thread of its own, so that parent and worker never both wait to be read.
+    threading.Thread(target=_receive, args=(connection, chunks), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        _answer_all(connection, chunks, settings)
+
+
+def _receive(connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any]) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            chunks.put(connection.recv())
+    os._exit(0)  # the parent is gone: what is in work has nowhere to go
+
+
+def _answer_all(
+    connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any], settings: Settings
+) -> None:
+    from framelens.scorer import load
+
+    try:
+        scorer = load(settings.model, threads=settings.threads, limits=settings.limits)
+    except ArtifactError as error:
+        connection.send(("model", str(error)))
+        return
+    except Exception as error:  # reported by the parent, which is where people look
+        connection.send(("failed", f"a worker could not start: {type(error).__name__}: {error}"))
+        return
+    connection.send(("ready", None))
+    while True:
+        finished: list[tuple[int, Answer]] = []
+        sent = time.monotonic()
+        for job in chunks.get():
+            try:
+                document = score_job(scorer, job, settings)
+            except FramelensError as error:
+                connection.send(("failed", str(error)))
+                return
+            finished.append((job.number, answer_of(document, explode=settings.explode)))
+            if time.monotonic() - sent > _FLUSH:
+                connection.send(("answers", finished))
+                finished, sent = [], time.monotonic()
+        if finished:
+            connection.send(("answers", finished))
