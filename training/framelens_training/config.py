@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,7 @@ from framelens.schema import AXES, Axis
 from framelens.windows import MAX_TOKENS, OVERLAP
 from framelens_training.errors import ConfigError
 
+Settings = TypeVar("Settings", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LossPart = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
@@ -37,7 +38,13 @@ class CorpusUse(_Strict):
     name: str
     """A name of `framelens-train corpora list`, or `files` for labelled documents of one's own."""
     files: dict[Literal["train", "validation", "test"], str] | None = None
-    """For `files`: a JSONL file of labelled documents for each split."""
+    """For `files`: a file or folder of labelled documents for each split, in any format."""
+    path: str | None = None
+    """For `files`, instead of `files`: one file or folder, which `split` divides."""
+    split: str | None = None
+    """With `path`: a split file, as `framelens-train init` writes it."""
+    split_sha256: str | None = None
+    """With `split`: the sum of the split file, which pins it."""
     weight: Positive = 1.0
     """How often a window of this corpus is drawn, against one of weight 1."""
     evaluate: bool = True
@@ -45,10 +52,16 @@ class CorpusUse(_Strict):
 
     @model_validator(mode="after")
     def _files_belong_to_files(self) -> Self:
-        if (self.name == "files") != (self.files is not None):
+        given = (self.files is not None) + (self.path is not None)
+        if given != (self.name == "files"):
             raise ValueError(
-                "expected 'files' (a file for each split) exactly when name is 'files'"
+                "expected 'files' (a file for each split), or 'path' and 'split', exactly when "
+                "name is 'files'"
             )
+        if (self.path is None) != (self.split is None):
+            raise ValueError("expected 'path' and 'split' together: what is divided, and how")
+        if self.split is None and self.split_sha256 is not None:
+            raise ValueError("expected 'split' beside 'split_sha256'")
         return self
 
 
@@ -214,7 +227,16 @@ _Loader.add_implicit_resolver(
 
 
 def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a YAML file and apply overrides of the form `training.epochs=2`.
+    """Read a run's YAML file and apply overrides of the form `training.epochs=2`.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    return load_settings(Config, path, overrides)
+
+
+def load_settings(kind: type[Settings], path: Path, overrides: Iterable[str] = ()) -> Settings:
+    """Read a YAML file of any kind of settings, as strictly as a run's.
 
     Raises:
         ConfigError: with every problem found.
@@ -236,13 +258,13 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
         if problem:
             problems.append(problem)
     try:
-        config = Config.model_validate(tree)
+        settings = kind.model_validate(tree)
     except ValidationError as error:
-        problems.extend(_explain(error))
+        problems.extend(_explain(error, kind))
         raise ConfigError(str(path), problems) from None
     if problems:
         raise ConfigError(str(path), problems)
-    return config
+    return settings
 
 
 def _yaml(text: str, where: str) -> Any:
@@ -269,13 +291,13 @@ def _override(tree: dict[str, Any], override: str) -> str | None:
     return None
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     problems: list[str] = []
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"]) or "(top level)"
         found = item.get("input")
         if item["type"] == "extra_forbidden":
-            known = _known_keys(item["loc"])
+            known = _known_keys(item["loc"], kind)
             near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             problems.append(f"{where}: unknown key; {hint}")
@@ -288,8 +310,8 @@ def _explain(error: ValidationError) -> list[str]:
     return problems
 
 
-def _known_keys(location: Sequence[str | int]) -> list[str]:
-    model: Any = Config
+def _known_keys(location: Sequence[str | int], kind: type[BaseModel]) -> list[str]:
+    model: Any = kind
     for part in location[:-1]:
         if isinstance(part, int):
             continue
@@ -306,4 +328,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
-__all__ = ["AXES", "LOSS_PARTS", "Axis", "Config", "LossPart", "load_config"]
+__all__ = ["AXES", "LOSS_PARTS", "Axis", "Config", "LossPart", "load_config", "load_settings"]

@@ -11,6 +11,7 @@ from framelens_training.corpora.base import Split
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.corpora.registry import corpus, resolve_root
+from framelens_training.corpora.splits import SplitFile
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
 
@@ -35,6 +36,7 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
         CorpusError: with every problem of a corpus's files.
         FileNotFoundError: if a file or the root folder is missing.
         FormatError: if the format of a file cannot be told.
+        SplitFileError: if a split file does not fit its documents.
         SplitError: if nothing is left to train on, to validate or to test with.
     """
     loaded = [_load(use, config) for use in config.corpora.use]
@@ -50,10 +52,14 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
 
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
     if use.files is not None:
-        found: Mapping[Split, list[LabelledDocument]] = {
+        found: Mapping[Split, Sequence[LabelledDocument]] = {
             split: read_any(Path(path)) for split, path in use.files.items()
         }
         name, licence = "files", "your own"
+    elif use.path is not None and use.split is not None:
+        pinned = SplitFile.read(Path(use.split), use.split_sha256)
+        found = pinned.apply(read_any(Path(use.path)))
+        name, licence = pinned.name, "your own"
     else:
         reader = corpus(use.name)
         if reader.info.upstream:

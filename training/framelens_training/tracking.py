@@ -345,6 +345,22 @@ def open_store(uri: str) -> Any:
         raise unusable(uri, error) from error
 
 
+@contextmanager
+def asking(uri: str) -> Iterator[Any]:
+    """A client on a store; what the store refuses in the block is told as a user's error.
+
+    Raises:
+        TrackingError: if the store cannot be used or does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = open_store(uri)
+    try:
+        yield client
+    except MlflowException as error:
+        raise unusable(uri, error) from error
+
+
 def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell when a store cannot be used."""
     return TrackingError(
@@ -447,7 +463,7 @@ def _terminable() -> Iterator[None]:
 
 def _this_process() -> str:
     """Machine, process and the time it started: process ids are used again."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     started = psutil.Process().create_time()
     return f"{platform.node()}:{os.getpid()}:{started:.2f}"

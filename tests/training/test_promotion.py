@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+import framelens
+from framelens.artifact import Artifact, Golden, write_manifest
+from framelens.schema import AXES
+from framelens_training.cli import main
+from framelens_training.config import Config
+from framelens_training.corpora.labelled import (
+    ANNOTATED,
+    GoldSegment,
+    LabelledDocument,
+    digest,
+    write_jsonl,
+)
+from framelens_training.model_registry import log_model, register
+from mlflow_server import Server
+from support import EVIDENCE, write_model
+
+Evidence = Mapping[str, Mapping[str, float]]
+# The champion misses every sentence that mocks with "yet another"; the others know it.
+CHAMPION: Evidence = EVIDENCE
+BETTER: Evidence = {**EVIDENCE, "another": {"framed": 60.0}}
+WORSE: Evidence = {k: v for k, v in EVIDENCE.items() if k != "shameful"}
+# Better on the whole, and blind for the sentences of the small outlet, which has plans.
+REGRESSED: Evidence = {**BETTER, "plan": {"framed": -90.0}}
+NO_FURNITURE: Evidence = {k: v for k, v in BETTER.items() if k != "sign"}
+
+SIZES = {"herald": 40, "gazette": 16}
+
+
+def sentence(name: str, text: str, outlet: str, **answers: bool) -> LabelledDocument:
+    axes = {axis: answers.get(axis, False) for axis in AXES}
+    return LabelledDocument(
+        name,
+        text,
+        outlet=outlet,
+        annotated=frozenset(ANNOTATED[:3]),
+        segments=(GoldSegment("text", 0, len(text), **axes),),
+    )
+
+
+def sentences() -> list[LabelledDocument]:
+    found = []
+    for outlet, size in SIZES.items():
+        noun = "plan" if outlet == "gazette" else "road"
+        for n in range(size):
+            start = "Shameful" if n % 2 else "Yet another"
+            found += [
+                sentence(f"{outlet}-a{n}", f"She said {n}.", outlet, attributed=True),
+                sentence(f"{outlet}-f{n}", f"{start} {noun} {n}.", outlet, framed=True),
+                sentence(f"{outlet}-p{n}", f"The {noun} is {n}.", outlet),
+            ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("labels")
+    test = sentences()
+    paths = {}
+    for name, documents in (("train", test[::7]), ("validation", test[::5]), ("test", test)):
+        paths[name] = folder / f"{name}.jsonl"
+        write_jsonl(documents, paths[name])
+    return paths
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("store")
+    if request.param == "sqlite":
+        uri = f"sqlite:///{folder}/mlflow.db"
+        MlflowClient(uri).create_experiment("models", (folder / "artifacts").as_uri())
+        yield uri
+        return
+    server = Server(folder)
+    server.start()
+    MlflowClient(server.uri).create_experiment("models")
+    yield server.uri
+    server.stop()
+
+
+Submit = Callable[..., str]
+
+
+@pytest.fixture
+def submit(
+    store: str, splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Submit:
+    """Register a model of some evidence as the challenger of `news`, as a run does."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    client = MlflowClient(store)
+    for model in client.search_registered_models():
+        client.delete_registered_model(model.name)
+    numbers = iter(range(100))
+
+    def submit(evidence: Evidence, **changes: Any) -> str:
+        files = {name: str(path) for name, path in splits.items()}
+        config = Config.model_validate(
+            {"name": "news", "corpora": {"use": [{"name": "files", "files": files}]}}
+        )
+        training = {
+            "config": config.to_dict(),
+            "corpora": [
+                {"name": "files", "licence": "own", "sha256": {"test": digest(sentences())}}
+            ],
+            "parity": {"parity/torch_onnx_max_difference": 1e-6},
+        }
+        folder = write_model(
+            tmp_path / f"model{next(numbers)}", evidence, **{"training": training, **changes}
+        )
+        manifest = Artifact.open(folder).manifest
+        document = framelens.load(folder).score("Sign up to news.")
+        golden = Golden(
+            "Sign up to news.",
+            None,
+            tuple(s.label for s in document.segments),
+            tuple(tuple(s.scores[a] for a in AXES) for s in document.segments),
+        )
+        write_manifest(folder, dataclasses.replace(manifest, golden=(golden,)))
+        experiment = client.get_experiment_by_name("models")
+        assert experiment is not None
+        run_id = client.create_run(experiment.experiment_id).info.run_id
+        version = register(client, run_id, log_model(client, run_id, folder), "news", required=True)
+        assert version is not None
+        return version
+
+    return submit
+
+
+def champion(store: str) -> str | None:
+    aliases = MlflowClient(store).get_registered_model("news").aliases
+    return str(aliases["champion"]) if "champion" in aliases else None
+
+
+def tags(store: str, version: str) -> dict[str, str]:
+    found: dict[str, str] = MlflowClient(store).get_model_version("news", version).tags
+    return found
+
+
+def test_better_is_promoted_and_can_be_rolled_back(
+    store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    assert champion(store) == first
+    second = submit(BETTER)
+    assert main(["promote", "news", "--dry-run"]) == 0
+    assert "would be promoted" in capsys.readouterr().out
+    assert champion(store) == first
+    assert "framelens.promotion.decision" not in tags(store, second)
+    assert main(["promote", "news"]) == 0
+    shown = capsys.readouterr().out
+    assert f"promoted: news@champion is now version {second}" in shown
+    assert champion(store) == second
+    found = tags(store, second)
+    assert found["framelens.promotion.decision"] == "promoted"
+    assert found["framelens.promotion.against"] == first
+    assert found["framelens.promotion.test_sha256"] == digest(sentences())
+    assert found["framelens.champion.previous"] == first
+    loaded = framelens.load("models:/news@champion")
+    assert loaded.score("Yet another road.").segments[0].label == "framed"
+
+    assert main(["rollback", "news", "--reason", "too many complaints"]) == 0
+    assert champion(store) == first
+    assert "too many complaints" in tags(store, second)["framelens.rollback"]
+    assert main(["rollback", "news"]) == 1
+    assert "it is the first" in capsys.readouterr().err
+    assert main(["promote", "news"]) == 1  # the challenger was used up
+    assert "alias 'challenger', found none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("evidence", "gate"),
+    [
+        pytest.param(WORSE, r"NO +overall +score .*\n.*worse", id="worse"),
+        pytest.param(CHAMPION, r"NO +overall +score .*\n.*a tie", id="tie"),
+        pytest.param(REGRESSED, r"NO +slice +framed, outlet gazette", id="slice"),
+        pytest.param(NO_FURNITURE, r"NO +golden .*\n.*boilerplate -> plain", id="golden"),
+    ],
+)
+def test_what_is_not_better_everywhere_is_refused(
+    store: str,
+    submit: Submit,
+    capsys: pytest.CaptureFixture[str],
+    evidence: Evidence,
+    gate: str,
+) -> None:
+    first = submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    second = submit(evidence)
+    capsys.readouterr()
+    assert main(["promote", "news"]) == 5
+    shown = capsys.readouterr().out
+    assert re.search(gate, shown), shown
+    if evidence is REGRESSED:
+        assert re.search(r"ok +overall +score .*\n.*: better", shown), shown
+    assert champion(store) == first
+    assert tags(store, second)["framelens.promotion.decision"] == "refused"
+    aliases = MlflowClient(store).get_registered_model("news").aliases
+    assert str(aliases["challenger"]) == second
+
+
+# The rest is the same for every store: it is tried on one.
+on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+
+
+@on_sqlite
+def test_a_changed_golden_example_passes_with_an_explanation(
+    store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    second = submit(NO_FURNITURE)
+    assert main(["promote", "news", "--explain", "furniture is cut off before scoring"]) == 0
+    assert "furniture is cut off" in capsys.readouterr().out
+    assert champion(store) == second
+    assert "cut off" in tags(store, second)["framelens.promotion.explanation"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ({"training": {}}, None),
+        ({"precision": "int8"}, r"NO +parity +labels int8 changes .*not recorded"),
+    ],
+)
+def test_the_first_must_keep_the_absolute_limits(
+    store: str,
+    submit: Submit,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    gate: str | None,
+) -> None:
+    submit(BETTER, **changes)
+    if gate is None:
+        assert main(["promote", "news"]) == 1
+        assert "give the test documents with --test" in capsys.readouterr().err
+    else:
+        assert main(["promote", "news"]) == 5
+        assert re.search(gate, capsys.readouterr().out)
+    assert champion(store) is None
+
+
+@on_sqlite
+def test_limits_come_from_a_file(
+    store: str, submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(CHAMPION)
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("calibration: {maximum: 0.001}\n", "utf-8")
+    assert main(["promote", "news", "--config", str(gates)]) == 5
+    assert re.search(r"NO +calibration +ECE, framed", capsys.readouterr().out)
+    gates.write_text("calibration: {maximum: 0.9, increase: 0.9}\nslices: {margin: 0.9}\n", "utf-8")
+    assert main(["promote", "news", "--config", str(gates)]) == 0
+    submit(REGRESSED)
+    assert main(["promote", "news", "--config", str(gates), "--dry-run"]) == 0
+    gates.write_text("overal: {margin: 1}\ncalibration: {maximum: 2}\n", "utf-8")
+    capsys.readouterr()
+    assert main(["promote", "news", "--config", str(gates)]) == 2
+    shown = capsys.readouterr().err
+    assert "did you mean 'overall'?" in shown
+    assert "2 problem(s)" in shown
+
+
+@on_sqlite
+def test_other_test_documents_need_their_sum(
+    store: str, submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    submit(BETTER)
+    other = tmp_path / "other.jsonl"
+    documents = [dataclasses.replace(d, id=f"o-{d.id}") for d in sentences()]
+    write_jsonl(documents, other)
+    capsys.readouterr()
+    assert main(["promote", "news", "--test", str(other)]) == 1
+    assert "--sha256 SUM" in capsys.readouterr().err
+    command = ["promote", "news", "--test", str(other), "--sha256"]
+    assert main([*command, "0" * 64]) == 1
+    assert "give the documents that were pinned" in capsys.readouterr().err
+    assert main([*command, digest(documents)]) == 0
+
+
+@on_sqlite
+def test_documents_that_a_model_was_trained_on_are_no_test(
+    store: str, submit: Submit, splits: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = sentences()[::7]
+    corpora = [{"name": "files", "licence": "own", "sha256": {"train": digest(seen)}}]
+    submit(BETTER, training={"corpora": corpora})
+    command = ["promote", "news", "--test", str(splits["train"]), "--sha256", digest(seen)]
+    assert main(command) == 1
+    assert "no model was trained on" in capsys.readouterr().err
+
+
+@on_sqlite
+def test_a_name_that_nobody_registered(
+    store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("promote", "rollback"):
+        assert main([command, "newz", "--uri", store]) == 1
+        assert "expected a registered model 'newz', found none" in capsys.readouterr().err

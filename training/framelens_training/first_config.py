@@ -1,0 +1,220 @@
+"""From a file of labels to a configuration that can be run: checks, splits, commented YAML."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from framelens.schema import AXES
+from framelens_training.config import load_config
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.comparisons import entries_of, likenesses
+from framelens_training.corpora.findings import Located
+from framelens_training.corpora.formats import parse_any
+from framelens_training.corpora.inputs import FILES, SPLITS, Part
+from framelens_training.corpora.labelled import CorpusError, LabelledDocument, digest
+from framelens_training.corpora.reach import default_featurizer
+from framelens_training.corpora.report import Report, check
+from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign, group_of
+from framelens_training.errors import SplitError
+
+SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
+"""More is held out than of a large corpus: a test of few articles cannot tell models apart."""
+
+_MANY = 5000
+"""Segments from which fewer epochs are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstConfig:
+    """What was written, and what a person should know about it."""
+
+    config: Path
+    split_file: Path
+    report: Report
+    splits: Mapping[Split, Sequence[LabelledDocument]]
+
+    def __str__(self) -> str:
+        lines = [self.report.to_text().rstrip(), "", _table(self.splits), ""]
+        lines += [
+            f"wrote {self.config} and {self.split_file}",
+            f"next: framelens-train run {self.config}",
+        ]
+        return "\n".join(lines)
+
+
+def init(labels: Path, config: Path | None = None, *, force: bool = False) -> FirstConfig:
+    """Check labelled documents, propose splits, and write a config and a split file.
+
+    The config is `config`, or lies beside the labels under their name. What must not be in two
+    splits (a group, a link, texts that are nearly the same) stays together.
+
+    Raises:
+        CorpusError: with every error of the labels.
+        SplitError: if there are too few documents to hold any out.
+        FileExistsError: if a file would be overwritten without `force`.
+        FileNotFoundError, FormatError: if the labels cannot be read.
+    """
+    parsed = parse_any(labels)
+    documents = parsed.documents()
+    target = config or labels.with_name(f"{_name(labels)}.yaml")
+    split_path = target.with_suffix(".split.json")
+    existing = [str(path) for path in (target, split_path) if path.exists()]
+    if existing and not force:
+        raise FileExistsError(
+            f"expected no file at {' and '.join(existing)}, found one; give another place with "
+            "--output, or overwrite with --force"
+        )
+    split_file = propose(_name(labels), parsed.located)
+    splits = split_file.apply(documents)
+    missing = [name for name in SPLITS if not splits.get(name)]
+    if missing:
+        raise SplitError(
+            f"{labels}: expected enough articles for train, validation and test, found "
+            f"{len({group_of(d) for d in documents})}, and none for {', '.join(missing)}; label "
+            "more articles (texts of one group, or nearly the same, stay together)"
+        )
+    parts = [
+        Part(FILES, name, tuple(i for i in parsed.located
+                                if split_file.assignment[i.document.id] == name), path=labels)
+        for name in SPLITS
+    ]  # fmt: skip
+    parts[0] = replace(parts[0], findings=parsed.findings)
+    report = check(parts, default_featurizer())
+    errors = report.of("error")
+    if errors:
+        raise CorpusError([finding.problem() for finding in errors])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pin = split_file.write(split_path)
+    target.write_text(_yaml(labels, target, split_path, pin, documents, splits), "utf-8")
+    load_config(target)
+    return FirstConfig(target, split_path, report, splits)
+
+
+def propose(name: str, located: Sequence[Located]) -> SplitFile:
+    """A grouped, stratified split in which texts that are alike, or share a link, stay together."""
+    documents = [item.document for item in located]
+    together = _Sets()
+    for document in documents:
+        together.join(f"id {document.id}", f"group {group_of(document)}")
+        if document.url:
+            together.join(f"id {document.id}", f"link {document.url}")
+    part = Part(FILES, "train", tuple(located))
+    for pair in likenesses(entries_of([part])):
+        together.join(f"id {pair.left.document.id}", f"id {pair.right.document.id}")
+    grouped = [replace(d, meta={**d.meta, "group": together.find(f"id {d.id}")}) for d in documents]
+    return SplitFile(name, SPLIT_SEED, digest(documents), assign(grouped, SHARES))
+
+
+class _Sets:
+    """Disjoint sets of names; a set is called by its smallest name, whatever the order."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        """What the set of a name is called."""
+        path = [name]
+        while self._parent.get(path[-1], path[-1]) != path[-1]:
+            path.append(self._parent[path[-1]])
+        self._parent.update(dict.fromkeys(path, path[-1]))
+        return path[-1]
+
+    def join(self, left: str, right: str) -> None:
+        """Make one set of two."""
+        first, second = sorted((self.find(left), self.find(right)))
+        self._parent[second] = first
+
+
+def _name(labels: Path) -> str:
+    stem = labels.name.partition(".")[0].casefold()
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "labels"
+
+
+def _table(splits: Mapping[Split, Sequence[LabelledDocument]]) -> str:
+    lines = [f"{'split':<12}{'articles':>9}{'texts':>7}{'segments':>10}" + "".join(
+        f"{axis:>13}" for axis in AXES)]  # fmt: skip
+    for name in SPLITS:
+        documents = splits[name]
+        segments = [segment for document in documents for segment in document.segments]
+        counts = Counter(axis for s in segments for axis in AXES if s.axis(axis))
+        lines.append(
+            f"{name:<12}{len({group_of(d) for d in documents}):>9}{len(documents):>7}"
+            f"{len(segments):>10}" + "".join(f"{counts[axis]:>13}" for axis in AXES)
+        )
+    return "\n".join(lines)
+
+
+def _yaml(
+    labels: Path,
+    config: Path,
+    split_path: Path,
+    pin: str,
+    documents: Sequence[LabelledDocument],
+    splits: Mapping[Split, Sequence[LabelledDocument]],
+) -> str:
+    segments = sum(len(document.segments) for document in documents)
+    seen = {name for document in documents for name in document.annotated}
+    unseen = [axis for axis in AXES if axis not in seen]
+    starter = (
+        f"    # No label says anything of {', '.join(unseen)}: this corpus teaches it.\n"
+        "    - name: starter\n      evaluate: false\n"
+        if unseen
+        else "    # The packaged corpus may be mixed in; its own test would not count.\n"
+        "    # - name: starter\n    #   evaluate: false\n"
+    )
+    held = ", ".join(f"{len(splits[name])} {name}" for name in SPLITS)
+    return f"""\
+# A first model from {labels.name}: {len(documents)} texts, {segments} segments.
+#   framelens-train run {config.as_posix()}
+#   framelens-train promote {_name(labels)}
+# Every setting that is not here has its default; --set KEY=VALUE overrides one.
+
+# What the model is called in the MLflow registry, and its folders under runs/.
+name: {_name(labels)}
+version: "0.1.0"
+seed: 13
+
+# minilm-l6 is packaged. A larger one is better and slower: a directory of a Hugging Face
+# encoder, or its name on the hub.
+encoder: minilm-l6
+
+corpora:
+  use:
+    - name: files
+      path: {_quoted(labels)}
+      # Which text is in which split ({held}): grouped by article or link, texts that are
+      # nearly the same together, labels in like shares. The sum pins it: after an edit of the
+      # labels, run framelens-train init again.
+      split: {_quoted(split_path)}
+      split_sha256: {pin}
+{starter}
+windows:
+  # Share of an article's segments that are seen alone too, so that both settings are learnt.
+  single_share: 0.5
+
+training:
+  epochs: {4 if segments >= _MANY else 8}
+  learning_rate: 1.5e-4
+  head_learning_rate: 1.0e-3
+  # Tokens in a batch: fewer if memory is short.
+  batch_tokens: 1024
+  # Stop after so many evaluations on validation without a better score.
+  patience: {2 if segments >= _MANY else 3}
+
+evaluation:
+  # The TF-IDF baseline: what the model has to beat.
+  baseline: true
+
+tracking:
+  experiment: {_name(labels)}
+  # uri: http://localhost:5000   # otherwise MLFLOW_TRACKING_URI, otherwise ./mlflow.db
+"""
+
+
+def _quoted(path: Path) -> str:
+    """A path as a YAML string, whatever is in it."""
+    return "'" + path.as_posix().replace("'", "''") + "'"
