@@ -22,7 +22,8 @@ from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
 from framelens_training.card import model_card
 from framelens_training.config import Config
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.corpora.store import default_cache
+from framelens_training.data import SPLITS, LoadedCorpus, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.encoder import Encoder, load_encoder
 from framelens_training.environment import git_revision, machine, package_versions, usable_cores
@@ -30,6 +31,7 @@ from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
+from framelens_training.feature_store import featurize_corpus
 from framelens_training.figures import learning_curves_figure
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
@@ -37,7 +39,7 @@ from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import predict
 from framelens_training.quantization import quantize
 from framelens_training.significance import PREDICTIONS
-from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.targets import LabelledFeatures
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import fit
 
@@ -96,16 +98,13 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     corpora = load_corpora(config)
     encoder = load_encoder(config.encoder, dropout=config.training.encoder_dropout)
     featurizer = encoder.featurizer(config.windows)
-    _record_inputs(config, corpora, tracker)
+    record_inputs(config, corpora, tracker)
 
-    split = {
-        name: [featurize_document(d, featurizer) for d in documents_of(corpora, name)]
-        for name in ("train", "validation", "test")
-    }
+    split = _featurize(corpora, featurizer)
     say(_size_line(split))
     folder = run_folder(config, tracker.run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    model, history = _train(config, encoder, featurizer, split, corpora, folder, tracker, say)
+    model, history = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
 
     say("Tuning temperatures and thresholds on validation")
     decoding = tune(
@@ -125,7 +124,8 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     return result
 
 
-def _record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Tracker) -> None:
+def record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Tracker) -> None:
+    """Record what a run starts from: settings, versions, revision, corpora."""
     from framelens_training.settings_text import flatten, to_yaml
 
     tracker.params(flatten(config.to_dict()))
@@ -150,6 +150,23 @@ def _record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Tra
                 tracker.dataset(item.name, name, rows, item.digests[name])
 
 
+def _featurize(
+    corpora: Sequence[LoadedCorpus], featurizer: Featurizer
+) -> dict[str, list[LabelledFeatures]]:
+    """Features of every split, corpus after corpus, from the store where they are there."""
+    folder = default_cache() / "features"
+    return {
+        name: [
+            features
+            for item in corpora
+            for features in featurize_corpus(
+                item.splits[name], item.digests[name], featurizer, folder
+            )
+        ]
+        for name in SPLITS
+    }
+
+
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     parts = [
         f"{name} {len(items)} documents, {sum(len(i.targets) for i in items)} segments"
@@ -158,7 +175,7 @@ def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     return "Corpus: " + "; ".join(parts)
 
 
-def _train(
+def train_model(
     config: Config,
     encoder: Encoder,
     featurizer: Featurizer,
@@ -326,7 +343,7 @@ def quiet_libraries() -> Iterator[None]:
     names = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "mlflow", "alembic", "httpx")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
