@@ -23,6 +23,7 @@ from framelens_training.evaluation import (
     label_macro_f1,
     macro_f1,
     paired_difference,
+    weighted_f1,
 )
 from framelens_training.predictions import AxisData
 from framelens_training.targets import LabelledFeatures, featurize_document
@@ -36,12 +37,15 @@ def axis(gold: object, values: object) -> AxisData:
     return AxisData(gold_array, np.asarray(values, dtype=np.float64), groups)
 
 
-def test_macro_f1_is_scikit_learns() -> None:
+def test_f1_is_scikit_learns() -> None:
     gold, values = GENERATOR.random(200) < 0.3, GENERATOR.random(200)
     counts = axis_counts(axis(gold, values), 0.4, 7)
     assert counts.sum() == 200
     expected = f1_score(gold, values >= 0.4, average="macro")
     assert macro_f1(counts.sum(axis=0)) == pytest.approx(expected)
+    weighted = f1_score(gold, values >= 0.4, average="weighted")
+    assert weighted_f1(counts.sum(axis=0)) == pytest.approx(weighted)
+    assert weighted_f1(np.zeros(4, dtype=np.int64)) == 0.0
 
 
 def test_bootstrap_intervals_hold_the_value_and_narrow_with_data() -> None:

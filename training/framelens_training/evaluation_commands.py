@@ -1,9 +1,11 @@
-"""The commands about how good runs are: `compare`."""
+"""The commands about how good runs and recipes are: `compare`, `crossval`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,81 @@ def add_to(commands: Any) -> None:
         "--uri", metavar="URI", help="the MLflow store; otherwise MLFLOW_TRACKING_URI"
     )
     compare.add_argument(
-        "--samples", type=int, default=2000, metavar="N", help="bootstrap samples (2000)"
+        "--samples", type=_from(100), default=2000, metavar="N", help="bootstrap samples (2000)"
     )
+
+    crossval = commands.add_parser(
+        "crossval",
+        help="cross-validate a recipe",
+        description="Grouped k-fold cross-validation with several seeds; validation data for "
+        "stopping and thresholds is cut from each fold's training part.",
+    )
+    crossval.set_defaults(command=_crossval)
+    crossval.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, as for run")
+    crossval.add_argument("--folds", type=_from(2), default=5, metavar="K", help="folds (5)")
+    crossval.add_argument("--seeds", type=_from(1), default=3, metavar="N", help="seeds (3)")
+    crossval.add_argument(
+        "--set",
+        dest="overrides",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting, such as training.epochs=2",
+    )
+    crossval.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
+
+
+def _from(least: int) -> Callable[[str], int]:
+    """A whole number of at least so much, for argparse."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a number from {least} up, found {text!r}")
+        return int(text)
+
+    return number
 
 
 def _compare(options: argparse.Namespace) -> int:
     from framelens_training.significance import compare, comparison_table, load_answers
-    from framelens_training.tracking import DEFAULT_URI
+    from framelens_training.tracking import open_store, store_uri
 
-    client = None
-    if not all(Path(run).exists() for run in (options.first, options.second)):
-        from mlflow import MlflowClient
-
-        client = MlflowClient(options.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+    on_disk = all(Path(run).exists() for run in (options.first, options.second))
+    client = None if on_disk else open_store(store_uri(options.uri))
     first, second = (load_answers(run, client) for run in (options.first, options.second))
     print(comparison_table(compare(first, second, samples=options.samples)))
+    return 0
+
+
+def _crossval(options: argparse.Namespace) -> int:
+    from framelens_training.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    # torch and transformers take seconds to import: a bad config should be told at once.
+    from framelens_training.crossval import crossval_lines, crossvalidate
+    from framelens_training.pipeline import quiet_libraries
+    from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    config = config.model_copy(update={"name": f"{config.name}-crossval"})
+    with quiet_libraries():
+        if options.no_tracking:
+            found = crossvalidate(
+                config, NullTracker(), folds=options.folds, seeds=options.seeds, say=say
+            )
+            say("\n".join(crossval_lines(found)))
+            return 0
+        with tracked_run(config) as tracker:
+            found = crossvalidate(
+                config, tracker, folds=options.folds, seeds=options.seeds, say=say
+            )
+    say("\n".join(crossval_lines(found)))
+    say(f"\nrun        {found.run_id}")
+    say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
+    for failure in tracker.failures:
+        print(f"not recorded: {failure}", file=sys.stderr)
     return 0

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from framelens_training import crossval
+from framelens_training.cli import main
+from framelens_training.config import Config
+from framelens_training.corpora.labelled import LabelledDocument, read_jsonl, write_jsonl
+from framelens_training.corpora.splits import group_of
+from framelens_training.crossval import (
+    CrossValidation,
+    FoldResult,
+    crossval_lines,
+    crossvalidate,
+    estimate,
+    fold_corpora,
+)
+from framelens_training.data import LoadedCorpus, load_corpora
+from framelens_training.errors import SplitError
+from framelens_training.pipeline import quiet_libraries
+from framelens_training.settings_text import to_yaml
+from framelens_training.tracking import NullTracker, tracked_run
+
+pytestmark = pytest.mark.training
+
+
+def ids(corpora: list[LoadedCorpus], split: str) -> list[str]:
+    return [document.id for item in corpora for document in item.splits[split]]
+
+
+def grouped(documents: list[LabelledDocument]) -> list[LabelledDocument]:
+    """Two documents a group."""
+    return [
+        replace(document, meta={"group": f"g{number // 2}"})
+        for number, document in enumerate(documents)
+    ]
+
+
+def test_parts_of_a_fold_share_no_group_and_each_document_is_held_out_once(
+    tiny_config: Config,
+) -> None:
+    (loaded,) = load_corpora(tiny_config)
+    loaded = replace(loaded, splits={k: grouped(list(v)) for k, v in loaded.splits.items()})
+    documents = {d.id: d for split in loaded.splits.values() for d in split}
+    parts = list(fold_corpora(tiny_config, [loaded], 4))
+    assert len(parts) == 4
+    held = [name for fold in parts for name in ids(fold, "test")]
+    assert sorted(held) == sorted(documents)
+    for fold in parts:
+        groups = [
+            {group_of(documents[name]) for name in ids(fold, split)}
+            for split in ("train", "validation", "test")
+        ]
+        assert all(groups)
+        assert sum(len(g) for g in groups) == len(set().union(*groups))
+    other = tiny_config.model_copy(update={"seed": 99})
+    assert [ids(f, "test") for f in fold_corpora(other, [loaded], 4)] != [
+        ids(f, "test") for f in parts
+    ]
+
+
+def test_a_corpus_that_is_not_evaluated_is_always_trained_on(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    files = dict(tiny_config.corpora.use[0].files or {})
+    more = [replace(d, id=f"more-{d.id}") for d in read_jsonl(Path(files["train"]))]
+    write_jsonl(more, tmp_path / "more.jsonl")
+    use = [
+        {"name": "files", "files": files},
+        {"name": "files", "files": {"train": str(tmp_path / "more.jsonl")}, "evaluate": False},
+    ]
+    config = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use}})
+    for fold in fold_corpora(config, load_corpora(config), 3):
+        assert {d.id for d in more} <= set(ids(fold, "train"))
+        assert not any(name.startswith("more") for name in ids(fold, "test"))
+
+
+def test_more_folds_than_groups_are_refused(tiny_config: Config) -> None:
+    corpora = load_corpora(tiny_config)
+    with pytest.raises(SplitError, match=r"corpus 'files': expected 2 to 26 folds.*fewer folds"):
+        next(fold_corpora(tiny_config, corpora, 40))
+
+
+def test_the_interval_is_wider_than_that_of_independent_figures() -> None:
+    values = np.random.default_rng(1).normal(0.7, 0.02, 15).tolist()
+    found = estimate(values, folds=5)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert found.deviation == pytest.approx(np.std(values, ddof=1))
+    plain = stats.t.interval(0.95, 14, loc=found.mean, scale=found.deviation / np.sqrt(15))
+    # Variance times 1/15 + 1/4 instead of 1/15.
+    factor = np.sqrt((1 / 15 + 1 / 4) / (1 / 15))
+    assert found.high - found.mean == pytest.approx(factor * (plain[1] - found.mean))
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    assert np.isnan(estimate([0.5], 5).low)
+
+
+def test_figures_that_some_fold_lacks_are_left_out() -> None:
+    results = (
+        FoldResult(1, 13, 9, {"test/framed/macro_f1": 0.5, "test/framed/auroc": 0.7}),
+        FoldResult(2, 13, 9, {"test/framed/macro_f1": 0.7}),
+    )
+    found = CrossValidation(None, 2, results)
+    assert list(found.estimates()) == ["test/framed/macro_f1"]
+    assert found.flat()["crossval/framed/macro_f1/mean"] == pytest.approx(0.6)
+
+
+def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    stopped_on: list[set[str]] = []
+    tuned_on: list[set[str]] = []
+    train, tune = crossval.train_model, crossval.tune
+
+    def spying_train(config: Any, encoder: Any, featurizer: Any, split: Any, *rest: Any) -> Any:
+        stopped_on.append({item.document.id for item in split["validation"]})
+        return train(config, encoder, featurizer, split, *rest)
+
+    def spying_tune(documents: Any, *rest: Any) -> Any:
+        tuned_on.append({item.document.id for item in documents})
+        return tune(documents, *rest)
+
+    monkeypatch.setattr(crossval, "train_model", spying_train)
+    monkeypatch.setattr(crossval, "tune", spying_tune)
+    said: list[str] = []
+    with quiet_libraries(), tracked_run(tiny_config) as tracker:
+        found = crossvalidate(tiny_config, tracker, folds=2, seeds=2, say=said.append)
+    assert [(r.seed, r.fold) for r in found.results] == [(13, 1), (13, 2), (14, 1), (14, 2)]
+    corpora = load_corpora(tiny_config)
+    for result, stop, tuned in zip(found.results, stopped_on, tuned_on, strict=True):
+        seeded = tiny_config.model_copy(update={"seed": result.seed})
+        fold = list(fold_corpora(seeded, corpora, 2))[result.fold - 1]
+        assert stop == tuned == set(ids(fold, "validation"))
+        assert not tuned & set(ids(fold, "test"))
+        assert result.documents == len(ids(fold, "test"))
+
+    client = mlflow.MlflowClient(tiny_config.tracking.uri)
+    parent = client.get_run(found.run_id)
+    assert parent.data.metrics["crossval/framed/weighted_f1/mean"] > 0.5
+    assert "crossval/framed/macro_f1/high" in parent.data.metrics
+    children = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{found.run_id}'"
+    )
+    assert {child.info.run_name for child in children} == {
+        "seed13-fold1", "seed13-fold2", "seed14-fold1", "seed14-fold2",
+    }  # fmt: skip
+    assert {child.info.status for child in children} == {"FINISHED"}
+    assert all("test/framed/macro_f1" in child.data.metrics for child in children)
+    mean = np.mean([child.data.metrics["test/framed/macro_f1"] for child in children])
+    assert parent.data.metrics["crossval/framed/macro_f1/mean"] == pytest.approx(mean)
+    assert not list(Path(tiny_config.output).rglob("*.safetensors"))
+    shown = "\n".join(crossval_lines(found))
+    assert "2 folds, 2 seed(s)" in shown
+    assert "attributed" in shown
+
+
+def test_the_command(
+    tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(tiny_config), "utf-8")
+    options = ["--folds", "2", "--seeds", "1", "--no-tracking", "--set", "training.epochs=1"]
+    assert main(["crossval", str(path), *options]) == 0
+    shown = capsys.readouterr().out
+    assert "weighted F1 (scikit-learn)" in shown
+    assert "2 folds, 1 seed(s)" in shown
+    with pytest.raises(SystemExit) as refused:
+        main(["crossval", str(path), "--folds", "1"])
+    assert refused.value.code == 2
+    assert "from 2 up, found '1'" in capsys.readouterr().err
+
+
+def test_two_cross_validations_give_the_same_figures(tiny_config: Config) -> None:
+    short = Config.model_validate(
+        {
+            **tiny_config.model_dump(),
+            "training": {**tiny_config.training.model_dump(), "epochs": 1},
+        }
+    )
+    with quiet_libraries():
+        first, second = (
+            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=lambda line: None)
+            for _ in range(2)
+        )
+    assert first.results == second.results

@@ -1,0 +1,255 @@
+"""Grouped cross-validation with several seeds: how good a recipe is, and how sure that is.
+
+Each seed draws its own folds. Within a fold a validation part, grouped too, is cut from the
+training documents: early stopping, temperatures and thresholds see it and never the reported
+part. The model is judged as trained (fp32, in torch): no fold's model ships, so none is
+exported.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+from transformers import set_seed
+
+from framelens.features import Featurizer
+from framelens_training.calibration import tune
+from framelens_training.config import Config
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.splits import folds as grouped_folds
+from framelens_training.corpora.splits import split as grouped_split
+from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.encoder import load_encoder
+from framelens_training.environment import usable_cores
+from framelens_training.errors import SplitError
+from framelens_training.evaluation import evaluate
+from framelens_training.model import TorchNetwork
+from framelens_training.pipeline import Say, record_inputs, train_model
+from framelens_training.predictions import predict
+from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.tracking import Tracker, run_folder
+
+VALIDATION_SHARE = 0.1
+"""Share of a fold's training documents that is set apart for stopping and thresholds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """Figures on the held-out part of one fold, under the names that runs use."""
+
+    fold: int
+    seed: int
+    documents: int
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Mean and standard deviation over folds and seeds, and a 95 % interval of the mean."""
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.deviation:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """The results of all folds and seeds."""
+
+    run_id: str | None
+    folds: int
+    results: tuple[FoldResult, ...]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Every figure that all folds have."""
+        shared = set.intersection(*(set(result.figures) for result in self.results))
+        return {
+            name: estimate([result.figures[name] for result in self.results], self.folds)
+            for name in self.results[0].figures
+            if name in shared
+        }
+
+    def flat(self) -> dict[str, float]:
+        """Estimates as metrics, `crossval/attributed/macro_f1/mean` and so on."""
+        return {
+            f"crossval/{name.removeprefix('test/')}/{part}": value
+            for name, item in self.estimates().items()
+            for part, value in (
+                ("mean", item.mean),
+                ("deviation", item.deviation),
+                ("low", item.low),
+                ("high", item.high),
+            )
+        }
+
+    def rows(self) -> list[dict[str, float]]:
+        """A row for each fold and seed."""
+        return [
+            {"seed": item.seed, "fold": item.fold, "documents": item.documents, **item.figures}
+            for item in self.results
+        ]
+
+
+def estimate(values: Sequence[float], folds: int) -> Estimate:
+    """Mean, standard deviation and interval of figures from `folds`-fold cross-validation.
+
+    Folds share training data, so their figures are not independent and the plain standard
+    error is too small. The variance is widened by test size over training size, and Student's
+    t is used (Nadeau and Bengio 2003, "Inference for the Generalization Error").
+    """
+    mean = float(np.mean(values))
+    count = len(values)
+    if count < 2:
+        return Estimate(mean, float("nan"), float("nan"), float("nan"))
+    deviation = float(np.std(values, ddof=1))
+    spread = deviation * float(np.sqrt(1 / count + 1 / (folds - 1)))
+    reach = float(student.ppf(0.975, count - 1)) * spread
+    return Estimate(mean, deviation, mean - reach, mean + reach)
+
+
+def crossvalidate(
+    config: Config, tracker: Tracker, *, folds: int = 5, seeds: int = 3, say: Say = print
+) -> CrossValidation:
+    """Train and evaluate `folds` times for each of `seeds` seeds, from the config's one up.
+
+    The documents of all splits of a corpus are divided anew; a corpus that is not evaluated
+    is in every training part. Each fold is a run within the tracker's.
+
+    Raises:
+        TrainingError: if the encoder or a corpus cannot be used, or a corpus has fewer groups
+            than folds.
+    """
+    torch.set_num_threads(config.threads or usable_cores())
+    corpora = load_corpora(config)
+    featurizer = load_encoder(config.encoder).featurizer(config.windows)
+    record_inputs(config, corpora, tracker)
+    tracker.params({"crossval.folds": folds, "crossval.seeds": seeds})
+    features = {
+        id(document): featurize_document(document, featurizer)
+        for name in ("train", "validation", "test")
+        for document in documents_of(corpora, name)
+    }
+    folder = run_folder(config, tracker.run_id)
+    results: list[FoldResult] = []
+    for number in range(seeds):
+        seeded = config.model_copy(update={"seed": config.seed + number})
+        for fold, parts in enumerate(fold_corpora(seeded, corpora, folds), start=1):
+            name = f"seed{seeded.seed}-fold{fold}"
+            say(f"Fold {fold} of {folds}, seed {seeded.seed}")
+            with tracker.child(name) as child:
+                child.tags({"framelens.fold": str(fold), "framelens.seed": str(seeded.seed)})
+                result = _fold(seeded, fold, featurizer, parts, features, folder / name, child, say)
+                child.metrics(result.figures)
+            say(f"  macro-F1 {_shown(result.figures)}")
+            results.append(result)
+    found = CrossValidation(tracker.run_id, folds, tuple(results))
+    tracker.metrics(found.flat())
+    tracker.table(found.rows(), "crossval/folds.json")
+    return found
+
+
+def fold_corpora(
+    config: Config, corpora: Sequence[LoadedCorpus], folds: int
+) -> Iterator[list[LoadedCorpus]]:
+    """The corpora of each fold; `test` is the held-out part, `validation` is cut from training.
+
+    Raises:
+        SplitError: if a corpus has too few groups, or nothing is left to validate with.
+    """
+    divided: list[list[LoadedCorpus]] = []
+    for use, item in zip(config.corpora.use, corpora, strict=True):
+        if not use.evaluate:
+            divided.append([item] * folds)
+            continue
+        documents = [document for split in item.splits.values() for document in split]
+        try:
+            pairs = grouped_folds(documents, folds, config.seed)
+        except ValueError as error:
+            raise SplitError(
+                f"corpus {item.name!r}: {error}; use fewer folds or set 'evaluate: false'"
+            ) from error
+        divided.append([_parts(item, rest, held, config.seed) for rest, held in pairs])
+    for fold in zip(*divided, strict=True):
+        if not any(d.segments for item in fold for d in item.splits["validation"]):
+            raise SplitError(
+                "expected documents enough to set some apart for validation in every fold, found "
+                f"none among {sum(len(item.splits['train']) for item in fold)}; add documents"
+            )
+        yield list(fold)
+
+
+def _parts(
+    item: LoadedCorpus,
+    rest: Sequence[LabelledDocument],
+    held: Sequence[LabelledDocument],
+    seed: int,
+) -> LoadedCorpus:
+    shares: dict[Split, float] = {"train": 1 - VALIDATION_SHARE, "validation": VALIDATION_SHARE}
+    return replace(item, splits={**grouped_split(rest, shares, seed), "test": held})
+
+
+def _fold(
+    config: Config,
+    fold: int,
+    featurizer: Featurizer,
+    corpora: Sequence[LoadedCorpus],
+    features: Mapping[int, LabelledFeatures],
+    folder: Path,
+    tracker: Tracker,
+    say: Say,
+) -> FoldResult:
+    set_seed(config.seed)
+    split = {
+        name: [features[id(document)] for document in documents_of(corpora, name)]
+        for name in ("train", "validation", "test")
+    }
+    encoder = load_encoder(config.encoder, dropout=config.training.encoder_dropout)
+    model, _ = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
+    shutil.rmtree(folder, ignore_errors=True)  # checkpoints of a model that is not kept
+    network = TorchNetwork(model)
+    decoding = tune(split["validation"], predict(network, split["validation"]), config.evaluation)
+    metrics = evaluate(split["test"], predict(network, split["test"]), decoding, samples=0)
+    figures = {
+        name: value
+        for name, value in metrics.flat("test").items()
+        if not name.endswith(("_low", "_high"))  # without bootstrap samples they say nothing
+    }
+    return FoldResult(fold, config.seed, len(split["test"]), figures)
+
+
+def _shown(figures: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{name.split('/')[1]} {value:.3f}"
+        for name, value in figures.items()
+        if name.endswith("/macro_f1")
+    )
+
+
+def crossval_lines(found: CrossValidation) -> list[str]:
+    """The estimates for a person to read."""
+    estimates = found.estimates()
+    count = len(found.results)
+    lines = ["", f"{'':<13}{'macro-F1':<32}{'weighted F1 (scikit-learn)':<32}average precision"]
+    names = [name.split("/")[1] for name in estimates if name.endswith("/weighted_f1")]
+    for axis in names:
+        figures = ("macro_f1", "weighted_f1", "average_precision")
+        cells = [estimates.get(f"test/{axis}/{figure}") for figure in figures]
+        lines.append(f"{axis:<13}" + "".join(f"{'' if c is None else str(c):<32}" for c in cells))
+    spans = [name for name in estimates if name.endswith("/f1") and name.split("/")[1] not in names]
+    lines += [f"{name.split('/')[1]:<13}{estimates[name]} exact F1" for name in spans]
+    lines.append(
+        f"mean ± standard deviation [95 % interval of the mean] over {count} results: "
+        f"{found.folds} folds, {count // found.folds} seed(s)"
+    )
+    return [line.rstrip() for line in lines]
