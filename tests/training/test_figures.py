@@ -10,6 +10,7 @@ from framelens.schema import AXES
 from framelens_training.calibration import calibration_bins
 from framelens_training.evaluation import Interval
 from framelens_training.figures import (
+    MOST_OF_A_KIND,
     learning_curves_figure,
     reliability_figure,
     slice_figure,
@@ -71,6 +72,9 @@ def test_the_slice_chart_shows_slices_with_a_figure() -> None:
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["role: body", "lean: left"]
     assert drawn(figure).startswith(b"\x89PNG")
+    many = [item("framed", "outlet", f"o{n:02}", 0.5) for n in range(MOST_OF_A_KIND + 3)]
+    shown = slice_figure(many, {}, "many").axes[0].get_yticklabels()
+    assert len(shown) == MOST_OF_A_KIND
     assert drawn(slice_figure([], {}, "none")).startswith(b"\x89PNG")
 
 

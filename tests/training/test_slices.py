@@ -99,6 +99,12 @@ def test_metrics_of_slices_are_those_of_their_segments() -> None:
         documents, ["x"] * 30, found, DecodingConfig(), minimum=31, samples=100, seed=1
     )
     assert not any(item.kind == "loaded" for item in few)
+    named = [replace(d, outlet="o" if n < 4 else "p") for n, d in enumerate(documents)]
+    outlets = slice_metrics(
+        named, ["x"] * 30, found, DecodingConfig(), minimum=20, samples=100, seed=1
+    )
+    # Four articles with 24 segments do not speak for an outlet.
+    assert {item.value for item in outlets if item.kind == "outlet"} == {"p"}
 
     # Headlines are all framed here: no macro-F1, but a miss rate.
     headline = rows["framed", "role", "headline"]

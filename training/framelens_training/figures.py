@@ -15,6 +15,9 @@ from framelens_training.calibration import calibration_bins, expected_calibratio
 from framelens_training.predictions import AxisData
 from framelens_training.slices import SliceMetrics
 
+MOST_OF_A_KIND = 12
+"""Most values of one kind of slice in the chart; the table has all."""
+
 _INK = "#22313f"
 _COLORS = {"attributed": "#1f77b4", "framed": "#c0392b", "boilerplate": "#7f8c8d"}
 
@@ -83,7 +86,7 @@ def reliability_figure(
             panel.plot(
                 score,
                 frequency,
-                color="#95a5a6" if name == "before" else _COLORS[axis],
+                color="#e0a030" if name == "before" else _COLORS[axis],
                 markersize=5,
                 linewidth=1.5,
                 label=f"{name}: ECE {error:.3f}",
@@ -104,9 +107,13 @@ def reliability_figure(
 def slice_figure(
     slices: Sequence[SliceMetrics], overall: Mapping[Axis, float], title: str
 ) -> Figure:
-    """Macro-F1 on every slice with its interval, a panel an axis; `overall` is the dashed line."""
+    """Macro-F1 on slices with their intervals, a panel an axis; `overall` is the dashed line.
+
+    Of a kind with many values, such as outlets, the largest are drawn.
+    """
     drawn = [item for item in slices if np.isfinite(item.macro_f1.value)]
-    names = list(dict.fromkeys((item.kind, item.value) for item in drawn))[::-1]
+    names = _largest(drawn)[::-1]
+    drawn = [item for item in drawn if (item.kind, item.value) in names]
     shown = [axis for axis in AXES if any(item.axis == axis for item in drawn)]
     figure = Figure(
         figsize=(2.2 + 3.0 * max(len(shown), 1), 1.4 + 0.28 * max(len(names), 3)),
@@ -146,6 +153,19 @@ def slice_figure(
                 panel.axhline(border - 0.5, color="#d5dbdf", linewidth=0.8)
     figure.suptitle(title)
     return figure
+
+
+def _largest(slices: Sequence[SliceMetrics]) -> list[tuple[str, str]]:
+    """Kind and value of each slice, in order, at most `MOST_OF_A_KIND` of a kind."""
+    sizes: dict[str, dict[str, int]] = {}
+    for item in slices:
+        values = sizes.setdefault(item.kind, {})
+        values[item.value] = max(values.get(item.value, 0), item.n)
+    return [
+        (kind, value)
+        for kind, values in sorted(sizes.items())
+        for value in sorted(sorted(values, key=lambda v: -values[v])[:MOST_OF_A_KIND])
+    ]
 
 
 def learning_curves_figure(history: Sequence[Mapping[str, Any]], title: str) -> Figure:

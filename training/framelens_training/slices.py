@@ -17,6 +17,9 @@ from framelens_training.evaluation import Interval, axis_counts, bootstrap, draw
 from framelens_training.lexicon import UNNAMED_SOURCES, loaded_places, words
 from framelens_training.predictions import AxisData, axis_data
 
+MINIMUM_DOCUMENTS = 5
+"""Fewest documents of a slice that is reported: one article does not speak for its outlet."""
+
 LENGTHS = ((10, "under_10_words"), (25, "10_to_24_words"))
 LONG = "25_words_and_more"
 
@@ -182,7 +185,7 @@ def slice_metrics(
     samples: int,
     seed: int,
 ) -> list[SliceMetrics]:
-    """Each axis on each slice with at least `minimum` supervised segments.
+    """Each axis on each slice with at least `minimum` supervised segments in enough documents.
 
     `corpora` names each document's corpus; `scores` holds an array (s, 3) a document.
     Intervals are drawn by document. A kind of which only one slice is left, and that slice is
@@ -204,8 +207,10 @@ def slice_metrics(
             for name in names:
                 rows.setdefault(name, []).append(row)
         for (kind, value), members in sorted(rows.items()):
-            if minimum <= len(members) < len(data.gold):
-                part = _part(data, np.array(members))
+            if not minimum <= len(members) < len(data.gold):
+                continue
+            part = _part(data, np.array(members))
+            if part.groups.max() + 1 >= MINIMUM_DOCUMENTS:
                 threshold = decoding.thresholds[axis]
                 found.append(_metrics(axis, kind, value, part, threshold, samples, seed))
     return found
