@@ -262,6 +262,9 @@ def test_limits_come_from_a_file(
     gates.write_text("calibration: {maximum: 0.001}\n", "utf-8")
     assert main(["promote", "news", "--config", str(gates)]) == 5
     assert re.search(r"NO +calibration +ECE, framed", capsys.readouterr().out)
+    gates.write_text("calibration: {maximum: 0.001, minimum: 169}\n", "utf-8")
+    assert main(["promote", "news", "--config", str(gates), "--dry-run"]) == 0
+    assert "not judged: n = 168 < 169" in capsys.readouterr().out
     gates.write_text("calibration: {maximum: 0.9, increase: 0.9}\nslices: {margin: 0.9}\n", "utf-8")
     assert main(["promote", "news", "--config", str(gates)]) == 0
     submit(REGRESSED)

@@ -48,6 +48,8 @@ class CalibrationGate(_Strict):
     maximum: Share = 0.15
     increase: Share = 0.03
     """Most that it may be above the champion's."""
+    minimum: int = Field(default=100, ge=1)
+    """Segments below which the error is shown and not judged: on few it is large by chance."""
 
 
 class ParityGate(_Strict):

@@ -326,7 +326,11 @@ def _calibration(
             before = expected_calibration_error(theirs.gold, theirs.values)
             shown, rule = f"{before:.3f}", f"{rule} and <= champion + {gate.increase}"
             limit = min(limit, before + gate.increase)
-        yield Check("calibration", f"ECE, {axis}", shown, f"{found:.3f}", rule, found <= limit)
+        few = len(data.gold) < gate.minimum
+        if few:
+            rule = f"not judged: n = {len(data.gold)} < {gate.minimum}"
+        passed = few or found <= limit
+        yield Check("calibration", f"ECE, {axis}", shown, f"{found:.3f}", rule, passed)
 
 
 def _parity(manifest: Manifest, gates: Gates) -> Iterator[Check]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,14 +85,6 @@ def _init(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _store(options: argparse.Namespace) -> str:
-    from framelens_training.tracking import store_uri
-
-    for name in ("mlflow", "alembic"):  # their chatter is not for a person's terminal
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return store_uri(options.uri)
-
-
 def _upload(options: argparse.Namespace) -> int:
     from framelens_training.journal import Journal
     from framelens_training.tracking import upload
@@ -118,9 +109,9 @@ def _promote(options: argparse.Namespace) -> int:
 
     gates = load_gates(options.config)
     from framelens_training.promotion import promote
-    from framelens_training.tracking import asking
+    from framelens_training.tracking import asking, store_uri
 
-    with asking(_store(options)) as client:
+    with asking(store_uri(options.uri)) as client:
         decision = promote(
             client,
             options.name,
@@ -136,9 +127,9 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _rollback(options: argparse.Namespace) -> int:
     from framelens_training.promotion import rollback
-    from framelens_training.tracking import asking
+    from framelens_training.tracking import asking, store_uri
 
-    with asking(_store(options)) as client:
+    with asking(store_uri(options.uri)) as client:
         withdrawn, champion = rollback(client, options.name, options.reason)
     print(f"{options.name}@champion is version {champion} again; version {withdrawn} is withdrawn")
     return EXIT_OK

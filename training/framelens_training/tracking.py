@@ -330,6 +330,8 @@ def open_store(uri: str) -> Any:
     Raises:
         TrackingError: if there is no such kind of store.
     """
+    # MLflow reads it when it is imported, so nothing here imports MLflow earlier.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -352,9 +354,10 @@ def asking(uri: str) -> Iterator[Any]:
     Raises:
         TrackingError: if the store cannot be used or does not answer.
     """
+    client = open_store(uri)
+
     from mlflow.exceptions import MlflowException
 
-    client = open_store(uri)
     try:
         yield client
     except MlflowException as error:
@@ -378,10 +381,11 @@ def connect(config: Config) -> tuple[Any, str]:
     Raises:
         TrackingError: if the store cannot be used.
     """
-    from mlflow.exceptions import MlflowException
-
     uri = tracking_uri(config)
     client = open_store(uri)
+
+    from mlflow.exceptions import MlflowException
+
     try:
         found = client.get_experiment_by_name(config.tracking.experiment)
         if found is not None:
@@ -410,10 +414,11 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
     Raises:
         TrackingError: before anything is done, if the store or the run cannot be used.
     """
-    from mlflow.exceptions import MlflowException
-
     client, experiment = connect(config)
     uri = tracking_uri(config)
+
+    from mlflow.exceptions import MlflowException
+
     try:
         if run_id is None:
             run_id = _create(client, experiment, config.name, {})
@@ -516,11 +521,12 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
         TrackingError: if the file is no journal, or the store does not answer at all.
         FileNotFoundError: if there is no such file.
     """
-    from mlflow.exceptions import MlflowException
-
     journal = Journal.open(path)
     store = store_uri(uri or journal.uri)
     client = open_store(store)
+
+    from mlflow.exceptions import MlflowException
+
     tracker = MlflowTracker(client, "", journal)
     try:
         client.search_experiments(max_results=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,11 @@ def _dataset(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
     name, context, digest = values["name"], values["context"], values["digest"]
     data = from_pandas(pd.DataFrame(values["rows"]), name=name, digest=digest[:MAX_DIGEST])
     tags = [InputTag("mlflow.data.context", context)]
-    client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), tags)])
+    with warnings.catch_warnings():
+        # A hint for models that are served with such columns; nobody serves a corpus.
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema")
+        entry = DatasetInput(data._to_mlflow_entity(), tags)
+    client.log_inputs(run_id, [entry])
     client.set_tag(run_id, f"corpus.{name}.{context}.sha256", digest)
 
 
