@@ -15,7 +15,7 @@ from framelens_training.predictions import NetworkLike
 from framelens_training.targets import LabelledFeatures
 
 MOST_SEGMENTS = 800
-"""Most segments that are read again alone; more change the medians in the third digit."""
+"""Most segments that are read again alone, which costs a forward pass each."""
 
 
 @dataclass(frozen=True, slots=True)
