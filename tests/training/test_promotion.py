@@ -21,6 +21,7 @@ from framelens_training.corpora.labelled import (
     digest,
     write_jsonl,
 )
+from framelens_training.gates import Gates, load_gates
 from framelens_training.model_registry import log_model, register
 from mlflow_server import Server
 from support import EVIDENCE, write_model
@@ -251,6 +252,11 @@ def test_the_first_must_keep_the_absolute_limits(
         assert main(["promote", "news"]) == 5
         assert re.search(gate, capsys.readouterr().out)
     assert champion(store) is None
+
+
+def test_the_shipped_gates_are_the_defaults() -> None:
+    path = Path(__file__).parents[2] / "configs" / "gates" / "default.yaml"
+    assert load_gates(path) == Gates()
 
 
 @on_sqlite

@@ -231,6 +231,8 @@ class MlflowTracker:
         """End the run, and send what is waiting if that is possible now."""
         self._retry_at = 0.0
         self._send("end", status=status, time=_now())
+        if not self.waiting:
+            self._rewrite([])  # takes the folder of its files away
 
     def _send(self, kind: str, **arguments: Any) -> None:
         call = Call(kind, arguments)
