@@ -73,7 +73,7 @@ def reliability_figure(
     Each point is one of the equal-mass bins of the calibration error, which is in the legend.
     """
     shown = [axis for axis in AXES if len(raw[axis].gold)]
-    figure = Figure(figsize=(3.6 * max(len(shown), 1), 4.2), layout="constrained")
+    figure = Figure(figsize=(3.6 * max(len(shown), 1), 4.6), layout="constrained")
     panels = figure.subplots(1, max(len(shown), 1), squeeze=False, sharey=True)[0]
     for panel, axis in zip(panels, shown, strict=False):
         panel.plot([0, 1], [0, 1], color="#b0b7bd", linewidth=1, zorder=1)
