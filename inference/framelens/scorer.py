@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
@@ -217,7 +218,9 @@ class Scorer:
 
     def _read(self, window: WindowFeatures) -> tuple[Floats, Floats]:
         if self._process != os.getpid():
-            # Threads and locks of the parent did not come along through the fork.
+            # Threads and locks of the parent did not come along through the fork. Its session
+            # must never be freed here: that would wait for those threads.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._network))
             self._network = Network(self.artifact.model, self._threads)
             self._cache = WindowCache(self._cache.capacity)
             self._process = os.getpid()

@@ -1,0 +1,283 @@
+"""What a batch run reads and writes, and what may not change a byte of it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import framelens
+from framelens import rows, tabular
+from framelens.cli import main
+
+SENTENCES = (
+    "The mayor said a road was closed.",
+    "A shameful plan, and yet another road closed.",
+    "The minister ranted.",
+    "Sign up to news",
+    "The plan is in the report.",
+)
+
+
+def score(model: Path, *arguments: object) -> int:
+    return main(["score", *map(str, arguments), "-m", str(model), "--quiet"])
+
+
+def article(number: int) -> dict[str, Any]:
+    count = 1 + number % 4
+    text = " ".join(SENTENCES[(number + i) % len(SENTENCES)] for i in range(count))
+    headline = f"Road {number} closed" if number % 3 else None
+    return {"id": f"a{number}", "headline": headline, "text": text, "outlet": f"o{number % 3}"}
+
+
+def write_jsonl(path: Path, records: Sequence[Any]) -> Path:
+    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
+    path.write_text("".join(line + "\n" for line in lines), "utf-8")
+    return path
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+ARTICLES = [article(number) for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def expected(model_folder: Path) -> list[dict[str, Any]]:
+    scorer = framelens.load(model_folder)
+    return [document.to_dict() for document in scorer.score_many(ARTICLES)]
+
+
+def write_csv(path: Path, articles: Sequence[dict[str, Any]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(articles[0]))
+        writer.writeheader()
+        writer.writerows(articles)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "csv.gz", "parquet"])
+def test_every_input_gives_what_python_gives(
+    kind: str, model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    source = tmp_path / f"in.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(ARTICLES), source)
+    elif kind.startswith("csv"):
+        write_csv(source, ARTICLES)
+    else:
+        write_jsonl(source, ARTICLES)
+    if kind.endswith(".gz"):
+        source.write_bytes(gzip.compress(source.read_bytes()))
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 0
+    assert read_jsonl(tmp_path / "out.jsonl") == expected
+
+
+def test_directories_and_patterns(model_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "_skipped").mkdir()
+    for name in ("b.jsonl", "a.jsonl", "deep/c.jsonl", "_skipped/d.jsonl", ".e.jsonl"):
+        write_jsonl(folder / name, [{"id": name, "text": "A plan."}])
+    (folder / "readme.md").write_text("no input")
+    target = folder / "out.jsonl"
+    for _ in range(2):  # the second time, the output of the first stands among the inputs
+        assert score(model_folder, folder, "-o", target) == 0
+        assert [r["id"] for r in read_jsonl(target)] == ["a.jsonl", "b.jsonl", "deep/c.jsonl"]
+    assert score(model_folder, f"{folder}/[ab].jsonl", "-o", tmp_path / "out.jsonl") == 0
+    assert [r["id"] for r in read_jsonl(tmp_path / "out.jsonl")] == ["a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
+@pytest.mark.parametrize("explode", [False, True])
+def test_order_workers_and_chunks_change_no_byte(
+    kind: str, explode: bool, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [*ARTICLES[:20], "{bad", {"text": 5}, {"text": ""}, *ARTICLES[20:], *ARTICLES[:5]]
+    source = write_jsonl(tmp_path / "in.jsonl", records)
+    shape = ["--explode"] if explode else []
+    found = []
+    for workers, chunk in ((1, 64), (2, 3)):
+        monkeypatch.setattr("framelens.workers.CHUNK_DOCUMENTS", chunk)
+        target = tmp_path / f"out{workers}.{kind}"
+        arguments = ["-o", target, "--workers", workers, "--part-rows", 16, "--keep", *shape]
+        assert score(model_folder, source, *arguments) == 3
+        found.append(target.read_bytes())
+    assert found[0] == found[1]
+
+
+def test_explode_writes_a_row_a_segment(
+    model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES, {"id": "empty", "text": ""}, "{bad"])
+    for kind in ("jsonl", "csv", "parquet"):
+        assert score(model_folder, source, "-o", tmp_path / f"out.{kind}", "--explode") == 3
+    by_json = read_jsonl(tmp_path / "out.jsonl")
+    segments = [(d["id"], s) for d in expected for s in d["segments"]]
+    assert len(by_json) == len(segments) + 2
+    for row, (name, segment) in zip(by_json, segments, strict=False):
+        assert row["id"] == name
+        assert all(row[key] == segment[key] for key in segment if key not in ("scores",))
+        assert {axis: row[axis] for axis in segment["scores"]} == segment["scores"]
+    assert (by_json[-2]["status"], by_json[-2]["index"]) == ("ok", None)
+    assert (by_json[-1]["status"], by_json[-1]["error_code"]) == ("error", "not_json")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column_names == list(rows.SEGMENT_COLUMNS)
+    for row, same in zip(by_json, table.to_pylist(), strict=True):
+        for span in row["spans"] or []:
+            span.setdefault("continues", False)
+        assert {**row, "input": None} == same
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
+        by_csv = list(csv.DictReader(stream))
+    assert [row["text"] for row in by_csv] == [row["text"] or "" for row in by_json]
+    assert [row["framed"] for row in by_csv[:3]] == [str(row["framed"]) for row in by_json[:3]]
+
+
+def test_nested_parquet_holds_the_documents(
+    model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES, {"text": "The mayor \ud800 said."}])
+    target = tmp_path / "out.parquet"
+    assert score(model_folder, source, "-o", target, "--part-rows", 16) == 0
+    found = pq.read_table(target).to_pylist()
+    assert found.pop()["segments"][0]["text"] == "The mayor \ufffd said."
+    for row, document in zip(found, expected, strict=True):
+        for segment in document["segments"]:
+            for span in segment["spans"]:
+                span.setdefault("continues", False)
+        assert row == {**document, "input": None}
+
+
+def test_the_columns_of_all_formats_are_the_same() -> None:
+    assert tabular.DOCUMENT_SCHEMA.names == list(rows.DOCUMENT_COLUMNS)
+    assert tabular.SEGMENT_SCHEMA.names == list(rows.SEGMENT_COLUMNS)
+
+
+def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
+    given = {"id": ["x", "y"], "text": ["A plan.", None], "when": [1, None], "status": ["s", "t"]}
+    source = tmp_path / "in.parquet"
+    pq.write_table(pa.table({**given, "when": pa.array(given["when"], pa.timestamp("ns"))}), source)
+    assert score(model_folder, source, "-o", tmp_path / "out.parquet", "--keep") == 3
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.schema.field("when").type == pa.timestamp("ns")
+    assert found.column("when").cast(pa.int64()).to_pylist() == [1, None]
+    assert found.column("input_status").to_pylist() == ["s", "t"]
+    assert found.column("status").to_pylist() == ["ok", "error"]
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--keep") == 3
+    assert [row["input"]["status"] for row in read_jsonl(tmp_path / "out.jsonl")] == ["s", "t"]
+    lines = write_jsonl(tmp_path / "in.jsonl", ['{"text": "a", "n": NaN, "deep": {"k": [1]}}'])
+    assert score(model_folder, lines, "-o", tmp_path / "out.jsonl", "--keep") == 0
+    assert read_jsonl(tmp_path / "out.jsonl")[0]["input"] == {"n": None, "deep": {"k": [1]}}
+    table = write_csv(tmp_path / "in.csv", [{"text": "a", "n": "007"}])
+    assert score(model_folder, table, "-o", tmp_path / "out.csv", "--keep") == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["n"] for row in csv.DictReader(stream)] == ["007"]
+
+
+def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(
+        b'id,text\n1,"A\nplan."\n2,a,b\n\n3\n4,caf\xe9\n5,"' + b"x" * 3_000_000 + b'"\n'
+    )
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 3
+    found = read_jsonl(target)
+    codes = [row["error"] and row["error"]["code"] for row in found]
+    assert codes == [None, "bad_row", "bad_row", "not_utf8", "too_long"]
+    assert "found 3" in found[1]["error"]["message"]
+    assert found[1]["id"] == f"{source}:2"
+
+
+def test_a_table_without_a_text_column_is_refused(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_csv(tmp_path / "in.csv", [{"body": "A plan."}])
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
+    assert "expected a column 'text', found body" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--text-field", "body") == 0
+
+
+def test_pyarrow_missing_names_the_extra(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.delitem(__import__("sys").modules, "framelens.tabular")
+    source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
+    assert score(model_folder, source, "-o", tmp_path / "out.parquet") == 1
+    assert "pip install 'framelens[batch]'" in capsys.readouterr().err
+    assert score(model_folder, source, "-o", tmp_path / "out.csv") == 0
+
+
+def test_duplicates_are_scored_once(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from framelens.network import Network
+
+    scorer = framelens.load(model_folder)
+    calls: list[object] = []
+    network = Network.__call__
+
+    def counted(self: Network, window: Any) -> Any:
+        calls.append(window)
+        return network(self, window)
+
+    monkeypatch.setattr(Network, "__call__", counted)
+    text = ARTICLES[3]["text"]
+    first, *others = scorer.score_many([{"text": text, "id": "same"}] * 5)
+    assert len(calls) == 1
+    assert all(other == first for other in others)
+
+
+def test_the_summary_counts_what_was_written(model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES, "{bad", {"text": 5}])
+    target, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
+    assert score(model_folder, source, "-o", target, "--summary", summary) == 3
+    found = json.loads(summary.read_text("utf-8"))
+    segments = [s for row in read_jsonl(target) for s in row["segments"]]
+    assert found["documents"] == 42
+    assert found["errors"] == {"bad_text": 1, "not_json": 1}
+    assert found["segments"] == len(segments)
+    assert found["labels"]["framed"] == sum(s["label"] == "framed" for s in segments)
+    assert found["documents_per_second"] > 0
+    assert found["interrupted"] is False
+
+
+def test_errors_can_stop_a_run(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES[:4], "{bad", "{worse", ARTICLES[5]])
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target, "--on-error", "stop") == 1
+    assert f"{source}:5: not_json" in capsys.readouterr().err
+    assert not target.exists()
+    assert score(model_folder, source, "-o", target, "--max-errors", 1, "--resume") == 1
+    assert not target.exists()
+    assert score(model_folder, source, "-o", target, "--max-errors", 2, "--resume") == 3
+    assert len(read_jsonl(target)) == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--resume"],
+        ["-o", "x.jsonl", "--resume", "--overwrite"],
+        ["--format", "parquet"],
+        ["-o", "x.jsonl", "--format", "table"],
+        ["--max-seconds", "0"],
+        ["--workers", "0"],
+    ],
+)
+def test_usage_errors(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", "in.jsonl", *arguments])
+    assert stopped.value.code == 2

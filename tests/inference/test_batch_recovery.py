@@ -1,0 +1,301 @@
+"""What happens when a run is cut short: nothing is lost, nothing is scored twice."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from framelens import parts
+from framelens.cli import main
+
+ROWS = 600
+PART = 40
+INFERENCE = Path(__file__).parents[2] / "inference"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "in.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(ROWS):
+            text = f"The mayor said road {number} was closed. " * (number % 9) + "A shameful plan."
+            stream.write(json.dumps({"id": str(number), "text": text}) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unbroken(source: Path, model_folder: Path) -> bytes:
+    target = source.with_name("unbroken.jsonl")
+    assert score(model_folder, source, "-o", target) == 0
+    return target.read_bytes()
+
+
+def score(model: Path, *arguments: object) -> int:
+    options = ["--quiet", "--part-rows", str(PART), "-m", str(model)]
+    return main(["score", *map(str, arguments), *options])
+
+
+def start(model: Path, source: Path, target: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "framelens.cli", "score", str(source), "-o", str(target)]
+    command += ["-m", str(model), "--part-rows", str(PART), "--workers", "2", "--quiet"]
+    environment = {**os.environ, "PYTHONPATH": str(INFERENCE)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def wait_for_part(process: subprocess.Popen[bytes], target: Path) -> None:
+    part = target.with_name(target.name + ".partial") / "part-00000.jsonl"
+    deadline = time.monotonic() + 60
+    while not part.exists():
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return [p for p in found if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
+def kill(process: subprocess.Popen[bytes], whom: str) -> None:
+    workers = workers_of(process)
+    if whom in ("worker", "both"):
+        os.kill(workers[0], signal.SIGKILL)
+    if whom in ("parent", "both"):
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+@pytest.mark.parametrize("whom", ["parent", "worker", "both"])
+def test_a_killed_run_is_continued(
+    whom: str, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.jsonl"
+    process = start(model_folder, source, target)
+    wait_for_part(process, target)
+    workers = workers_of(process)
+    kill(process, whom)
+    process.wait(timeout=60)
+    if whom == "worker":
+        assert process.returncode == 0
+        assert target.read_bytes() == unbroken
+        return
+    assert not target.exists()
+    deadline = time.monotonic() + 10
+    while any(alive(worker) for worker in workers):  # no worker outlives its parent
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert target.read_bytes() == unbroken
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def alive(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_finishes_the_part_in_hand(
+    number: int, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.jsonl"
+    process = start(model_folder, source, target)
+    wait_for_part(process, target)
+    process.send_signal(number)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"--resume" in message
+    assert not target.exists()
+    partial = tmp_path / "out.jsonl.partial"
+    done = sorted(partial.glob("part-*"))
+    assert not (partial / parts.TEMPORARY).exists()
+    whole = b"".join(path.read_bytes() for path in done)
+    assert unbroken.startswith(whole)
+    assert whole.count(b"\n") == len(done) * PART < ROWS
+    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert target.read_bytes() == unbroken
+
+
+class Stopped(BaseException):
+    """As a kill: nothing catches it but what must let go of a resource."""
+
+
+def cut_short(
+    model: Path, source: Path, target: str | Path, after: int, patch: pytest.MonkeyPatch
+) -> None:
+    commit = parts.PartStore.commit
+
+    def stop(store: parts.PartStore, counts: dict[str, object]) -> None:
+        commit(store, counts)
+        if len(store.counts) == after:
+            raise Stopped
+
+    with patch.context() as patched:
+        patched.setattr(parts.PartStore, "commit", stop)
+        with pytest.raises(Stopped):
+            score(model, source, "-o", target)
+
+
+def test_only_what_is_missing_is_scored_again(
+    model_folder: Path,
+    source: Path,
+    unbroken: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
+    cut_short(model_folder, source, target, 5, monkeypatch)
+    # A torn line, as a crash while the journal is written leaves it, and a temporary part.
+    partial = tmp_path / "out.jsonl.partial"
+    with (partial / parts.JOURNAL).open("ab") as journal:
+        journal.write(b'{"part": "part-00005.jso')
+    (partial / parts.TEMPORARY).write_bytes(b"half a row")
+    assert score(model_folder, source, "-o", target, "--resume", "--summary", summary) == 0
+    assert target.read_bytes() == unbroken
+    found = json.loads(summary.read_text("utf-8"))
+    assert (found["resumed_documents"], found["documents"]) == (5 * PART, ROWS)
+
+
+def test_a_damaged_part_is_scored_again(
+    model_folder: Path,
+    source: Path,
+    unbroken: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "out.jsonl"
+    cut_short(model_folder, source, target, 5, monkeypatch)
+    part = tmp_path / "out.jsonl.partial" / "part-00002.jsonl"
+    part.write_bytes(part.read_bytes().replace(b"mayor", b"mayer"))
+    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert target.read_bytes() == unbroken
+
+
+def test_a_directory_of_parts_is_closed_by_success(
+    model_folder: Path,
+    source: Path,
+    unbroken: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "out"
+    cut_short(model_folder, source, f"{folder}/", 3, monkeypatch)
+    assert not (folder / "_SUCCESS").exists()
+    assert score(model_folder, source, "-o", f"{folder}/") == 1
+    assert "--resume" in capsys.readouterr().err
+    for _ in range(2):  # the second time there is nothing left to do
+        assert score(model_folder, source, "-o", f"{folder}/", "--resume") == 0
+        whole = b"".join(path.read_bytes() for path in sorted(folder.glob("part-*")))
+        assert whole == unbroken
+        assert json.loads((folder / "_SUCCESS").read_bytes())["documents"] == ROWS
+
+
+def test_resume_starts_where_there_is_nothing_to_continue(
+    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+) -> None:
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--resume") == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == unbroken
+
+
+def test_resume_refuses_another_run(
+    model_folder: Path,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from support import write_model
+
+    given = tmp_path / "in.jsonl"
+    given.write_bytes(source.read_bytes())
+    target = tmp_path / "out.jsonl"
+    cut_short(model_folder, given, target, 2, monkeypatch)
+    other = write_model(tmp_path / "other", version="1.0.1")
+    assert score(other, given, "-o", target, "--resume", "--unit", "segment") == 1
+    message = capsys.readouterr().err
+    assert "model version was '1.0.0' and is now '1.0.1'" in message
+    assert "options unit was 'article' and is now 'segment'" in message
+    given.write_bytes(source.read_bytes() + b'{"text": "more"}\n')
+    assert score(model_folder, given, "-o", target, "--resume") == 1
+    assert f"inputs have changed ({given})" in capsys.readouterr().err
+    assert score(model_folder, given, "-o", target, "--overwrite") == 0
+
+
+def test_a_run_in_progress_is_left_alone(
+    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    partial = tmp_path / "out.jsonl.partial"
+    partial.mkdir()
+    with (partial / parts.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--resume") == 1
+    assert "another run is writing here" in capsys.readouterr().err
+
+
+def test_other_files_are_left_alone(
+    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert score(model_folder, source, "-o", f"{tmp_path}/", "--overwrite") == 1
+    assert "found thesis.txt" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("moment", [1, 300, 601])
+def test_a_full_disk_leaves_nothing_half_written(
+    moment: int,
+    model_folder: Path,
+    source: Path,
+    unbroken: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from framelens import writers
+
+    target = tmp_path / "out.jsonl"
+    written = 0
+
+    def full(*_: object) -> None:
+        nonlocal written
+        written += 1
+        if written >= moment:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        write = writers._Jsonl.write
+        patched.setattr(writers._Jsonl, "write", lambda *a: (full(), write(*a)))
+        patched.setattr(writers.Layout, "join", full)
+        assert score(model_folder, source, "-o", target) == 1
+    message = capsys.readouterr().err
+    assert "No space left on device" in message
+    assert "--resume" in message
+    assert not target.exists()
+    assert not (tmp_path / "out.jsonl.partial" / parts.TEMPORARY).exists()
+    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert target.read_bytes() == unbroken
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_a_read_only_directory_is_named(
+    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
+    tmp_path.chmod(0o700)
+    assert "Permission denied" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import framelens
+from framelens.cli import main
+from framelens.scorer import Scorer
+
+RECORDS = [
+    {"id": "a", "headline": "Road closed", "text": "The mayor said a road was closed.", "n": 1},
+    {"id": "b", "headline": None, "text": "A shameful plan. The minister ranted.", "n": 2},
+    {"id": None, "headline": None, "text": None, "n": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def scorer(model_folder: Path) -> Scorer:
+    return framelens.load(model_folder)
+
+
+def frame_of(kind: str) -> Any:
+    table = pa.Table.from_pylist(RECORDS)
+    if kind == "polars":
+        return pytest.importorskip("polars").from_arrow(table)
+    return table.to_pandas() if kind == "pandas" else table
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow"])
+def test_the_same_kind_comes_out(kind: str, scorer: Scorer) -> None:
+    frame = frame_of(kind)
+    for explode in (False, True):
+        found = scorer.score_frame(frame, explode=explode, keep=True)
+        assert type(found) is type(frame)
+        rows = pa.table(found) if kind != "pandas" else pa.Table.from_pandas(found)
+        assert rows.column("status").to_pylist()[-1] == "error"
+        assert rows.column("n").to_pylist() == ([1, 1, 2, 2, 3] if explode else [1, 2, 3])
+        assert rows.column("id").to_pylist()[-1] == "frame:3"
+
+
+def test_a_frame_gives_what_the_command_line_gives(
+    scorer: Scorer, model_folder: Path, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(r) + "\n" for r in RECORDS), "utf-8")
+    for explode in (False, True):
+        target = tmp_path / "out.parquet"
+        arguments = ["-o", str(target), "-m", str(model_folder), "--quiet"]
+        main(["score", str(source), *arguments, *(["--explode"] if explode else [])])
+        written = pq.read_table(target).to_pylist()
+        found = scorer.score_frame(pa.Table.from_pylist(RECORDS), explode=explode).to_pylist()
+        assert written[-1].pop("id") == f"{source}:3"
+        found[-1].pop("id")
+        assert found == written
+
+
+def test_a_frame_without_text_is_refused(scorer: Scorer) -> None:
+    with pytest.raises(framelens.InputError, match="expected a column 'text', found body"):
+        scorer.score_frame(pd.DataFrame({"body": ["x"]}))
+    assert len(scorer.score_frame(pd.DataFrame({"body": ["x"]}), text_field="body")) == 1
+
+
+def test_narwhals_missing_names_the_extra(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "narwhals", None)
+    with pytest.raises(framelens.MissingExtraError, match=r"framelens\[frames\]"):
+        scorer.score_frame(pd.DataFrame({"text": ["x"]}))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_scorer_works_in_other_processes(method: str, scorer: Scorer) -> None:
+    text = RECORDS[0]["text"]
+    assert isinstance(text, str)
+    expected = scorer.score(text)
+    with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
+        assert pool.submit(scorer.score, text).result(timeout=60) == expected
+    assert pickle.loads(pickle.dumps(scorer)).score(text) == expected
+
+
+def test_a_scorer_with_threads_survives_a_fork(model_folder: Path) -> None:
+    scorer = framelens.load(model_folder, threads=2)
+    expected = scorer.score("The mayor said a road was closed.")
+    connection, theirs = get_context("fork").Pipe()
+    child = get_context("fork").Process(
+        target=lambda: theirs.send(scorer.score("The mayor said a road was closed."))
+    )
+    child.start()
+    assert connection.poll(20)
+    assert connection.recv() == expected
+    child.join(20)
+    assert child.exitcode == 0
