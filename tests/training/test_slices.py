@@ -58,6 +58,13 @@ def test_the_slices_of_segments() -> None:
     assert not any(kind in ("loaded", "source") for kind, _ in (*both, *headline, *plain))
 
 
+def test_loaded_words_outside_the_quotation_are_not_only_inside() -> None:
+    text = "-| A reckless driver saw that “the shameful road is shut to all”.\n"
+    (found,) = segment_slices(parse_markup(f"#id: x\n\n{text}")[0], "mine")
+    assert ("quotation", "yes") in found
+    assert not any(kind == "loaded" for kind, _ in found)
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

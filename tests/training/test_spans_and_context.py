@@ -61,6 +61,14 @@ def test_partial_matches_count_half(featurizer: Featurizer) -> None:
     assert (source.exact, source.partial, source.spurious) == (1, 0, 1)
     assert (source.precision, source.recall) == (0.5, 1.0)
 
+    tokens = [array.copy() for array in logits.tokens]
+    tokens[1][heads, :] = 0.0
+    tokens[1][heads[-1], BIO_TAGS.index("B-content")] = 9.0  # the full stop alone
+    beside = partial_metrics(
+        [item], [DocumentLogits(logits.segments, tuple(tokens))], DecodingConfig()
+    )["content"]
+    assert (beside.partial, beside.missed, beside.spurious) == (0, 1, 1)  # touching is no overlap
+
 
 class Reader:
     """Segment logits that rise by `company` for each further segment in the window."""
@@ -99,6 +107,9 @@ def test_agreement_is_nought_without_and_not_with_an_ear_for_company(
     segments, framed, attributed = measure(1.0, [featurize_document(nameless, featurizer)])
     assert (segments, framed) == (4, expected)
     assert np.isnan(attributed)
+    denied = tuple(replace(segment, attributed=False) for segment in document.segments)
+    unattributed = featurize_document(replace(document, segments=denied), featurizer)
+    assert np.isnan(measure(1.0, [unattributed])[2])
     found = agreement(Reader(0.0), featurizer, [lone], predict(Reader(0.0), [lone]), config)
     assert (found.segments, found.flat()) == (0, {})
 
