@@ -1,0 +1,129 @@
+"""Documents that are too long, too slow or hostile: each ends as a row, none as a hang."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import framelens
+from framelens.cli import main
+from framelens.limits import LimitError, Limits
+from framelens.scorer import Scorer
+
+SIZE = 60_000
+
+
+def score(model: Path, *arguments: object) -> int:
+    return main(["score", *map(str, arguments), "-m", str(model), "--quiet"])
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "says"),
+    [
+        (Limits(characters=20), "too_long", "at most 20 characters, found 80"),
+        (Limits(segments=3), "too_many_segments", "at most 3 segments, found 4"),
+        (Limits(seconds=1e-9), "too_slow", "within 1e-09 s"),
+    ],
+)
+def test_each_limit_has_a_name(limits: Limits, code: str, says: str, model_folder: Path) -> None:
+    scorer = framelens.load(model_folder, limits=limits)
+    text = "The mayor said so. " * 3 + "A shameful plan is a plan."
+    text = text[:80] if len(text) >= 80 else text + " " * (80 - len(text))
+    with pytest.raises(LimitError, match=says) as refused:
+        scorer.score(text)
+    assert refused.value.code == code
+    (document,) = scorer.score_many([text])
+    assert document.error is not None
+    assert document.error.code == code
+    assert document.segments == ()
+
+
+def test_limits_of_the_command_line(model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = ["A plan. " * 4, "A plan. " * 2, "A road was closed by the mayor of the road"]
+    source.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), "utf-8")
+    options = ["--max-characters", 40, "--max-segments", 3]
+    assert score(model_folder, source, "-o", target, *options) == 3
+    codes = [row["error"] and row["error"]["code"] for row in read_jsonl(target)]
+    assert codes == ["too_many_segments", None, "too_long"]
+
+
+def hostile_texts(size: int) -> dict[str, str]:
+    """Texts that have broken readers of text, of about the given length."""
+    return {
+        "straight quotes": '"' * size,
+        "open quotes": "“" * size,
+        "mixed quotes": "“‘\"'«" * (size // 5),
+        "brackets": "(" * (size // 2) + ")" * (size // 2),
+        "combining marks": "e" + "\u0301" * size,
+        "zero width": "a\u200b" * (size // 2),
+        "right to left": "\u202eabc \u202c" * (size // 6),
+        "nul": "\x00" * size,
+        "lone surrogates": "\ud800\udfff" * (size // 2),
+        "one-word lines": "word\n" * (size // 5),
+        "one line": "word " * (size // 5),
+        "one word": "x" * size,
+        "stops": "." * size,
+        "spaced stops": ". " * (size // 2),
+        "abbreviations": "Mr. " * (size // 4),
+        "markup": "<div>" * (size // 5),
+        "blank": " \n\t" * (size // 3),
+        "emoji": "👩‍👩‍👧 " * (size // 6),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_texts(0))
+def test_a_hostile_text_is_scored_or_refused(name: str, model_folder: Path) -> None:
+    scorer = Scorer(framelens.load(model_folder).artifact, limits=Limits(seconds=20))
+    text = hostile_texts(SIZE)[name]
+    begun = time.monotonic()
+    (document,) = scorer.score_many([{"text": text, "headline": text[:100]}])
+    assert time.monotonic() - begun < 25
+    assert json.loads(json.dumps(document.to_dict()))["status"] in ("ok", "error")
+    if document.error is None:
+        fields = {"text": text, "headline": text[:100]}
+        for segment in document.segments:
+            assert fields[segment.field][segment.start : segment.end] == segment.text
+    else:
+        assert document.error.code in ("too_slow", "too_many_segments")
+
+
+def test_a_worker_that_hangs_or_dies_costs_one_document(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import faulty_worker
+
+    monkeypatch.setattr("framelens.workers.serve", faulty_worker.serve)
+    monkeypatch.setattr("framelens.workers._GRACE", 0.5)
+    texts = [f"The mayor closed road {number}." for number in range(30)]
+    texts[3], texts[11], texts[20] = "hang", "crash", "fault"
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+    options = ["--workers", 2, "--max-seconds", 1]
+    assert score(model_folder, source, "-o", target, *options) == 3
+    found = read_jsonl(target)
+    assert [row["id"] for row in found] == [f"{source}:{n}" for n in range(1, 31)]
+    errors = {n: row["error"]["code"] for n, row in enumerate(found) if row["error"]}
+    assert errors == {3: "too_slow", 11: "crashed", 20: "internal"}
+
+
+def test_a_line_without_end_is_never_read_whole(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framelens.records.MAX_ROW_BYTES", 1000)
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [{"text": "A plan."}, {"text": "x" * 5000}, {"text": "A road."}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(model_folder, source, "-o", target) == 3
+    found = read_jsonl(target)
+    assert [row["status"] for row in found] == ["ok", "error", "ok"]
+    assert found[1]["error"]["code"] == "too_long"
+    assert found[2]["id"] == f"{source}:3"
