@@ -1,8 +1,8 @@
 """framelens: who is speaking in a news article, and whether the outlet's own words frame it.
 
-    import framelens
-    scorer = framelens.load()
-    document = scorer.score(text, headline=headline)
+import framelens
+scorer = framelens.load()
+document = scorer.score(text, headline=headline)
 """
 
 from __future__ import annotations

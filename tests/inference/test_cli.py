@@ -203,9 +203,7 @@ def test_colour_only_styles_what_the_plain_table_says(model_folder: Path) -> Non
         assert segment.text in " ".join(plain.split())
 
 
-def test_info_prints_the_manifest(
-    model_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_prints_the_manifest(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(model_folder)]) == 0
     row = json.loads(capsys.readouterr().out)
     assert row["name"] == "lookup"

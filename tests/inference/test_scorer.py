@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import WORDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import framelens
 from framelens.artifact import Artifact
 from framelens.scorer import Limits, Scorer
+from support import WORDS
 
 ARTICLE = (
     "The mayor said a road was closed. The plan is in the report.\n\n"
@@ -80,9 +80,7 @@ articles = st.one_of(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(articles, st.none() | articles)
-def test_offsets_give_any_text_back(
-    scorer: Scorer, text: str, headline: str | None
-) -> None:
+def test_offsets_give_any_text_back(scorer: Scorer, text: str, headline: str | None) -> None:
     document = scorer.score(text, headline)
     check_offsets(document, {"text": text, "headline": headline})
     for segment in document.segments:
@@ -162,10 +160,8 @@ def test_types_are_checked(scorer: Scorer) -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, framelens; "
-        "print(sorted({'torch','transformers','onnxruntime','tokenizers','numpy'} & set(sys.modules)))"
-    )
+    heavy = "{'torch', 'transformers', 'onnxruntime', 'tokenizers', 'numpy'}"
+    code = f"import sys, framelens; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
