@@ -15,53 +15,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS = [
-    "the",
-    "a",
-    "of",
-    "to",
-    "in",
-    "and",
-    "was",
-    "were",
-    "said",
-    "asked",
-    "mayor",
-    "minister",
-    "council",
-    "report",
-    "road",
-    "plan",
-    "budget",
-    "river",
-    "harbour",
-    "wall",
-    "school",
-    "bridge",
-    "vote",
-    "week",
-    "year",
-    "people",
-    "work",
-    "money",
-    "yesterday",
-    "again",
-    "new",
-    "closed",
-    "open",
-    "shameful",
-    "bold",
-    "slow",
-    "cautious",
-    "costly",
-    "late",
-    "over",
-    "under",
-    "after",
-    "before",
-    "because",
-    "although",
-]
+WORDS = (
+    "the a of to in and was were said asked mayor minister council report road plan budget river "
+    "harbour wall school bridge vote week year people work money yesterday again new closed open "
+    "shameful bold slow cautious costly late over under after before because although"
+)
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
