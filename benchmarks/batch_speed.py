@@ -112,7 +112,7 @@ def _memory(folder: Path, model: str, rows: int) -> dict[str, Any]:
     return found
 
 
-def _watched(process: subprocess.Popen[bytes], partial: Path, rows: int) -> dict[str, float]:
+def _watched(process: subprocess.Popen[bytes], partial: Path, rows: int) -> dict[str, float | None]:
     samples: list[tuple[int, float]] = []
     while process.poll() is None:
         done = 256 * sum(1 for _ in partial.glob("part-*")) if partial.is_dir() else 0
@@ -122,10 +122,10 @@ def _watched(process: subprocess.Popen[bytes], partial: Path, rows: int) -> dict
     return {"mb_at_10_percent": at(0.1), "mb_at_end": at(0.97)}
 
 
-def _at(samples: list[tuple[int, float]], rows: int) -> Callable[[float], float]:
-    def mean(share: float) -> float:
+def _at(samples: list[tuple[int, float]], rows: int) -> Callable[[float], float | None]:
+    def mean(share: float) -> float | None:
         near = [mb for done, mb in samples if abs(done / rows - share) < 0.02]
-        return round(statistics.median(near), 1) if near else float("nan")
+        return round(statistics.median(near), 1) if near else None
 
     return mean
 
