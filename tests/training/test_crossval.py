@@ -98,6 +98,8 @@ def test_the_interval_is_wider_than_that_of_independent_figures() -> None:
     assert found.high - found.mean == pytest.approx(factor * (plain[1] - found.mean))
     assert found.mean - found.low == pytest.approx(found.high - found.mean)
     assert np.isnan(estimate([0.5], 5).low)
+    few = estimate([0.3, 0.9], 2)
+    assert (few.low, few.high) == (0.0, 1.0)
 
 
 def test_figures_that_some_fold_lacks_are_left_out() -> None:

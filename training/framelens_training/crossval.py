@@ -106,7 +106,8 @@ def estimate(values: Sequence[float], folds: int) -> Estimate:
 
     Folds share training data, so their figures are not independent and the plain standard
     error is too small. The variance is widened by test size over training size, and Student's
-    t is used (Nadeau and Bengio 2003, "Inference for the Generalization Error").
+    t is used (Nadeau and Bengio 2003, "Inference for the Generalization Error"). Every figure
+    of a run lies in [0, 1], and so does the interval.
     """
     mean = float(np.mean(values))
     count = len(values)
@@ -115,7 +116,7 @@ def estimate(values: Sequence[float], folds: int) -> Estimate:
     deviation = float(np.std(values, ddof=1))
     spread = deviation * float(np.sqrt(1 / count + 1 / (folds - 1)))
     reach = float(student.ppf(0.975, count - 1)) * spread
-    return Estimate(mean, deviation, mean - reach, mean + reach)
+    return Estimate(mean, deviation, max(mean - reach, 0.0), min(mean + reach, 1.0))
 
 
 def crossvalidate(
