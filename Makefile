@@ -35,8 +35,18 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Speed, memory and recovery; with FRAMELENS_CORPORA set, what is measured on the public corpora too.
 bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/batch_hostile.py
+	$(BIN)/python benchmarks/batch_recovery.py
+ifdef FRAMELENS_CORPORA
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/corpora.py $(FRAMELENS_CORPORA)
+	$(BIN)/python benchmarks/polnear_features.py $(FRAMELENS_CORPORA)
+	$(BIN)/python benchmarks/round_trip.py $(FRAMELENS_CORPORA)
+	$(BIN)/python benchmarks/near_duplicates.py $(FRAMELENS_CORPORA)
+	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
+endif
 
 clean:
 	rm -rf $(VENV) runs mlflow.db mlartifacts
