@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
@@ -15,6 +14,7 @@ from framelens_training import __version__, evaluation_commands, registry_comman
 from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.errors import ConfigError, TrainingError
+from framelens_training.run_arguments import add_run_arguments
 
 if TYPE_CHECKING:
     from framelens_training.pipeline import RunResult
@@ -57,17 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="train a model", description="Train, evaluate and export a model."
     )
     run.set_defaults(command=_run)
-    run.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, as in configs/")
-    run.add_argument(
-        "--set",
-        dest="overrides",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a setting, such as training.epochs=2",
-    )
-    run.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
+    add_run_arguments(run)
     evaluation_commands.add_to(commands)
     registry_commands.add_to(commands)
     corpora_commands.add_parser(commands)

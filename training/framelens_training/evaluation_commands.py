@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from framelens_training.run_arguments import add_run_arguments
+
 
 def add_to(commands: Any) -> None:
     """Add the commands to the parser's."""
@@ -38,19 +40,9 @@ def add_to(commands: Any) -> None:
         "stopping and thresholds is cut from each fold's training part.",
     )
     crossval.set_defaults(command=_crossval)
-    crossval.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, as for run")
+    add_run_arguments(crossval)
     crossval.add_argument("--folds", type=_from(2), default=5, metavar="K", help="folds (5)")
     crossval.add_argument("--seeds", type=_from(1), default=3, metavar="N", help="seeds (3)")
-    crossval.add_argument(
-        "--set",
-        dest="overrides",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a setting, such as training.epochs=2",
-    )
-    crossval.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
 
 
 def _from(least: int) -> Callable[[str], int]:
