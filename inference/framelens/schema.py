@@ -44,6 +44,10 @@ LABELS: tuple[Label, ...] = ("sourced", "framed", "plain", "boilerplate")
 Role = Literal["headline", "body"]
 Field = Literal["headline", "text"]
 Status = Literal["ok", "error"]
+Support = Literal["supported", "unsupported"]
+Attribution = Literal["kept", "weakened", "dropped", "none_needed"]
+ATTRIBUTIONS: tuple[Attribution, ...] = ("kept", "weakened", "dropped", "none_needed")
+"""What a headline does with the attribution that its body has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,59 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnWording:
+    """Words of a headline that no word of the aligned body segment stands behind.
+
+    `start` and `end` are code points in the headline segment's field. `loaded` is the mean
+    probability that the words are loaded, whether or not it reaches the model's threshold.
+    """
+
+    start: int
+    end: int
+    text: str
+    loaded: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The span as it stands in an output row."""
+        return {"start": self.start, "end": self.end, "text": self.text, "loaded": self.loaded}
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineCheck:
+    """A headline against its body: what carries its claim, and what became of the attribution.
+
+    `score`, between 0 and 1, says how much of the headline the best body segment carries. When
+    that is too little the outcome is "unsupported", and `segment`, `source`, `cue` and
+    `attribution` are None and `own_wording` is empty: there is nothing to compare with.
+    `segment` is an index into the document's segments; `attributed` says whether that segment
+    is, `source` to whom (a span of the segment, or of an earlier one that it carries on) and
+    `cue` in which words. Both may be None for an attributed segment whose spans were not found.
+    """
+
+    outcome: Support
+    segment: int | None
+    score: float
+    attributed: bool
+    source: Span | None
+    cue: Span | None
+    attribution: Attribution | None
+    own_wording: tuple[OwnWording, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as it stands in an output row."""
+        return {
+            "outcome": self.outcome,
+            "segment": self.segment,
+            "score": self.score,
+            "attributed": self.attributed,
+            "source": None if self.source is None else self.source.to_dict(),
+            "cue": None if self.cue is None else self.cue.to_dict(),
+            "attribution": self.attribution,
+            "own_wording": [span.to_dict() for span in self.own_wording],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The result for one input row, good or bad; `to_dict` is exactly one output row."""
 
@@ -167,7 +224,8 @@ class Document:
     segments: tuple[ScoredSegment, ...] = ()
     summary: Summary | None = None
     error: RowError | None = None
-    headline_check: Mapping[str, Any] | None = None
+    headline_check: HeadlineCheck | None = None
+    """None for a document without a headline or without a body."""
     input: Mapping[str, Any] | None = None
     """Headline and text as drawn out of a page, where no input field holds them."""
 
@@ -181,7 +239,9 @@ class Document:
             "model": self.model.to_dict(),
             "segments": [segment.to_dict() for segment in self.segments],
             "summary": None if self.summary is None else self.summary.to_dict(),
-            "headline_check": None if self.headline_check is None else dict(self.headline_check),
+            "headline_check": (
+                None if self.headline_check is None else self.headline_check.to_dict()
+            ),
         }
         if self.input is not None:
             row["input"] = {key: value for key, value in self.input.items() if value is not None}
