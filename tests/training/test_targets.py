@@ -10,7 +10,7 @@ from framelens.schema import BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
-from framelens_training.dataset import TokenBudgetSampler, collate, supervision
+from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate, supervision
 from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
 from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
@@ -161,16 +161,22 @@ def test_training_sees_articles_and_single_segments() -> None:
     assert set(counts.positive_weights(balance=False).values()) == {1.0}
 
 
-def test_batches_keep_to_their_budget_and_hold_every_window() -> None:
-    lengths = [3, 250, 17, 17, 90, 4, 256, 31] * 9
-    sampler = TokenBudgetSampler(lengths, 512, seed=3)
+def test_batches_keep_to_their_budget_and_hold_every_window_of_each_epoch() -> None:
+    (document,) = parse_markup(ARTICLE)
+    item = featurize_document(document, make())
+    windows = training_windows([CorpusFeatures([item])], make(), Windows(), 1)
+    dataset = WindowDataset([windows * 9, windows * 8])
+    assert dataset.epochs == [range(45), range(45, 85)]
+    sampler = TokenBudgetSampler(dataset, 512, seed=3)
     batches = list(sampler)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert all(max(lengths[i] for i in b) * len(b) <= 512 for b in batches)
-    assert batches == list(sampler)
-    sampler.set_epoch(1)
-    assert list(sampler) != batches
+    assert batches == list(sampler) == list(TokenBudgetSampler(dataset, 512, seed=3))
     assert len(sampler) == len(batches)
+    assert all(max(dataset.lengths[i] for i in b) * len(b) <= 512 for b in batches)
+    seen = [index for batch in batches for index in batch]
+    assert sorted(seen[:45]) == list(range(45)), "the first epoch comes first"
+    assert sorted(seen[45:]) == list(range(45, 85))
+    assert seen[:45] != sorted(seen[:45])
+    assert seen != [i for batch in TokenBudgetSampler(dataset, 512, seed=4) for i in batch]
 
 
 def test_padding_is_masked_everywhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,14 @@ from framelens_training.targets import LabelledWindow
 
 
 class WindowDataset(Dataset[LabelledWindow]):
-    """Labelled windows by index."""
+    """Labelled windows by index, epoch after epoch: each epoch may draw its own."""
 
-    def __init__(self, windows: Sequence[LabelledWindow]) -> None:
-        self.windows = list(windows)
+    def __init__(self, epochs: Sequence[Sequence[LabelledWindow]]) -> None:
+        self.windows = [window for windows in epochs for window in windows]
         self.lengths = [len(window.features.input_ids) for window in self.windows]
+        edges = np.cumsum([0, *(len(windows) for windows in epochs)]).tolist()
+        self.epochs = [range(a, b) for a, b in itertools.pairwise(edges)]
+        """Indices of each epoch's windows."""
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -32,37 +36,44 @@ class WindowDataset(Dataset[LabelledWindow]):
 class TokenBudgetSampler(Sampler[list[int]]):
     """Batches of windows of like length, at most `batch_tokens` positions each, padding in.
 
-    The batches are the same in every epoch, so that an epoch has a fixed number of steps;
-    their order is drawn anew from the seed and the epoch.
+    One pass over the sampler is the whole training: the epochs' batches follow each other,
+    each epoch's in an order that is drawn from the seed and the epoch's number.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_tokens: int, seed: int) -> None:
-        self.seed = seed
-        self.epoch = 0
-        generator = np.random.default_rng(seed)
-        # Ties are shuffled: windows of one length should not always stand in file order.
-        order = np.lexsort((generator.random(len(lengths)), np.asarray(lengths)))
+    def __init__(self, dataset: WindowDataset, batch_tokens: int, seed: int) -> None:
         self.batches: list[list[int]] = []
-        current: list[int] = []
-        for index in order.tolist():
-            if current and (len(current) + 1) * lengths[index] > batch_tokens:
-                self.batches.append(current)
-                current = []
-            current.append(index)
-        if current:
-            self.batches.append(current)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch, so that a resumed run sees the same one."""
-        self.epoch = epoch
+        for number, indices in enumerate(dataset.epochs):
+            generator = np.random.default_rng((seed, number))
+            batches = _batches(dataset.lengths, indices, batch_tokens, generator)
+            order = generator.permutation(len(batches)).tolist()
+            self.batches.extend(batches[index] for index in order)
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = np.random.default_rng((self.seed, self.epoch))
-        for index in generator.permutation(len(self.batches)).tolist():
-            yield self.batches[index]
+        return iter(self.batches)
+
+
+def _batches(
+    lengths: Sequence[int],
+    indices: Sequence[int],
+    batch_tokens: int,
+    generator: np.random.Generator,
+) -> list[list[int]]:
+    # Ties are shuffled: windows of one length should not always stand in file order.
+    order = np.lexsort((generator.random(len(indices)), np.asarray([lengths[i] for i in indices])))
+    batches: list[list[int]] = []
+    current: list[int] = []
+    for place in order.tolist():
+        index = indices[place]
+        if current and (len(current) + 1) * lengths[index] > batch_tokens:
+            batches.append(current)
+            current = []
+        current.append(index)
+    if current:
+        batches.append(current)
+    return batches
 
 
 def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:

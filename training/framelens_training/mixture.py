@@ -3,7 +3,7 @@
 A head that has seen an axis only in windows of one sentence loses its calibration in articles,
 and the other way round. So the segments of an article are also shown alone, and a lone labelled
 sentence is also shown in company: among other sentences of its corpus, or set among unlabelled
-neighbours from an article.
+neighbours from an article. What is drawn by chance is drawn anew for every epoch.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import numpy as np
 
 from framelens.features import Featurizer, TokenizedSegment
 from framelens.windows import Piece
+from framelens_training import counterfactuals
 from framelens_training.config import Windows
 from framelens_training.targets import (
     LabelledFeatures,
     LabelledWindow,
     SegmentTargets,
+    featurize_document,
     labelled_window,
     unsupervised,
 )
@@ -39,14 +41,19 @@ class CorpusFeatures:
 
 
 def training_windows(
-    corpora: Sequence[CorpusFeatures], featurizer: Featurizer, config: Windows, seed: int
+    corpora: Sequence[CorpusFeatures],
+    featurizer: Featurizer,
+    config: Windows,
+    seed: int,
+    epoch: int = 0,
 ) -> list[LabelledWindow]:
-    """All windows of an epoch; the same for the same seed."""
-    generator = np.random.default_rng(seed)
+    """All windows of an epoch; the same for the same seed and epoch."""
+    generator = np.random.default_rng((seed, epoch))
     articles = [d for corpus in corpora for d in corpus.documents if len(d.targets) > 1]
     windows: list[LabelledWindow] = []
     for corpus in corpora:
         drawn = _drawn(corpus, generator)
+        drawn += _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
         lone = [document for document in drawn if len(document.targets) == 1]
         for document in drawn:
             windows.extend(article_windows(document))
@@ -57,6 +64,25 @@ def training_windows(
         accompanied = [d for d in lone if generator.random() < config.company_share]
         windows.extend(_company(accompanied, articles, featurizer, generator))
     return windows
+
+
+def _counterfactuals(
+    drawn: Sequence[LabelledFeatures],
+    featurizer: Featurizer,
+    share: float,
+    generator: np.random.Generator,
+) -> list[LabelledFeatures]:
+    """Sentences annotated for framing, as what a source says, each a lone sentence."""
+    if not share:
+        return []
+    made = []
+    for item in drawn:
+        for sentence in counterfactuals.outlet_sentences(item.document):
+            chance = 1.0 if sentence.segments[0].framed else counterfactuals.PLAIN_SHARE
+            if generator.random() < share * chance:
+                changed = counterfactuals.quoted(sentence, generator)
+                made += [changed] if changed else []
+    return [featurize_document(document, featurizer) for document in made]
 
 
 def _drawn(corpus: CorpusFeatures, generator: np.random.Generator) -> list[LabelledFeatures]:

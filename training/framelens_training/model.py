@@ -78,7 +78,12 @@ class SegmentSpanModel(nn.Module):
             and loaded_targets is not None
         ):
             output["loss"] = self._loss(
-                segment_logits, span_logits, axis_targets, axis_weights, tag_targets, loaded_targets
+                segment_logits.float(),
+                span_logits.float(),
+                axis_targets,
+                axis_weights,
+                tag_targets,
+                loaded_targets,
             )
         return output
 

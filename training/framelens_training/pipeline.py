@@ -187,13 +187,16 @@ def train_model(
 ) -> tuple[SegmentSpanModel, History]:
     """The model of the best step, and what the Trainer logged on the way."""
     mixture = _mixture(corpora, split["train"])
-    windows = training_windows(mixture, featurizer, config.windows, config.seed)
-    dataset = WindowDataset(windows)
-    weights = supervision(windows).positive_weights(config.training.balance)
+    epochs = [
+        training_windows(mixture, featurizer, config.windows, config.seed, epoch)
+        for epoch in range(config.training.epochs)
+    ]
+    dataset = WindowDataset(epochs)
+    weights = supervision(dataset.windows).positive_weights(config.training.balance)
     loss = LossConfig(dict(config.training.loss_weights), weights)
     model = SegmentSpanModel(encoder.module, config.training.dropout, loss)
     say(
-        f"Training on {len(windows)} windows, {sum(dataset.lengths)} tokens an epoch, "
+        f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
     )
 

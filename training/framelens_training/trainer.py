@@ -54,7 +54,7 @@ class WindowTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of like length within the token budget."""
         sampler = TokenBudgetSampler(
-            self._dataset.lengths, self._config.training.batch_tokens, self._config.seed
+            self._dataset, self._config.training.batch_tokens, self._config.seed
         )
         loader: DataLoader[Any] = DataLoader(
             self._dataset, batch_sampler=sampler, collate_fn=collate
@@ -66,7 +66,7 @@ class WindowTrainer(Trainer):
         """AdamW with a rate for the heads, and one for each layer of the encoder."""
         if self.optimizer is None:
             groups = parameter_groups(self._network, self._config)
-            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8)
+            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
         return self.optimizer
 
     def evaluate(
@@ -118,15 +118,19 @@ def _layer(name: str) -> int:
     return 0
 
 
-def training_arguments(config: Config, folder: Path, steps_per_epoch: int) -> TrainingArguments:
-    """The Trainer's settings: evaluation, checkpoints and early stopping at the same steps."""
+def training_arguments(config: Config, folder: Path, steps: int) -> TrainingArguments:
+    """The Trainer's settings: evaluation, checkpoints and early stopping at the same steps.
+
+    `steps` counts all batches of all epochs, which the Trainer sees as one pass.
+    """
     settings = config.training
+    steps_per_epoch = -(-steps // settings.epochs)
     interval = max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
     return TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs,
+        num_train_epochs=1,
         learning_rate=settings.learning_rate,
-        warmup_steps=int(settings.warmup_share * steps_per_epoch * settings.epochs),
+        warmup_steps=int(settings.warmup_share * steps),
         lr_scheduler_type="linear",
         max_grad_norm=settings.max_gradient_norm,
         eval_strategy="steps",
@@ -144,6 +148,7 @@ def training_arguments(config: Config, folder: Path, steps_per_epoch: int) -> Tr
         data_seed=config.seed,
         disable_tqdm=True,
         remove_unused_columns=False,
+        bf16=settings.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
     )
@@ -159,7 +164,7 @@ def fit(
 ) -> SegmentSpanModel:
     """Train until the validation score stops rising; returns the model of the best step."""
     set_seed(config.seed)
-    steps = len(TokenBudgetSampler(dataset.lengths, config.training.batch_tokens, config.seed))
+    steps = len(TokenBudgetSampler(dataset, config.training.batch_tokens, config.seed))
     trainer = WindowTrainer(
         config=config,
         model=model,
