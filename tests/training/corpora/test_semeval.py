@@ -121,12 +121,37 @@ def test_an_article_without_spans_is_a_negative_and_reported(tmp_path: Path) -> 
     assert report.counts == {"kept: article in which no technique was marked": 1}
 
 
+def test_whose_loaded_words_they_are(tmp_path: Path) -> None:
+    raw = "Chaos club\n\nThe “fair” deal is a sham. “It is a swindle on all of us,” she said."
+    write(
+        tmp_path, raw, ("Doubt", "Chaos"), ("Doubt", "fair"), ("Doubt", "sham"),
+        ("Doubt", "swindle"), ("Slogans", "deal"),
+    )  # fmt: skip
+    (places,) = SemEval().loaded_places(tmp_path).values()
+    found = [(p.field, p.voice) for p in places]
+    assert found == [
+        ("headline", "outlet"), ("text", "short_quotation"), ("text", "outlet"), ("text", "source"),
+    ]  # fmt: skip
+    text = raw.partition("\n\n")[2]
+    assert [text[p.start : p.end] for p in places[1:]] == ["fair", "sham", "swindle"]
+
+
+def test_articles_are_split_whole_and_always_alike(tmp_path: Path) -> None:
+    write(tmp_path, RAW)
+    folder = tmp_path / "semeval2023-task3/data/raw/en/train-articles-subtask-3"
+    for number in range(100, 140):
+        (folder / f"article{number}.txt").write_text(RAW, "utf-8")
+    splits = SemEval().read(tmp_path)
+    assert {name: len(documents) for name, documents in splits.items()} == {"train": 35, "test": 6}
+    assert splits == SemEval().read(tmp_path)
+
+
 def test_labels_without_an_article_are_counted(tmp_path: Path) -> None:
     write(tmp_path, RAW, ("Doubt", "shabby"))
     folder = tmp_path / "semeval2023-task3/data/raw/en/train-articles-subtask-3"
     (folder / "article7.txt").rename(folder / "notes.txt")
     splits, report = SemEval().read_with_report(tmp_path)
-    assert splits == {"train": []}
+    assert splits == {"train": [], "test": []}
     assert report.counts == {
         "dropped: file that is not called article<number>.txt": 1,
         "dropped: label of an article without text": 1,
@@ -151,7 +176,9 @@ def test_a_missing_folder_is_named_with_its_source(tmp_path: Path) -> None:
 @pytest.mark.corpora
 def test_the_corpus_reads(corpora_root: Path) -> None:
     splits, _ = SemEval().read_with_report(corpora_root)
-    answers = [s.framed for d in splits["train"] for s in d.segments]
-    assert len(splits["train"]) > 400
+    documents = [d for split in splits.values() for d in split]
+    answers = [s.framed for d in documents for s in d.segments]
+    assert len(documents) > 400
+    assert 0.1 < len(splits["test"]) / len(documents) < 0.2
     assert 0.1 < answers.count(True) / len(answers) < 0.25
     assert answers.count(None) / len(answers) < 0.1

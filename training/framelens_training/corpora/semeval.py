@@ -13,20 +13,22 @@ What it annotates: `framed` and `loaded` spans, through the techniques that fram
 * Some stretches of articles have offsets that are one too low or too high: a span that cuts a
   word is widened to whole words.
 * Offsets are code points; a byte-order mark counts. The first line is the headline.
+* Upstream's own dev and test articles have no public labels, so that some of the training
+  articles are kept as a test split here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from framelens.schema import Field
 from framelens.segmentation import TextSegment, segment_article
-from framelens_training.corpora.base import CorpusInfo
+from framelens_training.corpora.base import CorpusInfo, Split
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.quotations import QUOTATION_WORDS, quoted_ranges
 from framelens_training.corpora.reading import (
@@ -38,11 +40,20 @@ from framelens_training.corpora.reading import (
     share_of_words,
     words,
 )
+from framelens_training.corpora.splits import split
 
 LOADED_TECHNIQUES = frozenset(
     {"Loaded_Language", "Name_Calling-Labeling", "Doubt", "Exaggeration-Minimisation"}
 )
 """Techniques that are framing by wording."""
+
+SHARES: Mapping[Split, float] = {"train": 0.85, "test": 0.15}
+"""Shares of the articles. None is for validation: a tenth of them would outnumber every other
+corpus there and set the threshold of `framed` alone."""
+
+Voice = Literal["outlet", "source", "short_quotation"]
+"""Whose loaded words: the outlet's, those of a source that is quoted at length, or of a quotation
+so short that it may be scare quotes."""
 
 _ARTICLES = "data/raw/en/train-articles-subtask-3"
 _LABELS = "data/raw/en/train-labels-subtask-3-spans.txt"
@@ -57,6 +68,16 @@ class _Technique:
     start: int
     end: int
     line: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlace:
+    """Words of a field that a loaded technique marks, and whose they are."""
+
+    field: Field
+    start: int
+    end: int
+    voice: Voice
 
 
 class SemEval(CorpusReader):
@@ -100,7 +121,54 @@ class SemEval(CorpusReader):
                 documents.append(_document(name[1], raw, found, where, labels_name, log))
         for technique in (t for _, found in sorted(labels.items()) for t in found):
             log.note(labels_name, technique.line, "dropped", "label of an article without text")
-        return {"train": documents}
+        return split(documents, SHARES)
+
+    def loaded_places(self, root: Path) -> dict[str, list[LoadedPlace]]:
+        """By document id, everything that a loaded technique marks, quoted or not.
+
+        The documents hold only the outlet's own loaded words; whether a model tells them from
+        a source's is measured on the others.
+
+        Raises:
+            FileNotFoundError: naming what is missing and how to get it.
+        """
+        folder = self.require(root)
+        log = ReadLog()
+        labels = _read_labels(folder / _LABELS, _LABELS, log)
+        found: dict[str, list[LoadedPlace]] = {}
+        for path in sorted((folder / _ARTICLES).glob("article*.txt")):
+            name = path.stem.removeprefix("article")
+            raw = read_text(path, path.name, log) or ""
+            article = Article.from_raw(raw)
+            quotations = _quotations(article)
+            places = found.setdefault(_document_id(name), [])
+            for technique in labels.get(name, ()):
+                if technique.name in LOADED_TECHNIQUES:
+                    for place in article.place(*_whole_words(raw, technique.start, technique.end)):
+                        places.extend(_voiced(article, place, quotations))
+        return found
+
+
+def _document_id(name: str) -> str:
+    return f"semeval2023-task3/{name}"
+
+
+def _quotations(article: Article) -> dict[Field, list[tuple[int, int]]]:
+    return {"headline": quoted_ranges(article.headline), "text": quoted_ranges(article.text)}
+
+
+def _voiced(
+    article: Article,
+    place: tuple[Field, int, int],
+    quotations: Mapping[Field, Sequence[tuple[int, int]]],
+) -> list[LoadedPlace]:
+    """What of a place is the outlet's; if nothing is, the place and whose it is."""
+    text, quoted = article.field_text(place[0]), quotations[place[0]]
+    pieces = _outside(text, place, quoted)
+    if pieces:
+        return [LoadedPlace(*piece, "outlet") for piece in pieces]
+    short = _in_short_quotation(text, place, quoted)
+    return [LoadedPlace(*place, "short_quotation" if short else "source")]
 
 
 def _read_labels(path: Path, where: str, log: ReadLog) -> dict[str, list[_Technique]]:
@@ -130,10 +198,7 @@ def _document(
     log: ReadLog,
 ) -> LabelledDocument:
     article = Article.from_raw(raw)
-    quotations: dict[Field, list[tuple[int, int]]] = {
-        "headline": quoted_ranges(article.headline),
-        "text": quoted_ranges(article.text),
-    }
+    quotations = _quotations(article)
     loaded: list[GoldSpan] = []
     other: list[tuple[Field, int, int]] = []
     doubtful: list[tuple[Field, int, int]] = []
@@ -156,14 +221,15 @@ def _document(
             )
             continue
         for place in places:
-            pieces = _outside(article.field_text(place[0]), place, quotations[place[0]])
-            if not pieces:
+            pieces = _voiced(article, place, quotations)
+            if pieces[0].voice != "outlet":
                 note("dropped", "span inside a quotation")
-                if _in_short_quotation(article.field_text(place[0]), place, quotations[place[0]]):
+                if pieces[0].voice == "short_quotation":
                     doubtful.append(place)
-            elif pieces != [place]:
+                continue
+            if [(p.field, p.start, p.end) for p in pieces] != [place]:
                 note("altered", "words inside a quotation cut out of a span")
-            loaded.extend(GoldSpan(field, "loaded", a, b) for field, a, b in pieces)
+            loaded.extend(GoldSpan(p.field, "loaded", p.start, p.end) for p in pieces)
     spans = _merged(loaded)
     if len(spans) < len(loaded):
         log.note(where, "", "altered", "spans that overlap made one")
@@ -181,7 +247,7 @@ def _document(
             log.note(where, extent_name, "masked", "segment with no technique but others")
         segments.append(GoldSegment(segment.field, segment.start, segment.end, framed=framed))
     return LabelledDocument(
-        id=f"semeval2023-task3/{name}",
+        id=_document_id(name),
         text=article.text,
         headline=article.headline or None,
         annotated=SemEval.info.annotated,
