@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs notebooks clean
 
 $(STAMP): pyproject.toml inference/pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"framelens needs Python 3.11 to 3.13, found {v.major}.{v.minor}; set PYTHON=")'
@@ -48,5 +48,16 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
+# The site, in build/docs. A link or a reference that leads nowhere is an error.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+# Run every notebook from a clean kernel and save it with its outputs. The third one reads the
+# newest run of the quickstart, which `make demo` records.
+notebooks: $(STAMP)
+	$(BIN)/python tests/execute_notebooks.py notebooks/*.ipynb
+
 clean:
-	rm -rf $(VENV) runs mlflow.db mlartifacts
+	rm -rf $(VENV) build runs mlflow.db mlartifacts
