@@ -71,6 +71,9 @@ class Corpora(_Strict):
     root: str | None = None
     """Folder of the public corpora; otherwise the environment's FRAMELENS_CORPORA."""
     use: tuple[CorpusUse, ...] = Field(min_length=1)
+    sampling_temperature: float = Field(default=1.0, ge=1)
+    """Draws corpora by their size to the power of 1 over this, the total kept: 1 by size, the
+    higher the more evenly. A corpus's `weight` comes on top."""
 
     @field_validator("use", mode="before")
     @classmethod
@@ -121,7 +124,9 @@ class Training(_Strict):
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: Share = 0.1
     batch_tokens: int = Field(default=1024, ge=32)
-    """Most tokens in a batch, padding included."""
+    """Most tokens in a batch of one process, padding included."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches whose gradients are summed before a step, for batches that memory cannot hold."""
     dropout: Share = 0.1
     """Before the heads."""
     encoder_dropout: Share = 0.0
@@ -135,6 +140,9 @@ class Training(_Strict):
     patience: int = Field(default=2, ge=1)
     """Evaluations without a better validation score before training stops."""
     evaluations_per_epoch: int = Field(default=1, ge=1)
+    checkpoint_minutes: float = Field(default=5.0, ge=0)
+    """Most minutes, about, that a killed process loses; checkpoints are also written at every
+    evaluation, and at every log line if this is 0."""
 
     @field_validator("loss_weights")
     @classmethod
