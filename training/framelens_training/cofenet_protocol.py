@@ -6,7 +6,7 @@ Enhanced Net for Complicated Quotation Extraction", on PolNeAR.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from framelens.decoding import DecodingConfig, Floats, decode_spans
@@ -17,6 +17,9 @@ from framelens_training.corpora.labelled import GoldSpan, LabelledDocument
 from framelens_training.evaluation import SpanMetrics, span_metrics_of
 from framelens_training.predictions import NetworkLike, predict
 from framelens_training.targets import LabelledFeatures, featurize_document
+
+TokenKey = tuple[int, str, int, int]
+"""Sentence, type, first token and one past the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +55,37 @@ def score_documents(
     found: Mapping[str, LabelledDocument], sentences: Sequence[TokenSentence]
 ) -> CofenetScores:
     """Score documents that carry a model's spans, by id."""
-    by_name = {name.removeprefix("polnear/"): document for name, document in found.items()}
+    compared = compare_documents(found, sentences)
+    metrics: dict[str, SpanMetrics] = {
+        kind: span_metrics_of(*(
+            {(name, *span) for name, sides in compared.items() for span in sides[side]
+             if span[1] == kind}
+            for side in (0, 1)
+        ))
+        for kind in ATTRIBUTION_TYPES
+    }  # fmt: skip
+    unread = sum(f"polnear/{sentence.document}" not in compared for sentence in sentences)
+    return CofenetScores(metrics, len(sentences), unread)
+
+
+def compare_documents(
+    found: Mapping[str, LabelledDocument], sentences: Sequence[TokenSentence]
+) -> dict[str, tuple[set[TokenKey], set[TokenKey]]]:
+    """Gold and answered spans of each document that has sentences, by its id."""
     own: dict[str, list[TokenSentence]] = {}
     for sentence in sentences:
-        own.setdefault(sentence.document, []).append(sentence)
-    gold: set[tuple[str, int, str, int, int]] = set()
-    answered: set[tuple[str, int, str, int, int]] = set()
-    unread = 0
+        own.setdefault(f"polnear/{sentence.document}", []).append(sentence)
+    compared: dict[str, tuple[set[TokenKey], set[TokenKey]]] = {}
     for name, rows in own.items():
-        if name not in by_name:
-            unread += len(rows)
-            continue
-        for number, (sentence, labels) in enumerate(
-            zip(rows, project(by_name[name], rows), strict=True)
-        ):
-            gold |= {(name, number, *span) for span in labelled_spans(sentence.labels)}
-            answered |= {(name, number, *span) for span in labelled_spans(labels)}
-    metrics: dict[str, SpanMetrics] = {
-        kind: span_metrics_of(
-            {span for span in gold if span[2] == kind},
-            {span for span in answered if span[2] == kind},
-        )
-        for kind in ATTRIBUTION_TYPES
-    }
-    return CofenetScores(metrics, len(sentences), unread)
+        if name in found:
+            labels = project(found[name], rows)
+            gold = [sentence.labels for sentence in rows]
+            compared[name] = (_keys(gold), _keys(labels))
+    return compared
+
+
+def _keys(labels: Iterable[Iterable[str]]) -> set[TokenKey]:
+    return {(number, *span) for number, row in enumerate(labels) for span in labelled_spans(row)}
 
 
 def with_spans(

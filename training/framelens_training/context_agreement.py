@@ -40,6 +40,19 @@ class Agreement:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Absolute differences of the scores of single segments, alone and in their articles.
+
+    `documents` (m,) numbers the document of each, `values` has shape (m, 3), columns in `AXES`
+    order, and `names_source` (m,) tells which segments name their source.
+    """
+
+    documents: NDArray[np.int64]
+    values: NDArray[np.float64]
+    names_source: NDArray[np.bool_]
+
+
 def agreement(
     network: NetworkLike,
     featurizer: Featurizer,
@@ -47,6 +60,20 @@ def agreement(
     logits: Sequence[DocumentLogits],
     decoding: DecodingConfig,
 ) -> Agreement:
+    """The medians of `differences`."""
+    found = differences(network, featurizer, documents, logits, decoding)
+    framed = found.values[:, AXES.index("framed")]
+    attributed = found.values[found.names_source, AXES.index("attributed")]
+    return Agreement(len(found.values), _median(framed), _median(attributed))
+
+
+def differences(
+    network: NetworkLike,
+    featurizer: Featurizer,
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    decoding: DecodingConfig,
+) -> Differences:
     """Read segments again, each in a window of its own, and compare with their article's answer.
 
     `logits` are those of the documents in their articles. Of many segments, evenly spread
@@ -59,21 +86,20 @@ def agreement(
         for index in range(len(item.document.segments))
     ]
     places = places[:: -(-len(places) // MOST_SEGMENTS) or 1]
-    differences = np.zeros((len(places), len(AXES)))
+    values = np.zeros((len(places), len(AXES)))
     names_source = np.zeros(len(places), dtype=np.bool_)
     for row, (number, index) in enumerate(places):
         item = documents[number]
         segments = (item.features.segments[index],)
         alone = DocumentFeatures(segments, tuple(featurizer.windows(segments)))
         read = merge_windows(alone, [network(window) for window in alone.windows])
-        differences[row] = np.abs(
+        values[row] = np.abs(
             axis_scores(read.segments, decoding)[0]
             - axis_scores(logits[number].segments[index : index + 1], decoding)[0]
         )
         names_source[row] = _names_its_source(item, index)
-    framed = differences[:, AXES.index("framed")]
-    attributed = differences[names_source, AXES.index("attributed")]
-    return Agreement(len(places), _median(framed), _median(attributed))
+    numbers = np.array([number for number, _ in places], dtype=np.int64)
+    return Differences(numbers, values, names_source)
 
 
 def _names_its_source(item: LabelledFeatures, index: int) -> bool:

@@ -7,7 +7,7 @@ of what ships.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -31,6 +31,9 @@ from framelens_training.targets import LabelledFeatures
 
 Counts = NDArray[np.int64]
 """Per document (d, 4): true positives, false positives, false negatives, true negatives."""
+
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Counts (..., k) in, a figure (...) out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def _axis_metrics(
         recall=_ratio(tp, tp + fn),
         f1=_ratio(2 * tp, 2 * tp + fp + fn),
         macro_f1=bootstrap(counts, samples, seed),
-        weighted_f1=weighted_f1(counts.sum(axis=0)),
+        weighted_f1=float(weighted_f1(counts.sum(axis=0))),
         auroc=float(roc_auc_score(data.gold, data.values)) if both else float("nan"),
         average_precision=(
             float(average_precision_score(data.gold, data.values)) if both else float("nan")
@@ -206,17 +209,27 @@ def macro_f1(counts: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.f
     return mean
 
 
-def weighted_f1(counts: NDArray[np.integer]) -> float:
-    """Mean of the F1 of both answers, weighted by how often each is gold; counts (4,).
+def weighted_f1(counts: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean of the F1 of both answers, weighted by how often each is gold; counts (..., 4).
 
     This is scikit-learn's `f1_score(average="weighted")`, which papers on BABE report; it
     flatters a model that is good at the commoner answer.
     """
-    tp, fp, fn, tn = (int(count) for count in counts)
-    positives, negatives = tp + fn, fp + tn
-    positive = _ratio(2 * tp, 2 * tp + fp + fn)
-    negative = _ratio(2 * tn, 2 * tn + fp + fn)
-    return _ratio(positives * positive + negatives * negative, positives + negatives)
+    tp, fp, fn, tn = np.moveaxis(counts.astype(np.float64), -1, 0)
+    positives, negatives, wrong = tp + fn, fp + tn, fp + fn
+    with np.errstate(invalid="ignore"):
+        positive = np.nan_to_num(2 * tp / (2 * tp + wrong))
+        negative = np.nan_to_num(2 * tn / (2 * tn + wrong))
+        shares = (positives * positive + negatives * negative) / (positives + negatives)
+    mean: NDArray[np.float64] = np.nan_to_num(shares)
+    return mean
+
+
+def span_f1(counts: NDArray[np.floating]) -> NDArray[np.float64]:
+    """F1 for numbers of spans that are right, found and expected, (..., 3)."""
+    right, found, expected = np.moveaxis(counts.astype(np.float64), -1, 0)
+    f1: NDArray[np.float64] = 2 * right / np.maximum(found + expected, 1)
+    return f1
 
 
 @functools.lru_cache(maxsize=2)
@@ -232,14 +245,30 @@ def draws(documents: int, samples: int, seed: int) -> NDArray[np.float64]:
     return counts
 
 
-def bootstrap(counts: Counts, samples: int, seed: int) -> Interval:
-    """Macro-F1 with its percentile interval, documents resampled with replacement."""
-    value = float(macro_f1(counts.sum(axis=0)))
+def bootstrap(
+    counts: NDArray[np.integer] | NDArray[np.floating],
+    samples: int,
+    seed: int,
+    statistic: Statistic = macro_f1,
+) -> Interval:
+    """A statistic of counts (d, k) with its percentile interval, documents drawn with replacement.
+
+    A draw in which the statistic is undefined is left out.
+    """
+    value = float(statistic(counts.sum(axis=0).astype(np.float64)))
     if not samples or len(counts) < 2:
         return Interval(value, value, value)
-    resampled = macro_f1(draws(len(counts), samples, seed) @ counts)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    resampled = statistic(draws(len(counts), samples, seed) @ counts)
+    return Interval(value, *percentiles(resampled))
+
+
+def percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of the 95 % interval; NaN if no draw gave a figure."""
+    finite = resampled[np.isfinite(resampled)]
+    if not len(finite):
+        return float("nan"), float("nan")
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:

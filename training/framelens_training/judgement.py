@@ -15,10 +15,15 @@ from framelens.scorer import Scorer
 from framelens.segmentation import TextSegment
 from framelens_training.calibration import expected_calibration_error
 from framelens_training.corpora.labelled import LabelledDocument
-from framelens_training.corpora.splits import group_of
 from framelens_training.evaluation import Interval, axis_counts, draws, macro_f1
 from framelens_training.gates import Gates
-from framelens_training.predictions import AxisData, axis_data, gold_spans, span_keys
+from framelens_training.predictions import (
+    AxisData,
+    article_numbers,
+    axis_data,
+    gold_spans,
+    span_keys,
+)
 from framelens_training.slices import Slice, segment_slices
 from framelens_training.targets import role_of
 
@@ -166,7 +171,7 @@ class _Counts:
     """Outcomes of both systems by article (a, 4) an axis, and of spans (a, 3)."""
 
     def __init__(self, test: PinnedTest, answered: Answered) -> None:
-        groups = _articles(test.documents)
+        groups = article_numbers(test.documents)
         size = int(groups.max(initial=-1)) + 1
         self.axes: dict[Axis, Table] = {}
         for axis in AXES:
@@ -184,15 +189,6 @@ class _Counts:
             parts.append(2 * right / np.maximum(found + expected, 1))
         mean: Table = np.mean(parts, axis=0)
         return mean
-
-
-def _articles(documents: Sequence[LabelledDocument]) -> NDArray[np.int64]:
-    """The number of each document's article: sentences of one article are not independent."""
-    numbers: dict[str, int] = {}
-    return np.array(
-        [numbers.setdefault(group_of(document), len(numbers)) for document in documents],
-        dtype=np.int64,
-    )
 
 
 def _outcomes(data: AxisData, groups: NDArray[np.int64], threshold: float, size: int) -> Table:
@@ -233,7 +229,7 @@ def _slices(
     test: PinnedTest, champion: Answered, challenger: Answered, gates: Gates
 ) -> Iterator[Check]:
     gate = gates.slices
-    groups = _articles(test.documents)
+    groups = article_numbers(test.documents)
     members = [
         segment_slices(document, corpus)
         for document, corpus in zip(test.documents, test.corpora, strict=True)

@@ -12,6 +12,7 @@ from framelens.decoding import DocumentLogits, Floats, TokenSpan, merge_windows
 from framelens.features import WindowFeatures
 from framelens.schema import AXES, Axis, SpanType
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.splits import group_of
 from framelens_training.targets import LabelledFeatures
 
 NetworkLike = Callable[[WindowFeatures], tuple[Floats, Floats]]
@@ -63,6 +64,15 @@ def axis_data(
         np.array(gold, dtype=np.bool_),
         np.array(found, dtype=np.float64),
         np.array(groups, dtype=np.int64),
+    )
+
+
+def article_numbers(documents: Sequence[LabelledDocument]) -> NDArray[np.int64]:
+    """The number of each document's article: sentences of one article are not independent."""
+    numbers: dict[str, int] = {}
+    return np.array(
+        [numbers.setdefault(group_of(document), len(numbers)) for document in documents],
+        dtype=np.int64,
     )
 
 
