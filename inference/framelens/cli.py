@@ -1,4 +1,4 @@
-"""The command line: `framelens score` and `framelens info`."""
+"""The command line: `framelens score`, `framelens report` and `framelens info`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Literal
 from framelens import __version__
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
+from framelens.report.command import add_report
 
 Style = Literal["jsonl", "jsonl.gz", "csv", "parquet", "table"]
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     _add_score(commands.add_parser("score", help="score articles", description=_SCORE))
+    add_report(commands.add_parser("report", help="write HTML pages of articles"))
 
     info = commands.add_parser("info", help="show a model", description="Show a model's manifest.")
     info.set_defaults(command=_info)

@@ -246,3 +246,9 @@ class Document:
         if self.input is not None:
             row["input"] = {key: value for key, value in self.input.items() if value is not None}
         return row
+
+    def _repr_html_(self) -> str:
+        """The document as Jupyter shows it."""
+        from framelens.report.notebook import document_html
+
+        return document_html(self)

@@ -1,0 +1,226 @@
+"""An article as a report shows it: what was scored, its paragraphs, and who is quoted on what."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from framelens.paragraphs import split_paragraphs
+from framelens.schema import Document, ScoredSegment, Span
+
+# fmt: off
+PRONOUNS = frozenset((
+    "i", "me", "my", "mine", "we", "us", "our", "ours", "you", "your", "he", "him", "his",
+    "she", "her", "hers", "it", "its", "they", "them", "their", "theirs", "who", "whom",
+    "whose", "this", "that", "these", "those", "one", "ones",
+))
+# fmt: on
+"""Source mentions that name nobody by themselves."""
+
+_UNSEEN_PARAGRAPH = 2
+"""Code points between two segments from which on a paragraph ends, where the text itself is not
+at hand: one is a space, two are mostly line breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A scored document with what a report shows beside it.
+
+    `text` is the input field of that name, or None when only the scored row is at hand; then
+    paragraphs are told from the offsets of the segments, which carry their own text.
+    """
+
+    document: Document
+    text: str | None = None
+    outlet: str | None = None
+    date: str | None = None
+
+    @property
+    def headline(self) -> ScoredSegment | None:
+        """The first segment, if it is a headline."""
+        first = next(iter(self.document.segments), None)
+        return first if first is not None and first.role == "headline" else None
+
+    @property
+    def title(self) -> str:
+        """The headline's text, or else the document's id."""
+        return self.document.id if self.headline is None else self.headline.text
+
+    @property
+    def body(self) -> tuple[ScoredSegment, ...]:
+        """All segments but the headline."""
+        return self.document.segments[0 if self.headline is None else 1 :]
+
+    @property
+    def day(self) -> dt.date | None:
+        """The date, if the first ten characters of its field are one (ISO 8601)."""
+        try:
+            return dt.date.fromisoformat((self.date or "")[:10])
+        except ValueError:
+            return None
+
+
+def article_of(
+    document: Document,
+    text: str | None,
+    columns: Mapping[str, Any],
+    *,
+    outlet_field: str,
+    date_field: str,
+) -> Article:
+    """Join a document with what the other columns of its row say of it."""
+    if text is None and document.input is not None:
+        drawn_out = document.input.get("text")
+        text = drawn_out if isinstance(drawn_out, str) else None
+    return Article(
+        document, text, _plain(columns.get(outlet_field)), _plain(columns.get(date_field))
+    )
+
+
+def _plain(value: Any) -> str | None:
+    if value is None or value == "" or isinstance(value, dict | list):
+        return None
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+def paragraphs(article: Article) -> list[tuple[ScoredSegment, ...]]:
+    """The body's segments, by paragraph."""
+    body = article.body
+    if article.text is None:
+        ends = [_ends_unseen(first, second) for first, second in pairwise(body)]
+    else:
+        starts = [paragraph.start for paragraph in split_paragraphs(article.text)]
+        ends = [_crosses(first, second, starts) for first, second in pairwise(body)]
+    grouped: list[list[ScoredSegment]] = []
+    for segment, new in zip(body, [True, *ends], strict=False):
+        if new:
+            grouped.append([])
+        grouped[-1].append(segment)
+    return [tuple(group) for group in grouped]
+
+
+def _ends_unseen(first: ScoredSegment, second: ScoredSegment) -> bool:
+    apart = second.start - first.end >= _UNSEEN_PARAGRAPH
+    return apart or "boilerplate" in (first.label, second.label) or first.field != second.field
+
+
+def _crosses(first: ScoredSegment, second: ScoredSegment, starts: Sequence[int]) -> bool:
+    at = bisect_left(starts, first.end)
+    return first.field != second.field or (at < len(starts) and starts[at] <= second.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a source is quoted on: a content span and the index of its segment."""
+
+    segment: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedSource:
+    """A source as it is first written, how often it is mentioned, and what it is quoted on."""
+
+    name: str
+    mentions: int
+    segments: tuple[int, ...]
+    """Indices of the segments that mention it."""
+    quotes: tuple[Quote, ...]
+    pronoun: bool
+
+
+def folded(text: str) -> str:
+    """A source mention or a loaded word without case and odd white space, as it is counted."""
+    return " ".join(text.casefold().split())
+
+
+def is_pronoun(text: str) -> bool:
+    """Whether a source mention names nobody by itself."""
+    return folded(text) in PRONOUNS
+
+
+def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]:
+    """The distinct sources in order of first mention, and what is quoted from none of them.
+
+    A content span belongs to the nearest source span of its segment; in a segment without
+    one, to the source that was quoted or mentioned last, unless a segment without either
+    (furniture aside) stands between. Mentions are the same if they differ only in case and
+    white space, as in `Summary.sources`.
+    """
+    mentions: dict[str, list[tuple[int, Span]]] = {}
+    quotes: dict[str, list[Quote]] = {}
+    unclaimed: list[Quote] = []
+    speaker: str | None = None
+    for segment in document.segments:
+        sources = [span for span in segment.spans if span.type == "source"]
+        contents = [span for span in segment.spans if span.type == "content"]
+        for source in sources:
+            mentions.setdefault(folded(source.text), []).append((segment.index, source))
+        if not contents and segment.label != "boilerplate":
+            speaker = folded(sources[-1].text) if sources else None
+        for content in contents:
+            if sources:
+                speaker = folded(min(sources, key=lambda span: _gap(span, content)).text)
+            quote = Quote(segment.index, content.text)
+            if speaker is None:
+                unclaimed.append(quote)
+            else:
+                quotes.setdefault(speaker, []).append(quote)
+    found = [
+        QuotedSource(
+            name=" ".join(spans[0][1].text.split()),
+            mentions=len(spans),
+            segments=tuple(dict.fromkeys(index for index, _ in spans)),
+            quotes=tuple(quotes.get(key, ())),
+            pronoun=key in PRONOUNS,
+        )
+        for key, spans in mentions.items()
+    ]
+    return found, unclaimed
+
+
+def _gap(a: Span, b: Span) -> int:
+    return max(b.start - a.end, a.start - b.end)
+
+
+_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def shown(text: str) -> str:
+    """Text as a page can hold it: control characters and lone surrogates become U+FFFD."""
+    return _UNSHOWN.sub("\ufffd", text)
+
+
+def shortened(text: str, length: int) -> str:
+    """At most `length` code points of a text, cut between words, on one line."""
+    line = " ".join(text.split())
+    if len(line) <= length:
+        return line
+    cut = line[: length - 1]
+    return (cut[: cut.rfind(" ")] if " " in cut[length // 2 :] else cut).rstrip(" ,;:") + "…"
+
+
+def segment_runs(segment: ScoredSegment) -> Iterator[tuple[str, Span | None, Span | None]]:
+    """A segment's text in pieces, each with the attribution span and the `loaded` span over it.
+
+    The pieces joined are the segment's text. A span that another one crosses comes in several
+    pieces.
+    """
+    layers = (
+        [span for span in segment.spans if span.type != "loaded"],
+        [span for span in segment.spans if span.type == "loaded"],
+    )
+    edges = {segment.start, segment.end}
+    for span in segment.spans:
+        edges |= {span.start, span.end}
+    for start, end in pairwise(sorted(edges)):
+        attribution, loaded = (
+            next((span for span in layer if span.start <= start and end <= span.end), None)
+            for layer in layers
+        )
+        yield segment.text[start - segment.start : end - segment.start], attribution, loaded

@@ -1,0 +1,123 @@
+"""Where a report's articles come from: rows that were scored before, or articles to score now."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from framelens.artifact import Artifact, resolve
+from framelens.batch import InOrder
+from framelens.decoding import DecodingConfig
+from framelens.errors import ArtifactError
+from framelens.limits import Limits
+from framelens.progress import Progress, Tally
+from framelens.records import FieldNames, Position, Record, read_records
+from framelens.report.article import Article, article_of
+from framelens.report.scored import document_of, is_scored, read_scored
+from framelens.schema import SCHEMA_VERSION, ModelInfo
+from framelens.workers import LocalPool, Pool, Settings, WorkerPool
+
+_FEW_BYTES = 100_000  # of all inputs, up to which starting workers takes longer than scoring
+_AHEAD = 64  # documents for each worker that may wait for one before them
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the inputs are read and scored."""
+
+    model: str | None = None
+    fields: FieldNames = field(default_factory=FieldNames)
+    outlet_field: str = "outlet"
+    date_field: str = "date"
+    limits: Limits = field(default_factory=Limits)
+    workers: int = 1
+    quiet: bool = False
+
+
+class Source:
+    """The articles of some inputs, and what is known of the model that scored them."""
+
+    def __init__(self, names: Sequence[str], reading: Reading) -> None:
+        """Look at the inputs and, if there is something to score, open the model.
+
+        Raises:
+            InputError: if an input cannot be read.
+            ArtifactError: if a model is named, or needed, and cannot be used.
+        """
+        self._reading = reading
+        self._groups = [(scored, list(group)) for scored, group in groupby(names, key=is_scored)]
+        self._artifact: Artifact | None = None
+        needed = reading.model is not None or any(not scored for scored, _ in self._groups)
+        # For scored rows a model is only asked for its thresholds, which may stay unknown.
+        with contextlib.nullcontext() if needed else contextlib.suppress(ArtifactError):
+            self._artifact = Artifact.open(resolve(reading.model))
+
+    def decoding(self, model: ModelInfo) -> DecodingConfig | None:
+        """The thresholds of a model, if it is the one at hand."""
+        if self._artifact is None or self._artifact.info != model:
+            return None
+        return self._artifact.manifest.decoding
+
+    def __iter__(self) -> Iterator[Article]:
+        """All articles in input order, one in memory at a time."""
+        for scored, names in self._groups:
+            if scored:
+                for name in names:
+                    yield from self._read(name)
+            else:
+                yield from self._score(names)
+
+    def _read(self, name: str) -> Iterator[Article]:
+        reading = self._reading
+        for document, columns in read_scored(name):
+            yield article_of(
+                document,
+                None,
+                columns,
+                outlet_field=reading.outlet_field,
+                date_field=reading.date_field,
+            )
+
+    def _score(self, names: Sequence[str]) -> Iterator[Article]:
+        assert self._artifact is not None
+        reading, position, tally = self._reading, Position(), Tally()
+        settings = Settings(self._artifact.path.resolve(), self._artifact.info, reading.limits)
+        progress = Progress(quiet=reading.quiet)
+        records = read_records(names, reading.fields, keep="json", position=position)
+        pool = _pool(names, settings, reading.workers)
+        try:
+            answers = InOrder(
+                records,
+                pool,
+                settings,
+                ahead=_AHEAD * reading.workers,
+                tick=lambda: progress.tick(tally, position.fraction),
+            )
+            for record, answer in answers:
+                tally.add(answer)
+                yield self._article(record, answer.body)
+        finally:
+            pool.close()
+        progress.finish(tally)
+
+    def _article(self, record: Record, body: str) -> Article:
+        row = {"schema": SCHEMA_VERSION, "id": record.id, **json.loads(body)}
+        text = None if record.row is None else record.row.get("text")
+        return article_of(
+            document_of(row),
+            text if isinstance(text, str) else None,
+            {} if record.kept is None else json.loads(record.kept),
+            outlet_field=self._reading.outlet_field,
+            date_field=self._reading.date_field,
+        )
+
+
+def _pool(names: Sequence[str], settings: Settings, workers: int) -> Pool:
+    size = sum(Path(name).stat().st_size for name in names if Path(name).exists())
+    if 0 < size <= _FEW_BYTES:
+        return LocalPool(settings)
+    return WorkerPool(settings, workers)

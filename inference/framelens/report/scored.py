@@ -1,0 +1,226 @@
+"""Rows that were scored before, read back: JSONL and Parquet, one row a document."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+from framelens.errors import InputError, MissingExtraError
+from framelens.records import CSV_ENDINGS, JSONL_ENDINGS, MAX_ROW_BYTES, PARQUET_ENDINGS
+from framelens.schema import (
+    AXES,
+    LABELS,
+    SCHEMA_VERSION,
+    SPAN_TYPES,
+    Document,
+    HeadlineCheck,
+    ModelInfo,
+    OwnWording,
+    RowError,
+    ScoredSegment,
+    Span,
+    Summary,
+)
+
+_OWN = frozenset(
+    ("schema", "id", "status", "error", "model", "segments", "summary", "headline_check", "input")
+)
+_SIGNS = frozenset(("schema", "status", "segments"))  # what tells a scored row from an article
+
+
+def is_scored(name: str) -> bool:
+    """Whether a file holds scored rows, by the first row of JSONL or the columns of Parquet.
+
+    Raises:
+        InputError: if it was written with `--explode`, or cannot be read.
+    """
+    lowered = name.lower()
+    try:
+        if lowered.endswith(PARQUET_ENDINGS):
+            from framelens.tabular import parquet_columns
+
+            keys = set(parquet_columns(name))
+        elif lowered.endswith(JSONL_ENDINGS):
+            keys = set(_first_row(name))
+        elif lowered.endswith(CSV_ENDINGS):
+            keys = _header(name)
+            if keys >= {"schema", "status", "id"}:
+                raise InputError(
+                    f"{name}: expected articles, or scored rows as JSONL or Parquet, found scored "
+                    "rows as CSV; score again with -o FILE.jsonl or -o FILE.parquet"
+                )
+        else:
+            return False
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
+    except (OSError, EOFError, csv.Error) as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
+    if {"schema", "label", "model_name"} <= keys:
+        raise InputError(
+            f"{name}: expected one row a document, found one row a segment; "
+            "score again without --explode"
+        )
+    return keys >= _SIGNS
+
+
+def _first_row(name: str) -> Mapping[str, Any]:
+    with _opened(name) as stream:
+        for raw in iter(lambda: stream.readline(MAX_ROW_BYTES), b""):
+            if raw.strip():
+                try:
+                    row = json.loads(raw.decode("utf-8-sig"))
+                except (ValueError, RecursionError):
+                    return {}
+                return row if isinstance(row, dict) else {}
+    return {}
+
+
+def _header(name: str) -> set[str]:
+    with _opened(name) as stream:
+        line = stream.readline(MAX_ROW_BYTES).decode("utf-8-sig", "replace")
+    return set(next(csv.reader([line]), []))
+
+
+def _opened(name: str) -> IO[bytes]:
+    if name.lower().endswith(".gz"):
+        return cast(IO[bytes], gzip.open(name, "rb"))
+    return Path(name).open("rb")
+
+
+def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
+    """Each row of a file as a document and its other columns, one in memory at a time.
+
+    Raises:
+        InputError: naming the first row that is no scored row of this version.
+    """
+    rows = _parquet_rows if name.lower().endswith(PARQUET_ENDINGS) else _jsonl_rows
+    for number, row in enumerate(rows(name), 1):
+        try:
+            yield document_of(row), _columns(row)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{name}:{number}: expected a row that framelens score wrote (schema "
+                f"{SCHEMA_VERSION}), found {type(error).__name__}: {error}"
+            ) from error
+
+
+def _jsonl_rows(name: str) -> Iterator[Any]:
+    number = 0
+    try:
+        with _opened(name) as stream:
+            for number, raw in enumerate(stream, 1):
+                if raw.strip():
+                    yield json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}:{number}: expected JSON in UTF-8: {error}") from error
+
+
+def _parquet_rows(name: str) -> Iterator[Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
+    try:
+        with pq.ParquetFile(name) as file:
+            for batch in file.iter_batches(batch_size=64):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: cannot be read: {error}") from error
+
+
+def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that `--keep` passed through, from wherever the format put them."""
+    kept = _object(row.get("input")) or {}
+    own = {key: value for key, value in row.items() if key not in _OWN}
+    own = {key.removeprefix("input_") if key[6:] in _OWN else key: v for key, v in own.items()}
+    return {**kept, **own}
+
+
+def document_of(row: Mapping[str, Any]) -> Document:
+    """The document that `Document.to_dict` made this row of.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is no such row, or one of another version.
+    """
+    if row["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"schema {row['schema']!r}, not {SCHEMA_VERSION}")
+    error, summary = row["error"], row["summary"]
+    return Document(
+        id=_string(row["id"]),
+        status="error" if row["status"] == "error" else "ok",
+        model=ModelInfo(**{key: row["model"][key] for key in ("name", "version", "sha256")}),
+        segments=tuple(_segment(segment) for segment in row["segments"] or ()),
+        summary=None if summary is None else Summary(**summary),
+        error=None if error is None else RowError(error["code"], error["message"]),
+        headline_check=_check(_object(row.get("headline_check"))),
+        input=_object(row.get("input")),
+    )
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    found = json.loads(value) if isinstance(value, str) else value
+    if found is not None and not isinstance(found, dict):
+        raise TypeError(f"an object was expected, not {type(found).__name__}")
+    return found
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a string was expected, not {type(value).__name__}")
+    return value
+
+
+def _segment(row: Mapping[str, Any]) -> ScoredSegment:
+    start, end, text = int(row["start"]), int(row["end"]), _string(row["text"])
+    if end - start != len(text):
+        raise ValueError(f"segment {row['index']}: {end - start} code points, text has {len(text)}")
+    if row["label"] not in LABELS:
+        raise ValueError(f"label {row['label']!r}")
+    spans = tuple(_span(span) for span in row["spans"] or ())
+    for span in spans:
+        if not start <= span.start < span.end <= end:
+            raise ValueError(f"span {span.start} to {span.end} outside of segment {row['index']}")
+    return ScoredSegment(
+        index=int(row["index"]),
+        role=row["role"],
+        field=row["field"],
+        start=start,
+        end=end,
+        text=text,
+        label=row["label"],
+        uncertain=bool(row["uncertain"]),
+        scores={axis: float(row["scores"][axis]) for axis in AXES},
+        spans=spans,
+    )
+
+
+def _span(row: Mapping[str, Any]) -> Span:
+    if row["type"] not in SPAN_TYPES:
+        raise ValueError(f"span type {row['type']!r}")
+    continues = bool(row.get("continues"))
+    start, end = int(row["start"]), int(row["end"])
+    return Span(row["type"], start, end, _string(row["text"]), float(row["score"]), continues)
+
+
+def _check(row: Mapping[str, Any] | None) -> HeadlineCheck | None:
+    if row is None:
+        return None
+    source, cue = row["source"], row["cue"]
+    return HeadlineCheck(
+        outcome=row["outcome"],
+        segment=row["segment"],
+        score=float(row["score"]),
+        attributed=bool(row["attributed"]),
+        source=None if source is None else _span(source),
+        cue=None if cue is None else _span(cue),
+        attribution=row["attribution"],
+        own_wording=tuple(
+            OwnWording(int(own["start"]), int(own["end"]), own["text"], float(own["loaded"]))
+            for own in row["own_wording"]
+        ),
+    )

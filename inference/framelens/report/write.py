@@ -1,0 +1,144 @@
+"""Reports on disk: one page, a directory with an index, or a dashboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framelens.decoding import DecodingConfig
+from framelens.errors import FramelensError, InputError
+from framelens.report.article import Article
+from framelens.report.dashboard import Corpus
+from framelens.report.pages import (
+    Entry,
+    Neighbours,
+    article_page,
+    dashboard_page,
+    index_page,
+)
+from framelens.schema import ModelInfo
+
+INDEX = "index.html"
+DASHBOARD = "dashboard.html"
+PAGES = "articles"
+
+Thresholds = Callable[[ModelInfo], DecodingConfig | None]
+
+
+class OutputExistsError(FramelensError):
+    """A report is there already, and may not be replaced without being told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a report holds: articles, and those of them that could not be scored."""
+
+    articles: int
+    errors: int
+
+
+def write_article(articles: Iterable[Article], target: Path, thresholds: Thresholds) -> Written:
+    """One article as one page.
+
+    Raises:
+        InputError: unless there is exactly one article.
+    """
+    found = list(_first(articles, 2))
+    if len(found) != 1:
+        raise InputError(
+            f"expected one article for the page {target}, found "
+            f"{'none' if not found else 'more'}; give -o DIR/ for an index with pages"
+        )
+    (article,) = found
+    page = article_page(article, thresholds(article.document.model))
+    _write(target, page)
+    return Written(1, int(article.document.error is not None))
+
+
+def _first(articles: Iterable[Article], count: int) -> Iterator[Article]:
+    for number, article in enumerate(articles, 1):
+        yield article
+        if number == count:
+            return
+
+
+def write_report(
+    articles: Iterable[Article],
+    folder: Path,
+    thresholds: Thresholds,
+    *,
+    outlet_field: str = "outlet",
+    date_field: str = "date",
+    overwrite: bool = False,
+) -> Written:
+    """An index, a dashboard, and a page for each article, one article in memory at a time.
+
+    The index is written last: a directory without it is a report that was cut short.
+
+    Raises:
+        OutputExistsError: if the directory holds anything, unless `overwrite` says that an
+            earlier report in it may go.
+    """
+    pages = folder / PAGES
+    _prepare(folder, pages, overwrite=overwrite)
+    corpus, entries = Corpus(), list[Entry]()
+    name, previous, following = _page_name(1), None, iter(articles)
+    article = next(following, None)
+    while article is not None:
+        after = next(following, None)
+        next_name = None if after is None else _page_name(len(entries) + 2)
+        decoding = thresholds(article.document.model)
+        neighbours = Neighbours(f"../{INDEX}", previous, next_name)
+        _write(pages / name, article_page(article, decoding, neighbours))
+        corpus.add(article)
+        entries.append(Entry.of(article, f"{PAGES}/{name}"))
+        article, previous, name = after, name, next_name or ""
+    dashboard = dashboard_page(
+        corpus, outlet_field=outlet_field, date_field=date_field, index=INDEX
+    )
+    _write(folder / DASHBOARD, dashboard)
+    _write(folder / INDEX, index_page(entries, corpus))
+    return Written(len(entries), corpus.errors.total())
+
+
+def _page_name(number: int) -> str:
+    return f"{number:05}.html"
+
+
+def _prepare(folder: Path, pages: Path, *, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{folder}: expected a directory, found a file")
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OutputExistsError(
+            f"{folder}: expected an empty or a new directory, found files in it; give another "
+            "one, or --overwrite to replace an earlier report"
+        )
+    pages.mkdir(parents=True, exist_ok=True)
+    (folder / INDEX).unlink(missing_ok=True)
+    for page in pages.glob("[0-9]*.html"):
+        page.unlink()
+
+
+def write_dashboard(
+    articles: Iterable[Article],
+    target: Path,
+    *,
+    outlet_field: str = "outlet",
+    date_field: str = "date",
+) -> Written:
+    """The dashboard of some articles as one page."""
+    corpus = Corpus()
+    for article in articles:
+        corpus.add(article)
+    page = dashboard_page(corpus, outlet_field=outlet_field, date_field=date_field)
+    _write(target, page)
+    return Written(corpus.documents, corpus.errors.total())
+
+
+def _write(target: Path, page: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.partial")
+    partial.write_text(page, encoding="utf-8", newline="\n")
+    os.replace(partial, target)  # noqa: PTH105
