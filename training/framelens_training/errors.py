@@ -26,6 +26,18 @@ class TrackingError(TrainingError):
     """An MLflow store that cannot be used."""
 
 
+class CheckpointError(TrainingError):
+    """A checkpoint that could not be written."""
+
+
+class NonFiniteLossError(TrainingError):
+    """A loss or a gradient that is no number, or infinite."""
+
+
+class ResumeError(TrainingError):
+    """A run that cannot be gone on with: not there, or no longer the same."""
+
+
 class ExportError(TrainingError):
     """An exported model that does not do what the trained one does."""
 
