@@ -57,6 +57,22 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def launched_count() -> int:
+    """How many processes a launcher (`torchrun`, `accelerate launch`) started for one run."""
+    return max(1, int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def launched_rank() -> int:
+    """The number of this process among those that a launcher started, from 0."""
+    return int(os.environ.get("RANK", "0")) if launched_count() > 1 else 0
+
+
+def cores_per_process() -> int:
+    """Cores for each of the processes that a launcher started on this machine."""
+    here = max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) if launched_count() > 1 else 1
+    return max(1, usable_cores() // here)
+
+
 def machine() -> str:
     """The processor in words."""
     return f"{platform.machine()}, {usable_cores()} cores"
