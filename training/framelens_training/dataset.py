@@ -12,7 +12,9 @@ from torch.utils.data import Dataset, Sampler
 
 from framelens.schema import AXES
 from framelens_training.config import LOSS_PARTS, LossPart
+from framelens_training.errors import TrainingError
 from framelens_training.model import IGNORE
+from framelens_training.processes import ALONE, Processes
 from framelens_training.targets import LabelledWindow
 
 
@@ -37,22 +39,51 @@ class TokenBudgetSampler(Sampler[list[int]]):
     """Batches of windows of like length, at most `batch_tokens` positions each, padding in.
 
     One pass over the sampler is the whole training: the epochs' batches follow each other,
-    each epoch's in an order that is drawn from the seed and the epoch's number.
+    each epoch's in an order that is drawn from the seed and the epoch's number. A step takes
+    `accumulate` batches in each of `processes`, all of like length; which windows make a step
+    depends on the product of the two alone. The sampler gives the batches of one process.
     """
 
-    def __init__(self, dataset: WindowDataset, batch_tokens: int, seed: int) -> None:
-        self.batches: list[list[int]] = []
+    def __init__(
+        self,
+        dataset: WindowDataset,
+        batch_tokens: int,
+        seed: int,
+        *,
+        accumulate: int = 1,
+        processes: Processes = ALONE,
+    ) -> None:
+        group = accumulate * processes.count
+        self.steps: list[list[list[int]]] = []
+        """The batches of each step that are this process's."""
         for number, indices in enumerate(dataset.epochs):
             generator = np.random.default_rng((seed, number))
             batches = _batches(dataset.lengths, indices, batch_tokens, generator)
-            order = generator.permutation(len(batches)).tolist()
-            self.batches.extend(batches[index] for index in order)
+            groups = _groups(batches, group)
+            for index in generator.permutation(len(groups)).tolist():
+                self.steps.append(groups[index][processes.rank :: processes.count])
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return sum(map(len, self.steps))
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
+        return itertools.chain.from_iterable(self.steps)
+
+
+def _groups(batches: list[list[int]], size: int) -> list[list[list[int]]]:
+    """Neighbours in groups of `size`; the fullest are halved until the groups come out even."""
+    batches = list(batches)
+    while len(batches) % size:
+        fullest = max(range(len(batches)), key=lambda index: len(batches[index]))
+        windows = batches[fullest]
+        if len(windows) == 1:
+            raise TrainingError(
+                f"expected {size} windows or more an epoch, as processes times "
+                f"training.accumulate, found {len(batches)}; use fewer of one or the other"
+            )
+        middle = len(windows) // 2
+        batches[fullest : fullest + 1] = [windows[:middle], windows[middle:]]
+    return [batches[start : start + size] for start in range(0, len(batches), size)]
 
 
 def _batches(
