@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
-from framelens_training.config import LossPart
+from framelens_training.config import LOSS_PARTS, LossPart
 
 IGNORE = -100
 """Target of a position that is not supervised."""
@@ -63,11 +63,13 @@ class SegmentSpanModel(nn.Module):
         axis_weights: Tensor | None = None,
         tag_targets: Tensor | None = None,
         loaded_targets: Tensor | None = None,
+        part_scales: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Logits, and the loss where targets are given.
 
         `axis_targets` and `axis_weights` have shape (b, t, 3); weight 0 masks. `tag_targets`
-        and `loaded_targets` have shape (b, t); `IGNORE` masks.
+        and `loaded_targets` have shape (b, t); `IGNORE` masks. `part_scales` (2, 5)
+        is there when the batch is one of several in a step: see `scales_of_parts`.
         """
         segment_logits, span_logits = self.logits(input_ids, token_type_ids, attention_mask)
         output = {"segment_logits": segment_logits, "span_logits": span_logits}
@@ -84,6 +86,7 @@ class SegmentSpanModel(nn.Module):
                 axis_weights,
                 tag_targets,
                 loaded_targets,
+                part_scales,
             )
         return output
 
@@ -95,12 +98,16 @@ class SegmentSpanModel(nn.Module):
         axis_weights: Tensor,
         tag_targets: Tensor,
         loaded_targets: Tensor,
+        part_scales: Tensor | None = None,
     ) -> Tensor:
         """Weighted sum of the parts, each averaged over the positions that it supervises."""
         config = self.loss_config
+        weights: dict[LossPart, Any] = dict(config.parts)
+        if part_scales is not None:
+            weights = {part: weights[part] * part_scales[0, i] for i, part in enumerate(LOSS_PARTS)}
         total = segment_logits.new_zeros(())
         for column, axis in enumerate(AXES):
-            total = total + config.parts[axis] * _binary(
+            total = total + weights[axis] * _binary(
                 segment_logits[..., column],
                 axis_targets[..., column],
                 axis_weights[..., column],
@@ -108,11 +115,11 @@ class SegmentSpanModel(nn.Module):
             )
         supervised = tag_targets != IGNORE
         if bool(supervised.any()):
-            total = total + config.parts["attribution_spans"] * nn.functional.cross_entropy(
+            total = total + weights["attribution_spans"] * nn.functional.cross_entropy(
                 span_logits[..., : len(BIO_TAGS)][supervised], tag_targets[supervised]
             )
         seen = loaded_targets != IGNORE
-        return total + config.parts["loaded_spans"] * _binary(
+        return total + weights["loaded_spans"] * _binary(
             span_logits[..., len(BIO_TAGS)],
             loaded_targets.clamp(min=0).to(span_logits.dtype),
             seen.to(span_logits.dtype),
@@ -125,6 +132,34 @@ def _binary(logits: Tensor, targets: Tensor, weights: Tensor, positive: float) -
         logits, targets, pos_weight=logits.new_tensor(positive), reduction="none"
     )
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+
+
+def answer_counts(batch: dict[str, Tensor]) -> Tensor:
+    """What each part of the loss is averaged over, shape (2, 5): labels' parts, then teachers'.
+
+    Columns are in `LOSS_PARTS` order.
+    """
+    labels = [
+        *batch["axis_weights"].sum(dim=(0, 1)),
+        (batch["tag_targets"] != IGNORE).sum(),
+        (batch["loaded_targets"] != IGNORE).sum(),
+    ]
+    soft = [0.0] * len(LOSS_PARTS)
+    if "soft_targets" in batch:
+        known = ~torch.isnan(batch["soft_targets"])
+        axes, tags, loaded = known.split((len(AXES), len(BIO_TAGS), 1), dim=-1)
+        soft = [*axes.sum(dim=(0, 1)).tolist(), int(tags.all(dim=-1).sum()), int(loaded.sum())]
+    return torch.tensor([[float(count) for count in row] for row in (labels, soft)])
+
+
+def scales_of_parts(counts: Tensor, total: Tensor, batches: int) -> Tensor:
+    """Factors (2, 5) on the parts of one batch's loss, among the batches of a step.
+
+    A batch divides by its own count of answers, `counts`. With these factors the mean of the
+    step's losses is the loss of one batch that holds all of its windows, `total` being the sum
+    of their counts: without them, a batch of few answers would weigh each of them more.
+    """
+    return counts.clamp(min=1) * batches / total.clamp(min=1)
 
 
 class ExportModel(nn.Module):
