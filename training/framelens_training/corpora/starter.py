@@ -16,7 +16,8 @@ from framelens_training.corpora.labelled import (
 )
 from framelens_training.corpora.reading import ReadLog, ReadReport, Splits, check_documents
 
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+STARTER_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Its files, less `.jsonl`; other files beside them are no labelled documents."""
 
 
 class Starter:
@@ -44,7 +45,7 @@ class Starter:
             FileNotFoundError: if the installed package lacks its data files.
         """
         folder = resources.files(__package__) / "starter"
-        missing = [split for split in _SPLITS if not (folder / f"{split}.jsonl").is_file()]
+        missing = [split for split in STARTER_SPLITS if not (folder / f"{split}.jsonl").is_file()]
         if missing:
             raise FileNotFoundError(
                 f"starter: expected {', '.join(f'{split}.jsonl' for split in missing)} in "
@@ -53,7 +54,7 @@ class Starter:
             )
         splits: Splits = {}
         problems: list[Problem] = []
-        for split in _SPLITS:
+        for split in STARTER_SPLITS:
             with resources.as_file(folder / f"{split}.jsonl") as path:
                 try:
                     splits[split] = read_jsonl(path)

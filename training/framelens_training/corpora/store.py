@@ -29,7 +29,7 @@ from framelens_training.corpora.features import (
 )
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
-from framelens_training.corpora.starter import Starter
+from framelens_training.corpora.starter import STARTER_SPLITS, Starter
 
 CACHE_VARIABLE = "FRAMELENS_CACHE"
 """Environment variable with the cache folder; otherwise ~/.cache/framelens."""
@@ -99,7 +99,8 @@ def content_key(reader: Corpus, root: Path | None) -> str:
         for path in sorted(p for name in reader.info.paths for p in _files(folder / name)):
             _add(sha, path.relative_to(folder).as_posix(), path.read_bytes())
     elif isinstance(reader, Starter):
-        for item in sorted((resources.files(__package__) / "starter").iterdir(), key=str):
+        folder = resources.files(__package__) / "starter"
+        for item in (folder / f"{split}.jsonl" for split in STARTER_SPLITS):
             if item.is_file():
                 _add(sha, item.name, item.read_bytes())
     return sha.hexdigest()
