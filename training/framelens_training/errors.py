@@ -48,3 +48,7 @@ class SplitError(TrainingError):
 
 class RegistryError(TrainingError):
     """A registered model that is not there, or cannot be used."""
+
+
+class SweepError(TrainingError):
+    """A sweep that cannot be started or continued."""
