@@ -18,6 +18,7 @@ PRONOUNS = frozenset((
     "i", "me", "my", "mine", "we", "us", "our", "ours", "you", "your", "he", "him", "his",
     "she", "her", "hers", "it", "its", "they", "them", "their", "theirs", "who", "whom",
     "whose", "this", "that", "these", "those", "one", "ones",
+    "the", "a", "an",
 ))
 # fmt: on
 """Source mentions that name nobody by themselves."""
@@ -158,15 +159,16 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     speaker: str | None = None
     for segment in document.segments:
         sources = [span for span in segment.spans if span.type == "source"]
-        contents = [span for span in segment.spans if span.type == "content"]
+        contents = _joined_contents(segment)
         for source in sources:
             mentions.setdefault(folded(source.text), []).append((segment.index, source))
         if not contents and segment.label != "boilerplate":
             speaker = folded(sources[-1].text) if sources else None
-        for content in contents:
+        for start, end in contents:
             if sources:
-                speaker = folded(min(sources, key=lambda span: _gap(span, content)).text)
-            quote = Quote(segment.index, content.text)
+                speaker = folded(min(sources, key=lambda s: max(start - s.end, s.start - end)).text)
+            text = segment.text[start - segment.start : end - segment.start]
+            quote = Quote(segment.index, text)
             if speaker is None:
                 unclaimed.append(quote)
             else:
@@ -184,8 +186,25 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     return found, unclaimed
 
 
-def _gap(a: Span, b: Span) -> int:
-    return max(b.start - a.end, a.start - b.end)
+def _joined_contents(segment: ScoredSegment) -> list[tuple[int, int]]:
+    """Offsets of the content spans, joined where no word stands between two of them."""
+    joined: list[tuple[int, int]] = []
+    for span in segment.spans:
+        if span.type != "content":
+            continue
+        start, end = span.start, span.end
+        if joined and not _has_word(segment.text[joined[-1][1] - segment.start : start - segment.start]):
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return [
+        (start, end)
+        for start, end in joined
+        if _has_word(segment.text[start - segment.start : end - segment.start])
+    ]
+
+
+def _has_word(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")

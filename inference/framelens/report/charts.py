@@ -60,10 +60,10 @@ class Column:
     parts: tuple[tuple[str, float], ...]
 
 
-_STEP = 14.0
-_TALL = 120.0
-_LEFT = 34.0
-_WIDEST = 640.0
+_TALL = 180.0
+_LEFT = 44.0
+_WIDEST = 1040.0
+_WIDEST_STEP = 48.0
 
 
 def week_columns(columns: Sequence[Column]) -> Markup:
@@ -73,7 +73,7 @@ def week_columns(columns: Sequence[Column]) -> Markup:
     """
     first = columns[0].week
     weeks = (columns[-1].week - first).days // 7 + 1
-    step = min(_STEP * 2, _WIDEST / max(weeks, 12))
+    step = min(_WIDEST_STEP, _WIDEST / weeks)
     rects: list[str] = []
     labels: list[str] = []
     labelled = -1e9
@@ -89,9 +89,9 @@ def week_columns(columns: Sequence[Column]) -> Markup:
                     f'width="{step * 0.8:.1f}" height="{drawn:.1f}"/>'
                 )
             base -= height
-        if left - labelled >= 70:
+        if left - labelled >= 96:
             labels.append(
-                f'<text x="{left:.1f}" y="{_TALL + 24:g}">{column.week.isoformat()}</text>'
+                f'<text x="{left:.1f}" y="{_TALL + 28:g}">{column.week.isoformat()}</text>'
             )
             labelled = left
     lines = "".join(
@@ -99,8 +99,7 @@ def week_columns(columns: Sequence[Column]) -> Markup:
         f'<text class="share" x="{_LEFT - 5:g}" y="{y + 4:g}">{share} %</text>'
         for share, y in ((0, 8 + _TALL), (50, 8 + _TALL / 2), (100, 8))
     )
-    width = _LEFT + max(step * weeks, labelled - _LEFT + 70)
     return Markup(
-        f'<svg class="weeks" viewBox="0 0 {width:.0f} {_TALL + 30:g}" aria-hidden="true" '
+        f'<svg class="weeks" viewBox="0 0 {_LEFT + _WIDEST + 40:g} {_TALL + 34:g}" aria-hidden="true" '
         f'focusable="false">{lines}{"".join(rects)}{"".join(labels)}</svg>'
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
@@ -27,6 +28,7 @@ SHOWN_LABELS: tuple[Label, ...] = ("sourced", "framed", "plain")
 MIN_ARTICLES = 5
 """Fewest articles of which an interval is given: with fewer it says nothing."""
 
+_OUTER = re.compile(r"\A[\W_]+|[\W_]+\Z")
 _Z = 1.959964  # 95 %
 
 
@@ -102,12 +104,13 @@ class Mentions:
     articles: Counter[str] = field(default_factory=Counter)
     written: dict[str, str] = field(default_factory=dict)
 
-    def add(self, texts: list[str]) -> None:
-        """Count the mentions of one article."""
-        for text in texts:
+    def add(self, texts: Iterable[str]) -> None:
+        """Count the mentions of one article, without punctuation around them."""
+        bare = [_OUTER.sub("", " ".join(text.split())) for text in texts]
+        for text in filter(None, bare):
             self.times[folded(text)] += 1
-            self.written.setdefault(folded(text), " ".join(text.split()))
-        self.articles.update({folded(text) for text in texts})
+            self.written.setdefault(folded(text), text)
+        self.articles.update({folded(text) for text in bare if text})
 
     def top(self, count: int) -> list[tuple[str, int, int]]:
         """The most frequent: as first written, times, articles; ties by name."""
@@ -148,8 +151,8 @@ class Corpus:
         self.all.add(document)
         self._place(article)
         spans = [span for segment in document.segments for span in segment.spans]
-        self.words.add([span.text for span in spans if span.type == "loaded"])
-        self.sources.add([s.text for s in spans if s.type == "source" and not is_pronoun(s.text)])
+        self.words.add(span.text for span in spans if span.type == "loaded")
+        self.sources.add(s.text for s in spans if s.type == "source" and not is_pronoun(s.text))
         if document.headline_check is None:
             self.unchecked += 1
             return
@@ -175,30 +178,30 @@ class Corpus:
         """Outlets by their number of articles, then by name."""
         return sorted(self.outlets.items(), key=lambda item: (-item[1].articles, item[0]))
 
-    def missing(self, outlet_field: str, date_field: str) -> Mapping[str, str]:
-        """Why a chart is empty or leaves articles out: reasons by `outlet` and `date`."""
-        reasons: dict[str, str] = {}
-        advice = "score with --keep, so that the other columns come along"
-        if self.without_outlet:
-            reasons["outlet"] = (
-                f"{_articles(self.without_outlet)} without a column {outlet_field!r}: {advice}, or "
-                "name the column with --outlet-field."
-            )
-        found: list[str] = []
+    def missing_outlets(self, field: str) -> str | None:
+        """Why articles are left out of the table by outlet; None if none is."""
+        if not self.without_outlet:
+            return None
+        return _without(self.without_outlet, field, "--outlet-field")
+
+    def missing_dates(self, field: str) -> str | None:
+        """Why articles are left out of the chart by week; None if none is."""
+        reasons: list[str] = []
         if self.without_date:
-            found.append(
-                f"{_articles(self.without_date)} without a column {date_field!r}: {advice}, or "
-                "name the column with --date-field."
-            )
+            reasons.append(_without(self.without_date, field, "--date-field"))
         if self.bad_dates:
-            first = min(self.bad_dates)
-            found.append(
+            reasons.append(
                 f"{_articles(self.bad_dates.total())} with a date that is not ISO 8601, such as "
-                f"{first[:40]!r}: expected 2024-05-01."
+                f"{min(self.bad_dates)[:40]!r}: expected 2024-05-01."
             )
-        if found:
-            reasons["date"] = " ".join(found)
-        return reasons
+        return " ".join(reasons) or None
+
+
+def _without(count: int, field: str, option: str) -> str:
+    return (
+        f"{_articles(count)} without a column {field!r}: score with --keep, so that the other "
+        f"columns come along, or name the column with {option}."
+    )
 
 
 def _articles(count: int) -> str:

@@ -195,7 +195,8 @@ def dashboard_page(
         words=corpus.words.top(TOP),
         sources=corpus.sources.top(TOP),
         checked=corpus.outcomes.total(),
-        missing=corpus.missing(outlet_field, date_field),
+        missing_outlets=corpus.missing_outlets(outlet_field),
+        missing_dates=corpus.missing_dates(date_field),
         min_articles=MIN_ARTICLES,
     )
 
