@@ -1,0 +1,169 @@
+"""Which documents an artifact may be judged on: none that it was trained on.
+
+The manifest records a sha256 over each corpus's training documents. Where the reader gives the
+same documents today, everything else that it gives was held out; where it does not, nobody can
+tell any more, and the corpus is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from framelens.artifact import Manifest
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.labelled import LabelledDocument, digest
+from framelens_training.corpora.reading import wording
+from framelens_training.corpora.registry import CORPORA, corpus
+from framelens_training.corpora.splits import group_of
+from framelens_training.corpora.store import open_corpus
+from framelens_training.errors import TrainingError
+
+
+class HeldOutError(TrainingError):
+    """A corpus of which it cannot be told what an artifact was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A corpus by split; everything outside `train` is unknown to the artifact.
+
+    `left_out` counts the documents that another corpus's training part has word for word.
+    """
+
+    name: str
+    splits: Mapping[Split, Sequence[LabelledDocument]]
+    left_out: int = 0
+
+
+class Holdings:
+    """The corpora under a root folder, as an artifact may be judged on them."""
+
+    def __init__(self, manifest: Manifest, root: Path | None) -> None:
+        """Take the artifact's record of its training.
+
+        Raises:
+            HeldOutError: if the manifest does not record its corpora.
+        """
+        recorded = manifest.training.get("corpora")
+        if not isinstance(recorded, list):
+            raise HeldOutError(
+                f"{manifest.name} {manifest.version}: expected the corpora of its training in the "
+                "manifest, found none; judge an artifact that framelens-train run exported"
+            )
+        self._recorded: dict[str, Mapping[str, str]] = {
+            item["name"]: item["sha256"] for item in recorded
+        }
+        self._root = root
+        self._read: dict[str, Mapping[Split, Sequence[LabelledDocument]]] = {}
+        self._trained: dict[str, set[str]] = {}
+
+    def held_out(self, name: str) -> HeldOut:
+        """A corpus, after a check that no document outside `train` was trained on.
+
+        Raises:
+            HeldOutError: if the training documents are not those of the artifact's record, or
+                a held-out document has its id, article or text among them.
+            FileNotFoundError: naming what is missing and how to get it.
+        """
+        splits = self._splits(name)
+        self._check_record(name, digest(splits.get("train", ())))
+        _check_disjoint(name, splits)
+        others: set[str] = set()
+        for other in self._recorded:
+            if other != name:
+                others |= self._training_texts(other)
+        kept: dict[Split, Sequence[LabelledDocument]] = {
+            split: documents
+            if split == "train"
+            else [document for document in documents if _text(document) not in others]
+            for split, documents in splits.items()
+        }
+        left_out = sum(len(splits[split]) - len(kept[split]) for split in splits)
+        return HeldOut(name, kept, left_out)
+
+    def validation(self) -> list[str]:
+        """The corpora whose validation documents the artifact was tuned on."""
+        empty = digest(())
+        return [
+            name
+            for name, sums in self._recorded.items()
+            if name in CORPORA and sums.get("validation", empty) != empty
+        ]
+
+    def _splits(self, name: str) -> Mapping[Split, Sequence[LabelledDocument]]:
+        if name not in self._read:
+            reader = corpus(name)
+            if reader.info.upstream:
+                self._read[name] = open_corpus(reader, self._root).read()
+            else:
+                self._read[name] = reader.read(None)
+        return self._read[name]
+
+    def _check_record(self, name: str, found: str) -> None:
+        expected = self._recorded.get(name, {}).get("train", found)
+        if found != expected:
+            raise HeldOutError(
+                f"{name}: expected the training documents of the artifact (sha256 {expected}), "
+                f"found others (sha256 {found}); the corpus or its reader has changed since, and "
+                "what was held out cannot be told: train again, or use the corpus of that time"
+            )
+
+    def _training_texts(self, name: str) -> set[str]:
+        if name not in self._trained:
+            # A file of somebody's own is known by its digest alone.
+            documents = self._splits(name).get("train", ()) if name in CORPORA else ()
+            self._trained[name] = {_text(document) for document in documents}
+        return self._trained[name]
+
+
+def _check_disjoint(name: str, splits: Mapping[Split, Sequence[LabelledDocument]]) -> None:
+    train = splits.get("train", ())
+    for what, key in (("id", lambda d: d.id), ("article", group_of), ("text", _text)):
+        known = {key(document) for document in train}
+        shared = [
+            document.id
+            for split, documents in splits.items()
+            if split != "train"
+            for document in documents
+            if key(document) in known
+        ]
+        if shared:
+            raise HeldOutError(
+                f"{name}: expected no held-out document with the {what} of a training document, "
+                f"found {len(shared)}, the first {shared[0]!r}; split by article and without "
+                "repeated texts (framelens-train corpora check)"
+            )
+
+
+def _text(document: LabelledDocument) -> str:
+    return wording(f"{document.headline or ''} {document.text}")
+
+
+def subset(documents: Sequence[LabelledDocument], segments: int | None) -> list[LabelledDocument]:
+    """Whole documents, drawn by a hash of their articles until there are so many segments.
+
+    The same documents give the same subset on every machine; `None` takes all of them. They
+    come in their order.
+    """
+    if segments is None:
+        return list(documents)
+    chosen: set[str] = set()
+    count = 0
+    for document in sorted(documents, key=lambda d: (_hash(group_of(d)), d.id)):
+        if count >= segments:
+            break
+        chosen.add(document.id)
+        count += len(document.segments)
+    return [document for document in documents if document.id in chosen]
+
+
+def half_of(document: LabelledDocument) -> int:
+    """0 or 1, by a hash of the document's article."""
+    return int(_hash(group_of(document)), 16) % 2
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,366 @@
+"""The figures that a shipped artifact is judged by, on documents that it never trained on.
+
+Each measure is one corpus's question. References and targets stand in `quality_table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens.decoding import DecodingConfig, decode_spans, sigmoid
+from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis
+from framelens_training.calibration import (
+    best_threshold,
+    expected_calibration_error,
+    temperature,
+)
+from framelens_training.cofenet_protocol import compare_documents, with_spans
+from framelens_training.context_agreement import differences
+from framelens_training.corpora.cofenet import read_sentences
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.semeval import SemEval
+from framelens_training.evaluation import Interval, Statistic, macro_f1, span_f1, weighted_f1
+from framelens_training.held_out import half_of
+from framelens_training.predictions import article_numbers, axis_data, gold_spans, span_keys
+from framelens_training.quality_bench import (
+    Bench,
+    Read,
+    Row,
+    article_counts,
+    axis_row,
+    row_bootstrap,
+)
+from framelens_training.slices import false_alarms
+from framelens_training.voices import (
+    VOICES,
+    framed_flags,
+    ratio,
+    ratio_with_short,
+    share,
+    voice_counts,
+)
+
+BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
+POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
+
+_ECE_SAMPLES = 300
+_NEUTRAL_MINIMUM = 20
+
+
+def starter(bench: Bench) -> list[Row]:
+    """Axes and spans on the starter corpus's test articles."""
+    read = bench.read(STARTER, "test")
+    rows = [
+        axis_row(bench, axis, macro_f1, STARTER, "test", f"starter/{axis}", f"{axis}, macro-F1")
+        for axis in AXES
+    ]
+    by_type = {kind: np.zeros((len(read.items), 3)) for kind in SPAN_TYPES}
+    for number, (item, logits) in enumerate(zip(read.items, read.logits, strict=True)):
+        answered = decode_spans(item.features.segments, logits.tokens, bench.decoding)
+        expected, found = set(gold_spans(item.document)), set(span_keys(answered))
+        for kind, counts in by_type.items():
+            own = [{key for key in keys if key[1] == kind} for keys in (expected, found)]
+            counts[number] = (len(own[0] & own[1]), len(own[1]), len(own[0]))
+    rows += [
+        Row(
+            f"starter/{kind}",
+            f"{kind}, exact-match F1",
+            "starter test",
+            bench.bootstrap(counts, span_f1),
+            int(counts[:, 2].sum()),
+            len(counts),
+        )
+        for kind, counts in by_type.items()
+    ]
+    return rows
+
+
+def polnear(bench: Bench) -> list[Row]:
+    """Spans by CofeNet's protocol, and a sentence alone against the same in its article."""
+    assert bench.root is not None
+    read = bench.read(POLNEAR, "validation")
+    sentences = read_sentences(bench.root / "polnear/cofenet_valid.jsonl")
+    found = {
+        item.document.id: with_spans(item, logits.tokens, bench.decoding)
+        for item, logits in zip(read.items, read.logits, strict=True)
+    }
+    compared = compare_documents(found, sentences)
+    documents = [document for document in read.documents if document.id in compared]
+    numbers = article_numbers(documents)
+    rows: list[Row] = []
+    for kind in ATTRIBUTION_TYPES:
+        counts = np.zeros((len(set(numbers.tolist())), 3))
+        for document, article in zip(documents, numbers, strict=True):
+            gold, answered = (
+                {span for span in side if span[1] == kind} for side in compared[document.id]
+            )
+            counts[article] += (len(gold & answered), len(answered), len(gold))
+        rows.append(
+            Row(
+                f"polnear/{kind}",
+                f"{kind}, exact-match F1, CofeNet token protocol",
+                "PolNeAR dev",
+                bench.bootstrap(counts, span_f1),
+                int(counts[:, 2].sum()),
+                len(counts),
+                note="dev is validation: training stopped by it",
+            )
+        )
+    return rows + _agreement(bench, read)
+
+
+def _agreement(bench: Bench, read: Read) -> list[Row]:
+    found = differences(bench.network, bench.featurizer, read.items, read.logits, bench.decoding)
+    articles = article_numbers(read.documents)[found.documents]
+    questions: tuple[tuple[Axis, str, NDArray[np.bool_]], ...] = (
+        ("framed", "", np.ones(len(articles), dtype=np.bool_)),
+        ("attributed", " of sentences that name their source", found.names_source),
+    )
+    rows: list[Row] = []
+    for axis, which, chosen in questions:
+        values = found.values[chosen, AXES.index(axis)]
+        rows.append(
+            Row(
+                f"polnear/agreement/{axis}",
+                f"alone against in its article: median difference of `{axis}`{which}",
+                "PolNeAR dev",
+                row_bootstrap(bench, articles[chosen], partial(_median, values)),
+                len(values),
+                len(set(articles[chosen].tolist())),
+                higher_is_better=False,
+            )
+        )
+    return rows
+
+
+def _median(values: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+    return float(np.median(values[rows])) if len(rows) else float("nan")
+
+
+def babe(bench: Bench) -> list[Row]:
+    """Bias of single sentences, and false alarms on neutral ones by the outlet's lean."""
+    row = partial(axis_row, bench, "framed", name=BABE, split="test", also=("validation",))
+    note = "the tenth of the articles that training and tuning left out; cross-validation apart"
+    rows = [
+        row(statistic=weighted_f1, key="babe/weighted_f1", what="bias, weighted F1", note=note),
+        row(statistic=macro_f1, key="babe/macro_f1", what="bias, true macro-F1", note=note),
+    ]
+    read = bench.read(BABE, "test") + bench.read(BABE, "validation")
+    alarms = false_alarms(
+        read.documents,
+        read.scores(bench.decoding),
+        bench.decoding,
+        minimum=_NEUTRAL_MINIMUM,
+        samples=max(bench.settings.samples, 1),
+        seed=bench.settings.seed,
+    )
+    if alarms.gap is not None:
+        rows.append(
+            Row(
+                "babe/false_alarm_gap",
+                "false alarms on neutral sentences, left less right outlets",
+                "babe validation and test",
+                alarms.gap,
+                alarms.neutral["left"] + alarms.neutral["right"],
+                len(set(article_numbers(read.documents).tolist())),
+                higher_is_better=False,
+                also={
+                    f"rate, {lean} ({alarms.neutral[lean]} neutral)": rate
+                    for lean, rate in alarms.rates.items()
+                },
+            )
+        )
+    return rows
+
+
+def checkthat(bench: Bench) -> list[Row]:
+    """Subjectivity: the framed answer is SUBJ."""
+    row = axis_row(
+        bench,
+        "framed",
+        macro_f1,
+        CHECKTHAT,
+        "validation",
+        "checkthat/macro_f1",
+        "subjectivity, macro-F1",
+        note="dev is validation: training stopped by it, and thresholds were tuned on it "
+        "together with the other corpora's",
+    )
+    if CHECKTHAT not in bench.holdings.validation():
+        return [replace(row, note="")]
+    counts = [
+        article_counts(part, "framed", decoding)
+        for part, decoding in cross_fitted(bench)
+        for part in [part.where(lambda d: d.id.startswith(f"{CHECKTHAT}/"))]
+    ]
+    honest = bench.bootstrap(np.concatenate(counts), macro_f1)
+    return [replace(row, also={"thresholds tuned on the other half of validation": honest})]
+
+
+def semeval(bench: Bench) -> list[Row]:
+    """Whose voice: sentences loaded only inside a quotation against the outlet's own."""
+    assert bench.root is not None
+    read = bench.read(SEMEVAL, "test")
+    documents = read.documents
+    places = SemEval().loaded_places(bench.root)
+    threshold = bench.decoding.thresholds["framed"]
+    flags = framed_flags(read.scores(bench.decoding), threshold)
+    counts = voice_counts(documents, flags, places)
+    theirs: NDArray[np.float64] | None = None
+    fitted = bench.tfidf(BABE, "test").get("framed")
+    if fitted is not None:
+        answers = [
+            fitted.score([d.segment_text(s) for s in d.segments]) >= fitted.threshold
+            for d in documents
+        ]
+        theirs = voice_counts(documents, answers, places)
+    questions: tuple[tuple[str, str, Statistic, str | None, bool], ...] = (
+        ("quoted", "share flagged, loaded only inside a quotation", partial(share, "source"),
+         "source", False),
+        ("outlet", "share flagged, loaded in the outlet's voice", partial(share, "outlet"),
+         "outlet", True),
+        ("ratio", "whose voice: the quoted share by the outlet's", ratio, None, False),
+        ("short", "share flagged, loaded only inside a short quotation (perhaps scare quotes)",
+         partial(share, "short_quotation"), "short_quotation", False),
+        ("ratio_with_short", "whose voice, short quotations counted as quoted",
+         ratio_with_short, None, False),
+        ("neither", "share flagged, not loaded", partial(share, "none"), "none", False),
+    )  # fmt: skip
+    totals = counts.sum(axis=0)
+    sizes = {voice: int(totals[2 * at + 1]) for at, voice in enumerate(VOICES)}
+    return [
+        Row(
+            f"semeval/{key}",
+            what,
+            f"{SEMEVAL} test",
+            bench.bootstrap(counts, statistic),
+            sizes[voice] if voice else sizes["source"] + sizes["outlet"],
+            len(documents),
+            higher_is_better=higher,
+            baseline=None if theirs is None else bench.bootstrap(theirs, statistic),
+            note="" if theirs is None else "the baseline was trained on BABE",
+        )
+        for key, what, statistic, voice, higher in questions
+    ]
+
+
+def titles(bench: Bench) -> list[Row]:
+    """Headlines: framed or not, on the rows that three annotators agree on."""
+    return [
+        axis_row(
+            bench,
+            "framed",
+            macro_f1,
+            TITLES,
+            "test",
+            "titles/macro_f1",
+            "headlines framed or not, macro-F1, unanimous rows",
+            keep=lambda document: document.meta.get("unanimous") == "yes",
+            also=("validation",),
+        )
+    ]
+
+
+def pages(bench: Bench) -> list[Row]:
+    """Page furniture by line, on pages of hosts that were not trained on."""
+    return [
+        axis_row(
+            bench,
+            "boilerplate",
+            macro_f1,
+            PAGES,
+            "test",
+            "pages/macro_f1",
+            "page furniture, macro-F1 by line",
+            also=("validation",),
+        )
+    ]
+
+
+def calibration(bench: Bench) -> list[Row]:
+    """Calibration error, each half of validation with temperatures from the other half."""
+    parts = cross_fitted(bench)
+    rows: list[Row] = []
+    for axis in AXES:
+        found = [
+            (axis_data(part.documents, part.scores(decoding), axis), part.documents)
+            for part, decoding in parts
+        ]
+        gold = np.concatenate([data.gold for data, _ in found])
+        scores = np.concatenate([data.values for data, _ in found])
+        names = [documents[group].id for data, documents in found for group in data.groups]
+        if not len(gold):
+            continue
+        numbers = np.unique(np.array(names), return_inverse=True)[1]
+        rows.append(
+            Row(
+                f"calibration/{axis}",
+                f"expected calibration error of `{axis}`",
+                "validation of every corpus of the training, two halves by article",
+                row_bootstrap(
+                    bench,
+                    numbers,
+                    partial(_calibration_error, gold, scores),
+                    _ECE_SAMPLES,
+                ),
+                len(gold),
+                len(set(names)),
+                higher_is_better=False,
+                also={
+                    f"half {number}": Interval(error, error, error)
+                    for number, (data, _) in enumerate(found)
+                    for error in [expected_calibration_error(data.gold, data.values)]
+                },
+                note="temperatures of the other half; resampling biases the interval upwards",
+            )
+        )
+    return rows
+
+
+def _calibration_error(
+    gold: NDArray[np.bool_], scores: NDArray[np.float64], rows: NDArray[np.int64]
+) -> float:
+    return expected_calibration_error(gold[rows], scores[rows])
+
+
+def cross_fitted(bench: Bench) -> list[tuple[Read, DecodingConfig]]:
+    """The two halves of validation, each with temperatures and thresholds of the other."""
+    whole = Read([], [])
+    for name in bench.holdings.validation():
+        whole += bench.read(name, "validation")
+    halves = [whole.where(partial(_in_half, half)) for half in (0, 1)]
+    return [(half, _tuned(bench, halves[1 - i])) for i, half in enumerate(halves)]
+
+
+def _in_half(half: int, document: LabelledDocument) -> bool:
+    return half_of(document) == half
+
+
+def _tuned(bench: Bench, read: Read) -> DecodingConfig:
+    temperatures: dict[Axis, float] = {}
+    thresholds: dict[Axis, float] = {}
+    for axis in AXES:
+        data = axis_data(read.documents, [found.segments for found in read.logits], axis)
+        temperatures[axis] = temperature(data) if len(data.gold) else 1.0
+        scores = sigmoid((data.values / temperatures[axis]).astype(np.float32))
+        thresholds[axis] = best_threshold(data.gold, scores, bench.evaluation.threshold_range)
+    return replace(bench.decoding, temperatures=temperatures, thresholds=thresholds)
+
+
+MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
+    POLNEAR: polnear,
+    BABE: babe,
+    CHECKTHAT: checkthat,
+    SEMEVAL: semeval,
+    TITLES: titles,
+    PAGES: pages,
+    "calibration": calibration,
+    STARTER: starter,
+})  # fmt: skip
+"""Every measure by the corpus that it needs; `calibration` needs those of the training."""

@@ -1,0 +1,284 @@
+"""An artifact on the bench: what it says of the documents that it may be judged on.
+
+Everything goes through the package that ships: the artifact's own tokenizer, windows, network
+(int8, as exported) and decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import framelens
+from framelens.artifact import Manifest
+from framelens.decoding import (
+    DecodingConfig,
+    DocumentLogits,
+    Floats,
+    axis_scores,
+    merge_windows,
+)
+from framelens.features import Featurizer
+from framelens.network import Network
+from framelens.schema import Axis, ModelInfo
+from framelens_training.baseline import AxisBaseline, fit_baselines, labelled_segments
+from framelens_training.config import Evaluation
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.labelled import LabelledDocument, digest
+from framelens_training.corpora.splits import split as split_documents
+from framelens_training.evaluation import (
+    Interval,
+    Statistic,
+    axis_counts,
+    bootstrap,
+    draws,
+    percentiles,
+)
+from framelens_training.held_out import Holdings, subset
+from framelens_training.predictions import AxisData, NetworkLike, article_numbers, axis_data
+from framelens_training.targets import LabelledFeatures, featurize_document
+
+Say = Callable[[str], None]
+
+_PROGRESS = 200
+"""Segments between two lines of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How much is measured: `segments` limits each part that is read; `None` reads all."""
+
+    segments: int | None = None
+    baselines: bool = True
+    samples: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `also` holds the same figure where it was measured in another way.
+
+    `part` says which documents were scored, `n` how many segments or spans the figure is over.
+    """
+
+    key: str
+    what: str
+    part: str
+    value: Interval
+    n: int
+    documents: int
+    higher_is_better: bool = True
+    baseline: Interval | None = None
+    also: Mapping[str, Interval] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Documents and what the network said of them."""
+
+    items: Sequence[LabelledFeatures]
+    logits: Sequence[DocumentLogits]
+
+    @property
+    def documents(self) -> list[LabelledDocument]:
+        """The documents as they are labelled."""
+        return [item.document for item in self.items]
+
+    def scores(self, decoding: DecodingConfig) -> list[Floats]:
+        """Calibrated scores, an array (s, 3) a document."""
+        return [axis_scores(found.segments, decoding) for found in self.logits]
+
+    def where(self, keep: Callable[[LabelledDocument], bool]) -> Read:
+        """The part of it whose documents pass."""
+        rows = [i for i, item in enumerate(self.items) if keep(item.document)]
+        return Read([self.items[i] for i in rows], [self.logits[i] for i in rows])
+
+    def __add__(self, other: Read) -> Read:
+        return Read([*self.items, *other.items], [*self.logits, *other.logits])
+
+
+class Bench:
+    """An artifact, the corpora that it may be judged on, and what it said of them so far."""
+
+    def __init__(
+        self,
+        model: str | Path | None,
+        root: Path | None,
+        settings: Settings | None = None,
+        say: Say | None = None,
+    ) -> None:
+        """Load an artifact as `framelens.load` does, golden inputs included.
+
+        Raises:
+            ArtifactError: if it cannot be loaded.
+            HeldOutError: if it does not record what it was trained on.
+        """
+        artifact = framelens.load(model).artifact
+        self.model: ModelInfo = artifact.info
+        self.manifest: Manifest = artifact.manifest
+        self.decoding: DecodingConfig = artifact.manifest.decoding
+        self.featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
+        self.network: NetworkLike = Network(artifact.model)
+        self.settings = settings or Settings()
+        self.root = root
+        self.holdings = Holdings(artifact.manifest, root)
+        self.digests: dict[str, dict[str, str]] = {}
+        """sha256 over the documents that were scored, by corpus and split."""
+        self._say: Say = say or (lambda _: None)
+        self._read: dict[tuple[str, Split], Read] = {}
+        self._baselines: dict[str, Mapping[Axis, AxisBaseline]] = {}
+
+    def read(self, name: str, split: Split) -> Read:
+        """What the network says of a held-out split, each document in its article windows.
+
+        Raises:
+            HeldOutError: if it cannot be told what was held out.
+            FileNotFoundError: if the corpus is not there.
+        """
+        assert split != "train"
+        if (name, split) not in self._read:
+            held = self.holdings.held_out(name)
+            documents = subset(held.splits.get(split, ()), self.settings.segments)
+            if held.left_out:
+                self._say(
+                    f"{name}: {held.left_out} held-out documents left out, because another "
+                    "corpus's training part has the same text"
+                )
+            self.digests.setdefault(name, {})[split] = digest(documents)
+            self._read[name, split] = self.run(f"{name} {split}", documents)
+        return self._read[name, split]
+
+    def run(self, title: str, documents: Sequence[LabelledDocument]) -> Read:
+        """What the network says of any documents."""
+        items: list[LabelledFeatures] = []
+        logits: list[DocumentLogits] = []
+        segments, told = 0, 0
+        for document in documents:
+            item = featurize_document(document, self.featurizer)
+            items.append(item)
+            outputs = [self.network(window) for window in item.features.windows]
+            logits.append(merge_windows(item.features, outputs))
+            segments += len(document.segments)
+            if segments - told >= _PROGRESS:
+                told = segments
+                self._say(f"  {title}: {len(items)} of {len(documents)} documents")
+        self._say(f"{title}: {len(items)} documents, {segments} segments read")
+        return Read(items, logits)
+
+    def tfidf(self, name: str, split: Split) -> Mapping[Axis, AxisBaseline]:
+        """TF-IDF trained on a corpus's training part, tuned outside the split to be scored."""
+        if not self.settings.baselines:
+            return {}
+        if name not in self._baselines:
+            splits = self.holdings.held_out(name).splits
+            train, validation = splits["train"], splits.get("validation", ())
+            if not validation or split == "validation":
+                parts = split_documents(train, {"train": 0.9, "validation": 0.1})
+                train, validation = parts["train"], parts["validation"]
+            self._say(f"{name}: fitting the TF-IDF baseline on {len(train)} documents")
+            threshold_range = self.evaluation.threshold_range
+            fitted = fit_baselines(train, validation, threshold_range, self.settings.seed)
+            self._baselines[name] = fitted["tfidf"]
+        return self._baselines[name]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The settings that the artifact was tuned with."""
+        config = self.manifest.training.get("config")
+        recorded = config.get("evaluation", {}) if isinstance(config, Mapping) else {}
+        return Evaluation.model_validate(recorded)
+
+    def bootstrap(self, counts: NDArray[np.float64], statistic: Statistic) -> Interval:
+        """A statistic of counts by article, with its interval."""
+        return bootstrap(counts, self.settings.samples, self.settings.seed, statistic)
+
+
+def article_counts(read: Read, axis: Axis, decoding: DecodingConfig) -> NDArray[np.float64]:
+    """Outcomes on one axis by article, shape (articles, 4)."""
+    data = axis_data(read.documents, read.scores(decoding), axis)
+    return _counts(data, read.documents, decoding.thresholds[axis])
+
+
+def _counts(
+    data: AxisData, documents: Sequence[LabelledDocument], threshold: float
+) -> NDArray[np.float64]:
+    numbers = article_numbers(documents)
+    by_article = replace(data, groups=numbers[data.groups])
+    return axis_counts(by_article, threshold, len(set(numbers.tolist()))).astype(np.float64)
+
+
+def axis_row(
+    bench: Bench,
+    axis: Axis,
+    statistic: Statistic,
+    name: str,
+    split: Split,
+    key: str,
+    what: str,
+    *,
+    keep: Callable[[LabelledDocument], bool] | None = None,
+    also: Iterable[Split] = (),
+    note: str = "",
+) -> Row:
+    """A figure of one axis on one split, with TF-IDF beside it."""
+    read = bench.read(name, split)
+    if keep is not None:
+        read = read.where(keep)
+    counts = article_counts(read, axis, bench.decoding)
+    others: dict[str, Interval] = {}
+    for other in also:
+        part = bench.read(name, other)
+        part = part if keep is None else part.where(keep)
+        found = article_counts(part, axis, bench.decoding)
+        others[f"on {other}, where the thresholds were tuned"] = bench.bootstrap(found, statistic)
+    return Row(
+        key,
+        what,
+        f"{name} {split}",
+        bench.bootstrap(counts, statistic),
+        int(counts.sum()),
+        len(counts),
+        baseline=_baseline(bench, bench.tfidf(name, split), read, axis, statistic),
+        also=others,
+        note=note,
+    )
+
+
+def _baseline(
+    bench: Bench,
+    fitted: Mapping[Axis, AxisBaseline],
+    read: Read,
+    axis: Axis,
+    statistic: Statistic,
+) -> Interval | None:
+    if axis not in fitted:
+        return None
+    texts, gold, groups = labelled_segments(read.documents, axis)
+    data = AxisData(gold, fitted[axis].score(texts), groups)
+    return bench.bootstrap(_counts(data, read.documents, fitted[axis].threshold), statistic)
+
+
+def row_bootstrap(
+    bench: Bench,
+    articles: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.int64]], float],
+    samples: int | None = None,
+) -> Interval:
+    """A statistic of chosen rows, articles drawn with replacement with all their rows."""
+    rows = np.arange(len(articles))
+    value = statistic(rows)
+    numbers = np.unique(articles, return_inverse=True)[1]
+    count = int(numbers.max(initial=-1)) + 1
+    samples = min(bench.settings.samples, samples or bench.settings.samples)
+    if not samples or count < 2:
+        return Interval(value, value, value)
+    resampled = [
+        statistic(np.repeat(rows, weights[numbers].astype(np.int64)))
+        for weights in draws(count, samples, bench.settings.seed)
+    ]
+    return Interval(value, *percentiles(np.array(resampled)))
