@@ -152,6 +152,51 @@ class Training(_Strict):
         return {part: value.get(part, 1.0) for part in LOSS_PARTS}
 
 
+class Distillation(_Strict):
+    """How a student learns from its teachers' answers."""
+
+    alpha: Share = 0.5
+    """Weight of the teachers' answers in the loss; the labels have the rest."""
+    temperature: Positive = 2.0
+    """Divides logits of both sides before they are compared (Hinton et al. 2015)."""
+    unlabelled: tuple[str, ...] = ()
+    """More text for the teachers to answer: names of corpora, of which the training split is
+    read without its labels, and files with `text` and perhaps `headline` (JSONL, CSV, Parquet)."""
+    unlabelled_weight: Positive = 1.0
+    """How often a window of unlabelled text is drawn, against one of weight 1."""
+
+    @field_validator("unlabelled", mode="before")
+    @classmethod
+    def _sequence(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class Student(_Strict):
+    """A smaller network, cut out of its teacher's torch weights or out of the encoder."""
+
+    layers: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Which layers stay, counted from 0, or how many of them, evenly spread."""
+    hidden_size: int | None = Field(default=None, ge=8)
+    """Width of a token's representation: a multiple of the width of an attention head."""
+    intermediate_size: int | None = Field(default=None, ge=8)
+    """Width of the feed-forward layers; by default in proportion to `hidden_size`."""
+    vocabulary: int | None = Field(default=None, ge=16)
+    """How many word pieces stay: those most frequent in the training texts."""
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _sequence(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if isinstance(self.layers, tuple) and (
+            not self.layers or list(self.layers) != sorted(set(self.layers))
+        ):
+            raise ValueError(f"expected layers as rising numbers, found {list(self.layers)}")
+        return self
+
+
 class Evaluation(_Strict):
     """What is computed from validation and test data."""
 
@@ -203,9 +248,35 @@ class Config(_Strict):
     corpora: Corpora
     windows: Windows = Windows()
     training: Training = Training()
+    teacher: tuple[str, ...] = ()
+    """Trained models that answer beside the labels: each a run's folder, an artifact, a directory
+    of a Hugging Face classifier, an MLflow run id, or a `runs:/` or `models:/` URI. Of several,
+    the mean of their logits is learnt."""
+    distillation: Distillation = Distillation()
+    student: Student | None = None
     evaluation: Evaluation = Evaluation()
     export: Export = Export()
     tracking: Tracking = Tracking()
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        if isinstance(value, str):
+            return (value,)
+        return tuple(value) if isinstance(value, list) else () if value is None else value
+
+    @model_validator(mode="after")
+    def _taught(self) -> Self:
+        if self.distillation != Distillation() and not self.teacher:
+            raise ValueError("expected 'teacher' beside 'distillation', found none")
+        used = {use.name for use in self.corpora.use}
+        twice = [name for name in self.distillation.unlabelled if name in used]
+        if twice:
+            raise ValueError(
+                f"distillation.unlabelled: {', '.join(twice)} is in corpora.use already, whose "
+                "texts the teachers answer anyway; leave it out of one of the two"
+            )
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved configuration, defaults included, with only JSON types."""

@@ -26,13 +26,14 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import folds as grouped_folds
 from framelens_training.corpora.splits import split as grouped_split
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
-from framelens_training.encoder import load_encoder
+from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
-from framelens_training.errors import SplitError
+from framelens_training.errors import SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
+from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
 
@@ -128,12 +129,19 @@ def crossvalidate(
     is in every training part. Each fold is a run within the tracker's.
 
     Raises:
-        TrainingError: if the encoder or a corpus cannot be used, or a corpus has fewer groups
-            than folds.
+        TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
+            folds, or there is a teacher, which has learnt from what other folds hold out.
     """
+    if config.teacher:
+        raise TeacherError(
+            f"expected no 'teacher' in a cross-validation, found {', '.join(config.teacher)}: it "
+            "has learnt from documents that other folds hold out, and its student would be told "
+            "their answers; take 'teacher' out, or use framelens-train run"
+        )
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)
-    featurizer = load_encoder(config.encoder).featurizer(config.windows)
+    learnt = documents_of(corpora, "train")
+    featurizer = load_student(config, learnt).featurizer(config.windows)
     record_inputs(config, corpora, tracker)
     tracker.params({"crossval.folds": folds, "crossval.seeds": seeds})
     features = {
@@ -150,7 +158,10 @@ def crossvalidate(
             say(f"Fold {fold} of {folds}, seed {seeded.seed}")
             with tracker.child(name) as child:
                 child.tags({"framelens.fold": str(fold), "framelens.seed": str(seeded.seed)})
-                result = _fold(seeded, fold, featurizer, parts, features, folder / name, child, say)
+                encoder = load_student(seeded, learnt)
+                result = _fold(
+                    seeded, fold, encoder, featurizer, parts, features, folder / name, child, say
+                )
                 child.metrics(result.figures)
             say(f"  macro-F1 {_shown(result.figures)}")
             results.append(result)
@@ -203,6 +214,7 @@ def _parts(
 def _fold(
     config: Config,
     fold: int,
+    encoder: Encoder,
     featurizer: Featurizer,
     corpora: Sequence[LoadedCorpus],
     features: Mapping[int, LabelledFeatures],
@@ -215,7 +227,6 @@ def _fold(
         name: [features[id(document)] for document in documents_of(corpora, name)]
         for name in ("train", "validation", "test")
     }
-    encoder = load_encoder(config.encoder, dropout=config.training.encoder_dropout)
     model, _ = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
     shutil.rmtree(folder, ignore_errors=True)  # checkpoints of a model that is not kept
     network = TorchNetwork(model)

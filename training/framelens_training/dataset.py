@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from framelens.schema import AXES
+from framelens_training.alignment import SIZE
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.errors import TrainingError
 from framelens_training.model import IGNORE
@@ -108,7 +109,11 @@ def _batches(
 
 
 def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
-    """Pad windows to one length: tensors of shapes (b, t) and (b, t, 3)."""
+    """Pad windows to one length: tensors of shapes (b, t) and (b, t, 3).
+
+    Where a teacher spoke of any window, `soft_targets` (b, t, 11) is there too, NaN where none
+    did and in the padding.
+    """
     rows, width = len(windows), max(len(window.features.input_ids) for window in windows)
     ids = np.zeros((rows, width), dtype=np.int64)
     types = np.zeros((rows, width), dtype=np.int64)
@@ -117,6 +122,7 @@ def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
     weights = np.zeros((rows, width, len(AXES)), dtype=np.float32)
     tags = np.full((rows, width), IGNORE, dtype=np.int64)
     loaded = np.full((rows, width), IGNORE, dtype=np.int64)
+    soft = np.full((rows, width, SIZE), np.nan, dtype=np.float32)
     for row, window in enumerate(windows):
         size = len(window.features.input_ids)
         ids[row, :size] = window.features.input_ids
@@ -126,7 +132,11 @@ def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
         weights[row, :size] = window.weights
         tags[row, :size] = window.tags
         loaded[row, :size] = window.loaded
+        if window.soft is not None:
+            soft[row, :size] = window.soft
+    taught = any(window.soft is not None for window in windows)
     return {
+        **({"soft_targets": torch.from_numpy(soft)} if taught else {}),
         "input_ids": torch.from_numpy(ids),
         "token_type_ids": torch.from_numpy(types),
         "attention_mask": torch.from_numpy(mask),

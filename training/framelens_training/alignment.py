@@ -1,0 +1,102 @@
+"""From one tokenizer's words to another's: what a teacher says of a word, at the student's word.
+
+Logits of words are read at first pieces and logits of segments at separators, so that a teacher
+with another tokenizer can still be listened to: only the words have to be matched, by their
+offsets in the segment's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens.decoding import DocumentLogits, word_offsets
+from framelens.features import DocumentFeatures, TokenizedSegment
+from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_LOGITS
+
+SIZE = len(AXES) + len(SPAN_LOGITS)
+"""Columns of soft targets: the axes' logits, then the span logits."""
+
+Halves = NDArray[np.float16]
+_NEVER = -50.0
+"""Logit of a tag that cannot stand where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordAnswers:
+    """A teacher's logits for one segment, word by word; NaN where it has no answer.
+
+    `axes` has shape (3,), columns in `AXES` order; `starts` and `ends` have shape (w,), in code
+    points of the segment's text; `words` has shape (w, 8), columns in `SPAN_LOGITS` order.
+    """
+
+    axes: Halves
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    words: Halves
+
+
+def word_answers(features: DocumentFeatures, logits: DocumentLogits) -> list[WordAnswers]:
+    """Keep of a document's logits what stands at segments and at first pieces of words."""
+    found: list[WordAnswers] = []
+    for segment, axes, tokens in zip(
+        features.segments, logits.segments, logits.tokens, strict=True
+    ):
+        starts, ends = word_offsets(segment)
+        found.append(
+            WordAnswers(
+                axes.astype(np.float16),
+                starts.astype(np.int32),
+                ends.astype(np.int32),
+                tokens[segment.words].astype(np.float16),
+            )
+        )
+    return found
+
+
+def aligned(answers: WordAnswers, segment: TokenizedSegment) -> Halves:
+    """Logits (w, 8) at the words of another tokenization of the same text.
+
+    Each word gets the answer of the teacher's word that holds its first character. Where the
+    teacher's word is the longer one, only the first of the words in it can begin a span.
+    """
+    starts, _ = word_offsets(segment)
+    found = np.full((len(starts), len(SPAN_LOGITS)), np.nan, dtype=np.float16)
+    if not len(answers.starts):
+        return found
+    place = np.searchsorted(answers.starts, starts, side="right") - 1
+    inside = (place >= 0) & (starts < answers.ends[place])
+    found[inside] = answers.words[place[inside]]
+    later = np.flatnonzero(inside[1:] & inside[:-1] & (place[1:] == place[:-1])) + 1
+    found[later] = moved(found[later], beginning=False)
+    return found
+
+
+def moved(words: Halves, *, beginning: bool) -> Halves:
+    """Logits (w, 8) of words that can only begin a span, or only continue one.
+
+    The other tag's probability goes to the one that is left.
+    """
+    shifted = words.astype(np.float32)
+    for number in range(len(ATTRIBUTION_TYPES)):
+        begin, inside = 1 + 2 * number, 2 + 2 * number
+        keep, drop = (begin, inside) if beginning else (inside, begin)
+        shifted[:, keep] = np.logaddexp(shifted[:, begin], shifted[:, inside])
+        known = ~np.isnan(shifted[:, drop])
+        shifted[known, drop] = _NEVER
+    return shifted.astype(np.float16)
+
+
+def mean_answers(several: Sequence[Halves]) -> Halves:
+    """Mean of the teachers' logits, over those that have an answer; NaN where none has."""
+    if len(several) == 1:
+        return several[0]
+    stacked = np.stack(several).astype(np.float32)
+    known = ~np.isnan(stacked)
+    total = np.where(known, stacked, 0.0).sum(axis=0)
+    count = known.sum(axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean.astype(np.float16)

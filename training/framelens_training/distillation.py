@@ -1,0 +1,144 @@
+"""What distillation adds to a run: unlabelled text, and the teachers' answers beside the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from framelens.records import FieldNames, read_records
+from framelens.segmentation import segment_article
+from framelens_training.config import Config
+from framelens_training.corpora.labelled import (
+    CorpusError,
+    GoldSegment,
+    LabelledDocument,
+    Problem,
+    digest,
+)
+from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
+from framelens_training.corpora.store import default_cache, open_corpus
+from framelens_training.data import LoadedCorpus
+from framelens_training.soft_targets import answers_for, with_soft_targets
+from framelens_training.targets import LabelledFeatures
+from framelens_training.teachers import Teacher
+
+MIN_WORDS = 6
+"""Fewest words of a segment that gives away that a held-out text is among the unlabelled ones."""
+
+Say = Callable[[str], None]
+
+
+def unlabelled_corpora(
+    config: Config, labelled: Sequence[LoadedCorpus], say: Say
+) -> list[LoadedCorpus]:
+    """The texts of `distillation.unlabelled`, without any label, as training documents.
+
+    A document that shares a segment of six words or more with a validation or test document is
+    left out: its teachers' answers would be answers for what the run reports.
+
+    Raises:
+        CorpusError: with every row of a file that has no text.
+        FileNotFoundError: if a file or the root folder of the corpora is missing.
+    """
+    if not config.distillation.unlabelled:
+        return []
+    held = {
+        words
+        for item in labelled
+        for name in ("validation", "test")
+        for document in item.splits[name]
+        for words in _wordings(document)
+    }
+    loaded: list[LoadedCorpus] = []
+    for name in config.distillation.unlabelled:
+        documents, licence = _documents(name, config)
+        kept = [document for document in documents if held.isdisjoint(_wordings(document))]
+        if len(kept) < len(documents):
+            say(f"Unlabelled {name}: {len(documents) - len(kept)} left out, held out elsewhere")
+        label = name if name in CORPORA else Path(name).name
+        splits = {"train": kept, "validation": [], "test": []}
+        digests = {split: digest(rows) for split, rows in splits.items()}
+        weight = config.distillation.unlabelled_weight
+        loaded.append(LoadedCorpus(f"unlabelled {label}", licence, weight, splits, digests))
+    return loaded
+
+
+def _wordings(document: LabelledDocument) -> set[str]:
+    words = [document.segment_text(segment).casefold().split() for segment in document.segments]
+    return {" ".join(item) for item in words if len(item) >= MIN_WORDS}
+
+
+def _documents(name: str, config: Config) -> tuple[list[LabelledDocument], str]:
+    if name not in CORPORA:
+        return _of_file(name), "your own"
+    reader = corpus(name)
+    if reader.info.upstream:
+        found = open_corpus(reader, resolve_root(config.corpora.root)).read()
+    else:
+        found = dict(reader.read(None))
+    return [without_labels(document) for document in found.get("train", ())], reader.info.licence
+
+
+def without_labels(document: LabelledDocument) -> LabelledDocument:
+    """A document's text and segments, and nothing that anybody said of them."""
+    segments = tuple(GoldSegment(s.field, s.start, s.end) for s in document.segments)
+    return replace(document, annotated=frozenset(), segments=segments, spans=())
+
+
+def _of_file(name: str) -> list[LabelledDocument]:
+    if not Path(name).is_file():
+        raise FileNotFoundError(
+            f"distillation.unlabelled: expected a file of texts or the name of a corpus, found "
+            f"no file {name!r}; the corpora are {', '.join(CORPORA)}"
+        )
+    documents: list[LabelledDocument] = []
+    problems: list[Problem] = []
+    for record in read_records([name], FieldNames()):
+        text = record.row.get("text") if record.row else None
+        headline = record.row.get("headline") if record.row else None
+        if isinstance(text, str) and isinstance(headline, str | None):
+            documents.append(_segmented(record.id, text, headline or None))
+        else:
+            why = record.error.message if record.error else "expected text and headline as strings"
+            problems.append(Problem(record.id, why))
+    if problems:
+        raise CorpusError(problems)
+    return documents
+
+
+def _segmented(id: str, text: str, headline: str | None) -> LabelledDocument:
+    """A text in the segments in which it would be scored."""
+    segments: list[GoldSegment] = []
+    for segment in segment_article(text, headline):
+        if segment.role == "headline" and segment.field == "text":
+            # A first line that reads like a headline is one in training as well.
+            headline = segment.text
+            segments.append(GoldSegment("headline", 0, len(segment.text)))
+        else:
+            segments.append(GoldSegment(segment.field, segment.start, segment.end))
+    return LabelledDocument(id, text, headline, segments=tuple(segments))
+
+
+def taught(
+    teachers: Sequence[Teacher],
+    corpora: Sequence[LoadedCorpus],
+    train: Sequence[LabelledFeatures],
+    say: Say,
+) -> list[LabelledFeatures]:
+    """The training documents, corpus after corpus, with the teachers' answers beside labels."""
+    if not teachers:
+        return list(train)
+    folder = default_cache() / "teachers"
+    found: list[LabelledFeatures] = []
+    first = 0
+    for item in corpora:
+        documents = item.splits["train"]
+        last = first + len(documents)
+        answers = [
+            answers_for(teacher, documents, item.digests["train"], folder, say)
+            for teacher in teachers
+        ]
+        found += with_soft_targets(train[first:last], answers)
+        first = last
+    return found

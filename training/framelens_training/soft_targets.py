@@ -1,0 +1,139 @@
+"""Teachers' answers for a corpus, kept on disk by teacher and by text.
+
+Answers are kept at the teacher's own words, so that students with other tokenizers, windows and
+epochs share them: a teacher reads each text once, in the windows in which serving would.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from framelens.features import TokenizedSegment
+from framelens.schema import AXES, SPAN_LOGITS
+from framelens_training.alignment import WordAnswers, aligned, mean_answers
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.targets import LabelledFeatures, SoftTargets
+from framelens_training.teachers import Teacher
+
+_CODE = (
+    ("framelens", ("features.py", "windows.py", "decoding.py")),
+    ("framelens_training", ("alignment.py", "teachers.py", "soft_targets.py")),
+)
+_KEPT = 48
+"""Files kept in the folder, the latest read."""
+
+Say = Callable[[str], None]
+
+
+def answers_for(
+    teacher: Teacher, documents: Sequence[LabelledDocument], digest: str, folder: Path, say: Say
+) -> list[list[WordAnswers]]:
+    """A teacher's answers for every segment: from the store, otherwise asked for and kept.
+
+    `digest` is the sha256 over the documents (`corpora.labelled.digest`).
+    """
+    path = folder / f"{_key(teacher, digest)}.npz"
+    if path.is_file():
+        path.touch()
+        return _read(path, documents)
+    if documents:
+        say(f"Asking the teacher {teacher.name} about {len(documents)} documents")
+    found = list(teacher.answer(documents))
+    _write(path, [item for document in found for item in document])
+    _prune(folder)
+    return found
+
+
+def with_soft_targets(
+    items: Sequence[LabelledFeatures], answers: Sequence[Sequence[Sequence[WordAnswers]]]
+) -> list[LabelledFeatures]:
+    """Documents with the mean of the teachers' answers beside their labels.
+
+    `answers` holds for each teacher what `answers_for` gave.
+    """
+    return [
+        replace(
+            item,
+            targets=tuple(
+                replace(target, soft=_soft(segment, [given[n] for given in several]))
+                for n, (target, segment) in enumerate(
+                    zip(item.targets, item.features.segments, strict=True)
+                )
+            ),
+        )
+        for item, *several in zip(items, *answers, strict=True)
+    ]
+
+
+def _soft(segment: TokenizedSegment, several: Sequence[WordAnswers]) -> SoftTargets:
+    words = np.full((len(segment.ids), len(SPAN_LOGITS)), np.nan, dtype=np.float16)
+    words[segment.words] = mean_answers([aligned(given, segment) for given in several])
+    return SoftTargets(mean_answers([given.axes for given in several]), words)
+
+
+def _key(teacher: Teacher, digest: str) -> str:
+    text = f"{_code_version()} {teacher.digest} {digest}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _code_version() -> str:
+    sha = hashlib.sha256()
+    for package, names in _CODE:
+        for name in names:
+            sha.update((resources.files(package) / name).read_bytes())
+    return sha.hexdigest()
+
+
+def _write(path: Path, answers: Sequence[WordAnswers]) -> None:
+    empty = np.zeros((0, len(SPAN_LOGITS)), dtype=np.float16)
+    arrays = {
+        "sizes": np.array([len(item.starts) for item in answers], dtype=np.int32),
+        "axes": np.array([item.axes for item in answers], dtype=np.float16).reshape(-1, len(AXES)),
+        "starts": np.concatenate([np.zeros(0, np.int32), *(item.starts for item in answers)]),
+        "ends": np.concatenate([np.zeros(0, np.int32), *(item.ends for item in answers)]),
+        "words": np.concatenate([empty, *(item.words for item in answers)]),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    with os.fdopen(handle, "wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    Path(name).replace(path)
+
+
+def _read(path: Path, documents: Sequence[LabelledDocument]) -> list[list[WordAnswers]]:
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    edges = np.cumsum([0, *arrays["sizes"].tolist()]).tolist()
+    found: list[list[WordAnswers]] = []
+    number = 0
+    for document in documents:
+        rows: list[WordAnswers] = []
+        for _ in document.segments:
+            here = slice(edges[number], edges[number + 1])
+            rows.append(
+                WordAnswers(
+                    arrays["axes"][number],
+                    arrays["starts"][here],
+                    arrays["ends"][here],
+                    arrays["words"][here],
+                )
+            )
+            number += 1
+        found.append(rows)
+    return found
+
+
+def _prune(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[_KEPT:]:
+        path.unlink(missing_ok=True)

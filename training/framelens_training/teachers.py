@@ -1,0 +1,283 @@
+"""Trained models as teachers: a run's torch weights, an artifact, or a Hugging Face classifier.
+
+A teacher reads texts with its own tokenizer and answers for segments and words, so that it need
+not share anything with its student but the labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from framelens.artifact import MANIFEST_FILE, Artifact, resolve, sha256
+from framelens.decoding import merge_windows
+from framelens.errors import FramelensError
+from framelens.features import DocumentFeatures, FeatureConfig, Featurizer, WindowFeatures
+from framelens.network import Network
+from framelens_training.alignment import WordAnswers, word_answers
+from framelens_training.config import Config
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.encoder import Encoder, load_architecture, load_encoder
+from framelens_training.environment import usable_cores
+from framelens_training.errors import EncoderError, TeacherError
+from framelens_training.huggingface_teacher import is_classifier, load_classifier
+from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.predictions import NetworkLike
+from framelens_training.targets import role_of
+
+CHECKPOINTS = "checkpoints"
+ARCHITECTURE = "encoder"
+"""Folder in a run's folder with the shape and the tokenizer of its encoder."""
+WEIGHTS = "model.safetensors"
+
+_DOCUMENTS = 256
+"""Documents whose windows are sorted by length together."""
+_BATCH_TOKENS = 4096
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Teacher(Protocol):
+    """A model that has answers for segments and words."""
+
+    @property
+    def name(self) -> str:
+        """What the config calls it."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything that its answers depend on, the text aside."""
+
+    def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
+        """The answers for each document's segments, in the context in which serving reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTeacher:
+    """An exported model or a classifier, run window by window as serving does.
+
+    `alone` shows it each segment without company, for models that know nothing else.
+    """
+
+    name: str
+    digest: str
+    featurizer: Featurizer
+    network: NetworkLike
+    alone: bool = False
+
+    def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
+        """The answers for each document's segments."""
+        for document in documents:
+            texts = [document.segment_text(segment) for segment in document.segments]
+            roles = [role_of(segment) for segment in document.segments]
+            if self.alone:
+                parts = [[pair] for pair in zip(texts, roles, strict=True)]
+            else:
+                parts = [list(zip(texts, roles, strict=True))]
+            found: list[WordAnswers] = []
+            for part in parts:
+                features = self.featurizer.featurize([t for t, _ in part], [r for _, r in part])
+                outputs = [self.network(window) for window in features.windows]
+                found += word_answers(features, merge_windows(features, outputs))
+            yield found
+
+
+@dataclass(frozen=True, slots=True)
+class TorchTeacher:
+    """Torch weights of a run, in batches; a student can be cut out of them."""
+
+    name: str
+    digest: str
+    featurizer: Featurizer
+    encoder: Encoder
+    model: SegmentSpanModel
+    bf16: bool = False
+
+    def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
+        """The answers for each document's segments."""
+        for start in range(0, len(documents), _DOCUMENTS):
+            batch = [featurize(d, self.featurizer) for d in documents[start : start + _DOCUMENTS]]
+            outputs = self._outputs([window for item in batch for window in item.windows])
+            first = 0
+            for features in batch:
+                last = first + len(features.windows)
+                yield word_answers(features, merge_windows(features, outputs[first:last]))
+                first = last
+
+    def _outputs(self, windows: Sequence[WindowFeatures]) -> list[Any]:
+        """Both logits of every window, windows of like length in one batch."""
+        order = sorted(range(len(windows)), key=lambda i: -len(windows[i].input_ids))
+        outputs: list[Any] = [None] * len(windows)
+        while order:
+            rows = max(1, _BATCH_TOKENS // len(windows[order[0]].input_ids))
+            chosen, order = order[:rows], order[rows:]
+            answers = self._batch([windows[i] for i in chosen])
+            for index, answer in zip(chosen, answers, strict=True):
+                outputs[index] = answer
+        return outputs
+
+    def _batch(self, windows: Sequence[WindowFeatures]) -> list[Any]:
+        width = max(len(window.input_ids) for window in windows)
+        ids, types, mask = (np.zeros((len(windows), width), dtype=np.int64) for _ in range(3))
+        for row, window in enumerate(windows):
+            size = len(window.input_ids)
+            ids[row, :size], types[row, :size] = window.input_ids, window.token_type_ids
+            mask[row, :size] = 1
+        device = next(self.model.parameters()).device
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16),
+        ):
+            segments, spans = self.model.logits(
+                *(torch.from_numpy(array).to(device) for array in (ids, types, mask))
+            )
+        both = segments.float().cpu().numpy(), spans.float().cpu().numpy()
+        sizes = [len(window.input_ids) for window in windows]
+        return [(both[0][row, :size], both[1][row, :size]) for row, size in enumerate(sizes)]
+
+
+def featurize(document: LabelledDocument, featurizer: Featurizer) -> DocumentFeatures:
+    """Features of a document's segments, without targets."""
+    return featurizer.featurize(
+        [document.segment_text(segment) for segment in document.segments],
+        [role_of(segment) for segment in document.segments],
+    )
+
+
+def load_teachers(config: Config) -> list[Teacher]:
+    """Every teacher of a config.
+
+    Raises:
+        TeacherError: naming each that is not to be had or does not fit, and why.
+    """
+    teachers: list[Teacher] = []
+    problems: list[str] = []
+    for name in config.teacher:
+        try:
+            teachers.append(load_teacher(name, config))
+        except (TeacherError, EncoderError, FramelensError) as error:
+            problems.append(f"teacher {name!r}: {error}")
+    if problems:
+        raise TeacherError("\n".join(problems))
+    return teachers
+
+
+def load_teacher(name: str, config: Config) -> Teacher:
+    """One teacher, by what stands under its name.
+
+    Raises:
+        TeacherError: if nothing that can teach stands there, or its weights do not fit.
+    """
+    folder = Path(name).expanduser()
+    if _RUN_ID.fullmatch(name):
+        folders = sorted(Path(config.output).glob(f"*-{name[:8]}"))
+        folder = next((f for f in folders if _checkpoints(f)), folder)
+        if not folder.is_dir():
+            return _artifact(name, f"runs:/{name}/model", config)
+    elif name.startswith(("runs:/", "models:/")):
+        return _artifact(name, name, config)
+    if (folder / MANIFEST_FILE).is_file():
+        return _artifact(name, folder, config)
+    if _checkpoints(folder):
+        return _torch(name, folder, _best_checkpoint(folder), config)
+    if (folder / WEIGHTS).is_file() and (folder / "trainer_state.json").is_file():
+        return _torch(name, folder.parent.parent, folder, config)
+    if is_classifier(folder):
+        featurizer, network = load_classifier(folder)
+        digest = _digest(network.digest, featurizer.tokenizer_json(), featurizer.config)
+        return NetworkTeacher(name, digest, featurizer, network, alone=True)
+    if (folder / "model" / MANIFEST_FILE).is_file():
+        return _artifact(name, folder / "model", config)
+    found = ", ".join(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else "nothing"
+    raise TeacherError(
+        f"expected a run's folder (with {CHECKPOINTS}/ or model/), an artifact (with "
+        f"{MANIFEST_FILE}), a directory of a Hugging Face classifier, an MLflow run id, or a "
+        f"runs:/ or models:/ URI; found {found[:200] or 'an empty folder'}"
+    )
+
+
+def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
+    if isinstance(place, str):
+        import mlflow
+
+        from framelens_training.tracking import tracking_uri
+
+        mlflow.set_tracking_uri(tracking_uri(config))
+    artifact = Artifact.open(resolve(place))
+    return NetworkTeacher(
+        name,
+        artifact.info.sha256,
+        Featurizer.from_file(artifact.tokenizer, artifact.manifest.features),
+        Network(artifact.model, config.threads or usable_cores()),
+    )
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """A run's checkpoints, the latest last."""
+    found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/checkpoint-*/{WEIGHTS}")]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _best_checkpoint(folder: Path) -> Path:
+    """The checkpoint of the best validation score, otherwise the latest."""
+    latest = _checkpoints(folder)[-1]
+    state = latest / "trainer_state.json"
+    if state.is_file():
+        step = json.loads(state.read_text(encoding="utf-8")).get("best_global_step")
+        best = latest.parent / f"checkpoint-{step}"
+        if step and (best / WEIGHTS).is_file():
+            return best
+    return latest
+
+
+def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTeacher:
+    if (folder / ARCHITECTURE).is_dir():
+        encoder, features = load_architecture(folder / ARCHITECTURE)
+    else:  # a run of another tool, or of before runs kept this: it should be of this encoder
+        encoder = load_encoder(config.encoder)
+        features = encoder.feature_config(config.windows)
+    model = SegmentSpanModel(encoder.module, 0.0, LossConfig({}, {}))
+    weights = checkpoint / WEIGHTS
+    _load_weights(model, weights, encoder)
+    model.eval()
+    if torch.cuda.is_available():
+        model.to("cuda")
+    heads = {n: t for n, t in model.state_dict().items() if not n.startswith("encoder.")}
+    featurizer = Featurizer(encoder.tokenizer, features)
+    bf16 = config.training.precision == "bf16"
+    digest = _digest(sha256(weights), featurizer.tokenizer_json(), features, f"bf16={bf16}")
+    return TorchTeacher(name, digest, featurizer, replace(encoder, heads=heads), model, bf16)
+
+
+def _load_weights(model: SegmentSpanModel, weights: Path, encoder: Encoder) -> None:
+    found, expected = load_file(weights), model.state_dict()
+    problems = [f"lacks {key}" for key in expected if key not in found]
+    problems += [f"has {key}, which the model has not" for key in found if key not in expected]
+    problems += [
+        f"{key} has the shape {tuple(found[key].shape)}, expected {tuple(tensor.shape)}"
+        for key, tensor in expected.items()
+        if key in found and found[key].shape != tensor.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" * (len(problems) > 3))
+        raise TeacherError(
+            f"{weights} does not fit a segment and span model around {encoder.name!r}: {shown}. "
+            "Set 'encoder' to the one that it was trained with, or give the run's artifact"
+        )
+    model.load_state_dict(found)
+
+
+def _digest(weights: str, tokenizer: str, features: FeatureConfig, *more: str) -> str:
+    sha = hashlib.sha256(weights.encode())
+    for part in (tokenizer, json.dumps(features.to_dict()), *more):
+        sha.update(f"{len(part)} ".encode())
+        sha.update(part.encode())
+    return sha.hexdigest()
