@@ -237,7 +237,7 @@ def test_a_killed_run_does_not_stay_running(config: Config, tmp_path: Path) -> N
     first = run_and_kill(config, tmp_path, signal.SIGKILL)
     assert client.get_run(first).info.status == "RUNNING"
     with tracked_run(config) as other:
-        assert client.get_run(first).info.status == "FAILED"
+        assert client.get_run(first).info.status == "KILLED"
         assert client.get_run(other.run_id).info.status == "RUNNING"
         experiment = client.get_run(first).info.experiment_id
         assert end_dead_runs(client, experiment) == []
@@ -267,6 +267,30 @@ def test_a_resumed_run_sends_what_its_journal_holds(config: Config, away: dict[s
     run = client_of(config).get_run(tracker.run_id)
     assert run.data.params == {"depth": "3", "width": "5"}
     assert run.info.status == "FINISHED"
+
+
+def test_a_resumed_run_records_no_point_and_no_row_twice(
+    config: Config, away: dict[str, bool]
+) -> None:
+    def record(tracker: MlflowTracker) -> None:
+        for step in (1, 2):
+            tracker.metrics({"loss": 1 / step}, step=step)
+        tracker.table([{"a": 1}], "rows.json")
+
+    with tracked_run(config) as tracker:
+        record(tracker)
+    with tracked_run(config, tracker.run_id) as resumed:
+        record(resumed)
+        resumed.metrics({"loss": 0.1, "score": 1.0}, step=3)
+        away["on"] = True
+        record(resumed)
+        away["on"] = False
+    client = client_of(config)
+    points = client.get_metric_history(tracker.run_id, "loss")
+    assert [(p.step, p.value) for p in points] == [(1, 1.0), (2, 0.5), (3, 0.1)]
+    assert client.get_run(tracker.run_id).data.tags["framelens.resumed"] == "1"
+    table = client.download_artifacts(tracker.run_id, "rows.json")
+    assert json.loads(Path(table).read_text("utf-8"))["data"] == [[1]]
 
 
 def test_a_run_that_is_not_there_cannot_be_resumed(config: Config) -> None:
@@ -315,6 +339,8 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     assert Journal.open(journal.path).calls() == calls
     journal.path.write_text(text[:-9], "utf-8")
     assert Journal.open(journal.path).calls() == calls[:1]
+    journal.append(calls[0])
+    assert Journal.open(journal.path).calls() == [calls[0], calls[0]]
 
 
 @pytest.mark.parametrize(

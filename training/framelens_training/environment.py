@@ -73,6 +73,31 @@ def cores_per_process() -> int:
     return max(1, usable_cores() // here)
 
 
+def this_process() -> str:
+    """Machine, process and the time it started: process ids are used again."""
+    import psutil
+
+    started = psutil.Process().create_time()
+    return f"{platform.node()}:{os.getpid()}:{started:.2f}"
+
+
+def has_ended(process: str) -> bool:
+    """Whether a process of this machine has ended; another machine's cannot be told."""
+    import psutil
+
+    machine, _, rest = process.partition(":")
+    number, _, started = rest.partition(":")
+    if machine != platform.node() or not number.isdigit():
+        return False
+    try:
+        found = psutil.Process(int(number))
+        return f"{found.create_time():.2f}" != started or found.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+
+
 def machine() -> str:
     """The processor in words."""
     return f"{platform.machine()}, {usable_cores()} cores"

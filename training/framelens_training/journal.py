@@ -10,6 +10,7 @@ lie beside the journal, in a folder of their own.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,14 @@ class Journal:
         if not self.path.exists():
             self.replace([call])
             return
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(_line(call))
+        with self.path.open("r+b") as stream:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read() != b"\n":
+                # Over a last line that a crash cut off, so that it does not swallow this one.
+                stream.seek(0)
+                stream.seek(stream.read().rfind(b"\n") + 1)
+                stream.truncate()
+            stream.write(_line(call).encode())
 
     def replace(self, calls: Sequence[Call]) -> None:
         """Keep these and nothing else; without any, the file and its folder go."""

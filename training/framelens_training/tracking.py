@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import platform
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from framelens_training.config import Config
+from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import TrackingError
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform
@@ -41,6 +42,7 @@ LONGEST_WAIT = 300.0
 _PROCESS_TAG = "framelens.process"
 _PARENT_TAG = "mlflow.parentRunId"
 _ERROR_TAG = "framelens.error"
+_RESUMED_TAG = "framelens.resumed"
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +131,18 @@ class MlflowTracker:
     it waits in `journal`, which is tried again after a while and at the end of the run.
     """
 
-    def __init__(self, client: Any, experiment: str, journal: Journal) -> None:
-        """Record through a client; `journal.run_id` None means that the run is yet to be made."""
+    def __init__(
+        self,
+        client: Any,
+        experiment: str,
+        journal: Journal,
+        recorded: AbstractSet[tuple[str, int]] = frozenset(),
+    ) -> None:
+        """Record through a client; `journal.run_id` None means that the run is yet to be made.
+
+        `recorded` holds names and steps of points that a run which is gone on with has already.
+        """
+        self._recorded = recorded
         self._client = client
         self._experiment = experiment
         self._wait = FIRST_WAIT
@@ -261,7 +273,14 @@ class MlflowTracker:
         if call.kind == "create":
             self.journal.run_id = _create_from(self._client, call)
         elif self.run_id is not None:
-            perform(self._client, self.run_id, call)
+            perform(self._client, self.run_id, self._without_recorded(call))
+
+    def _without_recorded(self, call: Call) -> Call:
+        if call.kind != "metrics" or not self._recorded:
+            return call
+        step = call.arguments["step"]
+        new = {k: v for k, v in call.arguments["values"].items() if (k, step) not in self._recorded}
+        return Call(call.kind, {**call.arguments, "values": new})
 
     def _keep(self, call: Call) -> None:
         try:
@@ -300,7 +319,7 @@ def _now() -> int:
 
 
 def _creation(experiment: str, name: str, tags: Mapping[str, str]) -> Call:
-    tags = {**tags, _PROCESS_TAG: _this_process()}
+    tags = {**tags, _PROCESS_TAG: this_process()}
     return Call("create", {"experiment": experiment, "name": name, "tags": tags, "time": _now()})
 
 
@@ -411,7 +430,8 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
     """An MLflow run that ends FINISHED, or FAILED with its traceback, or KILLED.
 
     With `run_id`, an earlier run is continued: it is RUNNING again, and what its journal still
-    holds is sent. Runs of this machine whose process is gone are ended as FAILED.
+    holds is sent; a point of a curve that it has is not recorded again. Runs of this machine
+    whose process is gone are ended as KILLED.
 
     Raises:
         TrackingError: before anything is done, if the store or the run cannot be used.
@@ -421,20 +441,33 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
 
     from mlflow.exceptions import MlflowException
 
+    recorded: AbstractSet[tuple[str, int]] = frozenset()
     try:
         if run_id is None:
             run_id = _create(client, experiment, config.name, {})
         else:
             client.update_run(run_id, status="RUNNING")
-            client.set_tag(run_id, _PROCESS_TAG, _this_process())
-            if _ERROR_TAG in client.get_run(run_id).data.tags:
+            client.set_tag(run_id, _PROCESS_TAG, this_process())
+            tags = client.get_run(run_id).data.tags
+            if _ERROR_TAG in tags:
                 client.delete_tag(run_id, _ERROR_TAG)
+            client.set_tag(run_id, _RESUMED_TAG, str(int(tags.get(_RESUMED_TAG, "0")) + 1))
+            recorded = _recorded(client, run_id)
         end_dead_runs(client, experiment)
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
     journal = Journal(run_folder(config, run_id) / FILE_NAME, _without_password(uri), run_id)
-    with _ended(MlflowTracker(client, experiment, journal)) as tracker:
+    with _ended(MlflowTracker(client, experiment, journal, recorded)) as tracker:
         yield tracker
+
+
+def _recorded(client: Any, run_id: str) -> AbstractSet[tuple[str, int]]:
+    """Names and steps of all points that a run has."""
+    return {
+        (name, point.step)
+        for name in client.get_run(run_id).data.metrics
+        for point in client.get_metric_history(run_id, name)
+    }
 
 
 @contextmanager
@@ -468,42 +501,17 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
-def _this_process() -> str:
-    """Machine, process and the time it started: process ids are used again."""
-    import psutil
-
-    started = psutil.Process().create_time()
-    return f"{platform.node()}:{os.getpid()}:{started:.2f}"
-
-
-def _is_gone(process: str) -> bool:
-    """Whether a process of this machine has ended; another machine's cannot be told."""
-    import psutil
-
-    machine, _, rest = process.partition(":")
-    number, _, started = rest.partition(":")
-    if machine != platform.node() or not number.isdigit():
-        return False
-    try:
-        found = psutil.Process(int(number))
-        return f"{found.create_time():.2f}" != started or found.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.Error:
-        return False
-
-
 def end_dead_runs(client: Any, experiment: str) -> list[str]:
-    """End the runs that are RUNNING though their process on this machine is gone.
+    """End the runs that are RUNNING though their process on this machine is gone, as KILLED.
 
     Returns their ids.
     """
     found = client.search_runs([experiment], "attributes.status = 'RUNNING'")
     ended = []
     for run in found:
-        if _is_gone(run.data.tags.get(_PROCESS_TAG, "")):
+        if has_ended(run.data.tags.get(_PROCESS_TAG, "")):
             client.set_tag(run.info.run_id, _ERROR_TAG, "the process ended without a word")
-            client.set_terminated(run.info.run_id, "FAILED")
+            client.set_terminated(run.info.run_id, "KILLED")
             ended.append(run.info.run_id)
     return ended
 

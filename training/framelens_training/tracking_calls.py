@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,9 @@ MAX_DIGEST = 36
 """Longest digest that MLflow stores for a dataset; the whole one goes into a tag."""
 MAX_PARAM = 6000
 """Longest value that MLflow stores for a parameter."""
+
+_TABLES_TAG = "mlflow.loggedArtifacts"
+"""Where MLflow's interface looks for tables."""
 
 _REFUSALS = frozenset({
     "BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS",
@@ -63,7 +67,8 @@ def _metrics(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
         Metric(key, value, values["time"], values["step"])
         for key, value in values["values"].items()
     ]
-    client.log_batch(run_id, metrics=metrics)
+    if metrics:
+        client.log_batch(run_id, metrics=metrics)
 
 
 def _dataset(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
@@ -89,7 +94,14 @@ def _text(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
 def _table(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
     import pandas as pd
 
-    client.log_table(run_id, pd.DataFrame(values["rows"]), values["path"])
+    # As `client.log_table` does it, which appends to a table that is there: one that is recorded
+    # again, because a run was resumed, would have every row twice.
+    text = pd.DataFrame(values["rows"]).to_json(orient="split", index=False, date_format="iso")
+    client.log_text(run_id, text, values["path"])
+    known = json.loads(client.get_run(run_id).data.tags.get(_TABLES_TAG, "[]"))
+    entry = {"path": values["path"], "type": "table"}
+    if entry not in known:
+        client.set_tag(run_id, _TABLES_TAG, json.dumps([*known, entry]))
 
 
 def _file(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
