@@ -148,10 +148,11 @@ def is_pronoun(text: str) -> bool:
 def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]:
     """The distinct sources in order of first mention, and what is quoted from none of them.
 
-    A content span belongs to the nearest source span of its segment; in a segment without
-    one, to the source that was quoted or mentioned last, unless a segment without either
-    (furniture aside) stands between. Mentions are the same if they differ only in case and
-    white space, as in `Summary.sources`.
+    A content span belongs to the source span of its segment from which the fewest words part
+    it, words of sources and cues not counted; of two such, to one with a cue between. In a
+    segment without a source it belongs to the one that was quoted or mentioned last, unless a
+    segment without either (furniture aside) stands between. Mentions are the same if they
+    differ only in case and white space, as in `Summary.sources`.
     """
     mentions: dict[str, list[tuple[int, Span]]] = {}
     quotes: dict[str, list[Quote]] = {}
@@ -166,7 +167,7 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
             speaker = folded(sources[-1].text) if sources else None
         for start, end in contents:
             if sources:
-                speaker = folded(min(sources, key=lambda s: max(start - s.end, s.start - end)).text)
+                speaker = folded(_nearest(segment, sources, start, end).text)
             text = segment.text[start - segment.start : end - segment.start]
             quote = Quote(segment.index, text)
             if speaker is None:
@@ -186,6 +187,22 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     return found, unclaimed
 
 
+def _nearest(segment: ScoredSegment, sources: Sequence[Span], start: int, end: int) -> Span:
+    """The source of the content from `start` to `end`; the first of several as near."""
+    cues = [span for span in segment.spans if span.type == "cue"]
+    words = list(segment.text)
+    for span in (*sources, *cues):
+        words[span.start - segment.start : span.end - segment.start] = " " * (span.end - span.start)
+
+    def distance(source: Span) -> tuple[int, bool]:
+        first, last = (source.end, start) if source.end <= start else (end, source.start)
+        between = "".join(words[first - segment.start : last - segment.start]).split()
+        has_cue = any(first <= cue.start and cue.end <= last for cue in cues)
+        return sum(map(_has_word, between)), not has_cue
+
+    return min(sources, key=distance)
+
+
 def _joined_contents(segment: ScoredSegment) -> list[tuple[int, int]]:
     """Offsets of the content spans, joined where no word stands between two of them."""
     joined: list[tuple[int, int]] = []
@@ -193,7 +210,9 @@ def _joined_contents(segment: ScoredSegment) -> list[tuple[int, int]]:
         if span.type != "content":
             continue
         start, end = span.start, span.end
-        if joined and not _has_word(segment.text[joined[-1][1] - segment.start : start - segment.start]):
+        if joined and not _has_word(
+            segment.text[joined[-1][1] - segment.start : start - segment.start]
+        ):
             start = joined.pop()[0]
         joined.append((start, end))
     return [

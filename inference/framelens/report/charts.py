@@ -99,7 +99,8 @@ def week_columns(columns: Sequence[Column]) -> Markup:
         f'<text class="share" x="{_LEFT - 5:g}" y="{y + 4:g}">{share} %</text>'
         for share, y in ((0, 8 + _TALL), (50, 8 + _TALL / 2), (100, 8))
     )
+    size = f"{_LEFT + _WIDEST + 40:g} {_TALL + 34:g}"
     return Markup(
-        f'<svg class="weeks" viewBox="0 0 {_LEFT + _WIDEST + 40:g} {_TALL + 34:g}" aria-hidden="true" '
+        f'<svg class="weeks" viewBox="0 0 {size}" aria-hidden="true" '
         f'focusable="false">{lines}{"".join(rects)}{"".join(labels)}</svg>'
     )
