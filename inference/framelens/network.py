@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,18 @@ INPUTS = ("input_ids", "token_type_ids")
 """Both int64, shape (1, t): one window, unpadded."""
 OUTPUTS = ("segment_logits", "span_logits")
 """float32, shapes (1, t, 3) and (1, t, 8)."""
+EMBEDDINGS = "token_embeddings"
+"""A third output, float32 of shape (1, t, width): the word embeddings that the encoder looks up,
+for the headline check. Graphs without it are read as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOutputs:
+    """Segment logits (t, 3), span logits (t, 8), and token embeddings (t, width) if there are."""
+
+    segment_logits: Floats
+    span_logits: Floats
+    embeddings: Floats | None
 
 
 class Network:
@@ -41,23 +54,26 @@ class Network:
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common public base
             raise ArtifactError(f"{path}: ONNX Runtime cannot read the graph: {error}") from error
-        names = (
-            tuple(node.name for node in self._session.get_inputs()),
-            tuple(node.name for node in self._session.get_outputs()),
-        )
-        if names != (INPUTS, OUTPUTS):
+        inputs = tuple(node.name for node in self._session.get_inputs())
+        outputs = tuple(node.name for node in self._session.get_outputs())
+        if inputs != INPUTS or outputs not in (OUTPUTS, (*OUTPUTS, EMBEDDINGS)):
             raise ArtifactError(
-                f"{path}: expected inputs {INPUTS} and outputs {OUTPUTS}, found {names[0]} and "
-                f"{names[1]}; export the model again"
+                f"{path}: expected inputs {INPUTS} and outputs {OUTPUTS}, which {EMBEDDINGS!r} "
+                f"may follow, found {inputs} and {outputs}; export the model again"
             )
+        self._outputs = outputs
 
     def __call__(self, window: WindowFeatures) -> tuple[Floats, Floats]:
         """Segment logits (t, 3) and span logits (t, 8) of one window."""
-        segment_logits, span_logits = self._session.run(
-            OUTPUTS,
-            {
-                "input_ids": window.input_ids[np.newaxis],
-                "token_type_ids": window.token_type_ids[np.newaxis],
-            },
-        )
-        return segment_logits[0], span_logits[0]
+        segment_logits, span_logits = self._run(OUTPUTS, window)
+        return segment_logits, span_logits
+
+    def read(self, window: WindowFeatures) -> WindowOutputs:
+        """All that the graph says of one window."""
+        found = self._run(self._outputs, window)
+        return WindowOutputs(found[0], found[1], found[2] if len(found) > len(OUTPUTS) else None)
+
+    def _run(self, outputs: tuple[str, ...], window: WindowFeatures) -> list[Floats]:
+        feed = (window.input_ids[np.newaxis], window.token_type_ids[np.newaxis])
+        found = self._session.run(outputs, dict(zip(INPUTS, feed, strict=True)))
+        return [array[0] for array in found]

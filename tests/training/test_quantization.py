@@ -52,6 +52,20 @@ def test_int8_stays_near_fp32_and_is_a_third_of_its_size(
     assert int8.stat().st_size < 0.45 * fp32.stat().st_size
 
 
+def test_word_embeddings_come_out_beside_the_logits(tmp_path: Path, featurizer: Featurizer) -> None:
+    fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    model = make_model()
+    export_onnx(model, fp32)
+    windows = list(featurizer.featurize(["The mayor said a road was closed."], ["body"]).windows)
+    quantize(fp32, int8, windows)
+    table = model.encoder.get_input_embeddings().weight.detach().numpy()
+    for path, tolerance in ((fp32, 0.0), (int8, 0.01)):
+        found = Network(path).read(windows[0]).embeddings
+        assert found is not None
+        gap = np.abs(found - table[windows[0].input_ids]).max()
+        assert gap <= tolerance * np.abs(table).max()
+
+
 def product_graph(path: Path) -> None:
     """Words looked up and multiplied; one channel is a hundred times as wide as the others."""
     generator = np.random.default_rng(0)

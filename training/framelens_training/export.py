@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
 from framelens.artifact import (
@@ -28,7 +29,7 @@ from framelens.decoding import (
     merge_windows,
 )
 from framelens.features import DocumentFeatures, FeatureConfig
-from framelens.network import INPUTS, OUTPUTS, Network
+from framelens.network import EMBEDDINGS, INPUTS, OUTPUTS, Network
 from framelens.schema import AXES
 from framelens_training.encoder import Encoder
 from framelens_training.errors import ExportError
@@ -82,6 +83,30 @@ def export_onnx(model: SegmentSpanModel, path: Path) -> None:
     if program is None:
         raise ExportError("torch.onnx.export returned no program")
     program.save(str(path), external_data=False)
+    graph = onnx.load(str(path))
+    _show_embeddings(graph)
+    onnx.save(graph, str(path))
+
+
+def _show_embeddings(model: onnx.ModelProto) -> None:
+    """Make the looked-up word embeddings an output; it costs no weights and no computation.
+
+    A graph that looks its tokens up in some other way is left as it is: the headline check
+    then compares words by their letters.
+    """
+    tables = {item.name: item.dims for item in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Gather" and node.input[0] in tables and node.input[1] == INPUTS[0]:
+            width = tables[node.input[0]][-1]
+            model.graph.node.append(
+                onnx.helper.make_node("Identity", [node.output[0]], [EMBEDDINGS], name=EMBEDDINGS)
+            )
+            model.graph.output.append(
+                onnx.helper.make_tensor_value_info(
+                    EMBEDDINGS, onnx.TensorProto.FLOAT, [1, "length", width]
+                )
+            )
+            return
 
 
 def measure_parity(
