@@ -20,8 +20,8 @@ from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.errors import TrainingError
-from framelens_training.quality import MEASURES
-from framelens_training.quality_bench import Bench, Row, Settings
+from framelens_training.quality import MEASURES, Measured, measure
+from framelens_training.quality_bench import Bench, Settings
 from framelens_training.quality_floors import SEGMENTS, floors_of
 from framelens_training.quality_table import as_json, markdown
 
@@ -33,14 +33,14 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure(bench: Bench, names: list[str]) -> tuple[dict[str, list[Row]], dict[str, str]]:
-    """The rows of each corpus, and why a corpus could not be measured."""
-    measured: dict[str, list[Row]] = {}
+def measure_all(bench: Bench, names: list[str]) -> tuple[dict[str, Measured], dict[str, str]]:
+    """What each corpus gave, and why a corpus could not be measured."""
+    measured: dict[str, Measured] = {}
     refused: dict[str, str] = {}
     for name in names:
         say(f"== {name}")
         try:
-            measured[name] = MEASURES[name](bench)
+            measured[name] = measure(bench, name)
         except (TrainingError, CorpusError, FileNotFoundError) as error:
             refused[name] = str(error)
             say(f"{name}: not measured: {error}")
@@ -94,7 +94,7 @@ def main() -> int:
         say(str(error))
         return 1
     names = options.only or [name for name in MEASURES if options.root or name == "starter"]
-    measured, refused = measure(bench, names)
+    measured, refused = measure_all(bench, names)
     if options.write_floors is not None:
         floors = floors_of(bench, measured, options.margin)
         options.write_floors.parent.mkdir(parents=True, exist_ok=True)

@@ -30,12 +30,14 @@ class HeldOutError(TrainingError):
 class HeldOut:
     """A corpus by split; everything outside `train` is unknown to the artifact.
 
-    `left_out` counts the documents that another corpus's training part has word for word.
+    `left_out` counts the documents that another corpus's training part has word for word;
+    `unchecked` names the corpora that are not there to be compared with.
     """
 
     name: str
     splits: Mapping[Split, Sequence[LabelledDocument]]
     left_out: int = 0
+    unchecked: tuple[str, ...] = ()
 
 
 class Holdings:
@@ -58,7 +60,7 @@ class Holdings:
         }
         self._root = root
         self._read: dict[str, Mapping[Split, Sequence[LabelledDocument]]] = {}
-        self._trained: dict[str, set[str]] = {}
+        self._trained: dict[str, set[str] | None] = {}
 
     def held_out(self, name: str) -> HeldOut:
         """A corpus, after a check that no document outside `train` was trained on.
@@ -72,9 +74,12 @@ class Holdings:
         self._check_record(name, digest(splits.get("train", ())))
         _check_disjoint(name, splits)
         others: set[str] = set()
+        unchecked: list[str] = []
         for other in self._recorded:
             if other != name:
-                others |= self._training_texts(other)
+                texts = self._training_texts(other)
+                others |= texts or set()
+                unchecked += [other] if texts is None else []
         kept: dict[Split, Sequence[LabelledDocument]] = {
             split: documents
             if split == "train"
@@ -82,7 +87,7 @@ class Holdings:
             for split, documents in splits.items()
         }
         left_out = sum(len(splits[split]) - len(kept[split]) for split in splits)
-        return HeldOut(name, kept, left_out)
+        return HeldOut(name, kept, left_out, tuple(unchecked))
 
     def validation(self) -> list[str]:
         """The corpora whose validation documents the artifact was tuned on."""
@@ -111,11 +116,14 @@ class Holdings:
                 "what was held out cannot be told: train again, or use the corpus of that time"
             )
 
-    def _training_texts(self, name: str) -> set[str]:
+    def _training_texts(self, name: str) -> set[str] | None:
+        """`None` for a corpus that is not there, and for files that only a digest is known of."""
         if name not in self._trained:
-            # A file of somebody's own is known by its digest alone.
-            documents = self._splits(name).get("train", ()) if name in CORPORA else ()
-            self._trained[name] = {_text(document) for document in documents}
+            try:
+                documents = self._splits(name).get("train", ()) if name in CORPORA else None
+            except FileNotFoundError:
+                documents = None
+            self._trained[name] = None if documents is None else {_text(d) for d in documents}
         return self._trained[name]
 
 

@@ -5,8 +5,8 @@ Each measure is one corpus's question. References and targets stand in `quality_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -51,6 +51,27 @@ POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-ex
 
 _ECE_SAMPLES = 300
 _NEUTRAL_MINIMUM = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Rows, and the sha256 of the documents that they were measured on, by corpus and split."""
+
+    rows: Sequence[Row]
+    scored: Mapping[str, str]
+
+
+def measure(bench: Bench, name: str) -> Measured:
+    """The rows of one of `MEASURES`.
+
+    Raises:
+        HeldOutError: if it cannot be told what the artifact was trained on.
+        CorpusError: with every problem of the corpus's files.
+        FileNotFoundError: naming what is missing and how to get it.
+    """
+    bench.asked.clear()
+    rows = MEASURES[name](bench)
+    return Measured(rows, {part: bench.digests[part] for part in sorted(bench.asked)})
 
 
 def starter(bench: Bench) -> list[Row]:

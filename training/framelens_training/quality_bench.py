@@ -127,8 +127,10 @@ class Bench:
         self.settings = settings or Settings()
         self.root = root
         self.holdings = Holdings(artifact.manifest, root)
-        self.digests: dict[str, dict[str, str]] = {}
-        """sha256 over the documents that were scored, by corpus and split."""
+        self.digests: dict[str, str] = {}
+        """sha256 over the documents that were read, by corpus and split (`"babe test"`)."""
+        self.asked: set[str] = set()
+        """The corpora and splits that were asked for since somebody cleared this."""
         self._say: Say = say or (lambda _: None)
         self._read: dict[tuple[str, Split], Read] = {}
         self._baselines: dict[str, Mapping[Axis, AxisBaseline]] = {}
@@ -141,6 +143,8 @@ class Bench:
             FileNotFoundError: if the corpus is not there.
         """
         assert split != "train"
+        part = f"{name} {split}"
+        self.asked.add(part)
         if (name, split) not in self._read:
             held = self.holdings.held_out(name)
             documents = subset(held.splits.get(split, ()), self.settings.segments)
@@ -149,8 +153,10 @@ class Bench:
                     f"{name}: {held.left_out} held-out documents left out, because another "
                     "corpus's training part has the same text"
                 )
-            self.digests.setdefault(name, {})[split] = digest(documents)
-            self._read[name, split] = self.run(f"{name} {split}", documents)
+            if held.unchecked:
+                self._say(f"{name}: not compared with the texts of {', '.join(held.unchecked)}")
+            self.digests[part] = digest(documents)
+            self._read[name, split] = self.run(part, documents)
         return self._read[name, split]
 
     def run(self, title: str, documents: Sequence[LabelledDocument]) -> Read:

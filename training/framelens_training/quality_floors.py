@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens_training.errors import TrainingError
+from framelens_training.quality import Measured
 from framelens_training.quality_bench import Bench, Row
 
 SEGMENTS = 500
@@ -28,14 +29,14 @@ class FloorsError(TrainingError):
 
 @dataclass(frozen=True, slots=True)
 class CorpusFloors:
-    """One corpus: sha256 of the scored documents by split, and limits by the key of a row."""
+    """One measure: sha256 of the scored documents by corpus and split, and limits by row."""
 
     scored: Mapping[str, str]
     at_least: Mapping[str, float]
     at_most: Mapping[str, float]
 
     def changes(self, scored: Mapping[str, str]) -> list[str]:
-        """What is not as it was when the floors were measured, a line a split."""
+        """Which documents are not those that the floors were measured on, a line a split."""
         return [
             f"{split}: expected documents with sha256 {self.scored.get(split)}, found "
             f"{scored.get(split)}"
@@ -82,13 +83,13 @@ class Floors:
             ) from error
 
 
-def floors_of(bench: Bench, measured: Mapping[str, Sequence[Row]], margin: float) -> dict[str, Any]:
+def floors_of(bench: Bench, measured: Mapping[str, Measured], margin: float) -> dict[str, Any]:
     """Floors a margin below (or, where less is better, above) what was measured, as JSON."""
     corpora: dict[str, Any] = {}
-    for name, rows in measured.items():
-        finite = [row for row in rows if math.isfinite(row.value.value)]
+    for name, item in measured.items():
+        finite = [row for row in item.rows if math.isfinite(row.value.value)]
         corpora[name] = {
-            "scored": dict(bench.digests.get(name, {})),
+            "scored": dict(item.scored),
             "at_least": {
                 row.key: round(max(row.value.value - margin, 0.0), 3)
                 for row in finite

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from framelens_training.evaluation import Interval
+from framelens_training.quality import Measured
 from framelens_training.quality_bench import Bench, Row
 
 
@@ -44,9 +45,7 @@ STANDARDS: Mapping[str, Standard] = {
 """By the key of a row; a row without an entry has no standard."""
 
 
-def markdown(
-    bench: Bench, measured: Mapping[str, Sequence[Row]], refused: Mapping[str, str]
-) -> str:
+def markdown(bench: Bench, measured: Mapping[str, Measured], refused: Mapping[str, str]) -> str:
     """The table, and below it how each figure can be measured again and what could not be."""
     lines = [
         f"{bench.model.name} {bench.model.version} ({bench.manifest.precision}, manifest sha256 "
@@ -55,8 +54,8 @@ def markdown(
         "| what | measured on | n | figure | TF-IDF | reference | target |",
         "|---|---|---|---|---|---|---|",
     ]
-    for rows in measured.values():
-        for row in rows:
+    for item in measured.values():
+        for row in item.rows:
             standard = STANDARDS.get(row.key, Standard())
             baseline = "" if row.baseline is None else _shown(row.baseline)
             cells = (
@@ -71,8 +70,8 @@ def markdown(
             lines.append(f"| {' | '.join(cells)} |")
     notes = [
         f"* {row.what}: {'; '.join(part for part in (row.note, _also(row)) if part)}."
-        for rows in measured.values()
-        for row in rows
+        for item in measured.values()
+        for row in item.rows
         if row.note or row.also
     ]
     commands = [f"* {name}: `{command(name)}`" for name in measured]
@@ -86,7 +85,7 @@ def command(name: str) -> str:
 
 
 def as_json(
-    bench: Bench, measured: Mapping[str, Sequence[Row]], refused: Mapping[str, str]
+    bench: Bench, measured: Mapping[str, Measured], refused: Mapping[str, str]
 ) -> dict[str, Any]:
     """Everything that was measured, with only JSON types; an undefined figure is null."""
     return {
@@ -94,8 +93,8 @@ def as_json(
         "precision": bench.manifest.precision,
         "run_id": bench.manifest.training.get("run_id"),
         "segments_limit": bench.settings.segments,
-        "scored": {name: dict(splits) for name, splits in bench.digests.items()},
-        "rows": [_json_row(name, row) for name, rows in measured.items() for row in rows],
+        "scored": dict(sorted(bench.digests.items())),
+        "rows": [_json_row(name, row) for name, item in measured.items() for row in item.rows],
         "not_measured": dict(refused),
     }
 

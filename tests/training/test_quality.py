@@ -1,0 +1,313 @@
+"""The quality benchmark: what may be scored, whose voice, floors, and the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framelens.artifact import Manifest
+from framelens.decoding import DecodingConfig
+from framelens.features import FeatureConfig
+from framelens_training.config import Evaluation
+from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
+from framelens_training.corpora.registry import corpus
+from framelens_training.corpora.semeval import LoadedPlace, SemEval
+from framelens_training.disagreements import disagreement_table, disagreements
+from framelens_training.evaluation import Interval, bootstrap, span_f1
+from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
+from framelens_training.quality import MEASURES, STARTER, measure
+from framelens_training.quality_bench import Bench, Row, Settings
+from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
+from framelens_training.quality_table import STANDARDS, as_json, markdown
+from framelens_training.voices import VOICES, ratio, ratio_with_short, share, voice_counts
+from support import tiny_documents, write_model
+
+STARTER_SPLITS = corpus(STARTER).read(None)
+
+
+def training(**changes: str) -> dict[str, Any]:
+    """What a manifest records of a training on the starter corpus."""
+    sums = {name: digest(documents) for name, documents in STARTER_SPLITS.items()}
+    return {
+        "corpora": [{"name": STARTER, "sha256": {**sums, **changes}}],
+        "config": {"evaluation": Evaluation().model_dump(mode="json")},
+    }
+
+
+def manifest(recorded: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        "m", "1", "none", "fp32", FeatureConfig(), DecodingConfig(), training=dict(recorded)
+    )
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = write_model(tmp_path_factory.mktemp("models") / "m", training=training())
+    return Bench(folder, None, Settings(segments=60, baselines=False, samples=50))
+
+
+class TestHeldOut:
+    def test_the_training_documents_of_the_record_are_what_the_rest_is_held_out_from(self) -> None:
+        held = Holdings(manifest(training()), None).held_out(STARTER)
+        assert [d.id for d in held.splits["test"]] == [d.id for d in STARTER_SPLITS["test"]]
+        assert held.left_out == 0
+
+    def test_other_training_documents_are_refused(self) -> None:
+        with pytest.raises(HeldOutError, match="what was held out cannot be told"):
+            Holdings(manifest(training(train="0" * 64)), None).held_out(STARTER)
+
+    def test_a_model_without_a_record_is_refused(self) -> None:
+        with pytest.raises(HeldOutError, match="expected the corpora of its training"):
+            Holdings(manifest({}), None)
+
+    @pytest.mark.parametrize("what", ["id", "article", "text"])
+    def test_a_held_out_document_that_was_trained_on_is_refused(
+        self, what: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (first, second) = tiny_documents(2)
+        twin = {
+            "id": replace(second, id=first.id),
+            "article": replace(second, meta={"group": first.id}),
+            "text": replace(first, id="another"),
+        }[what]
+        holdings = Holdings(manifest({"corpora": []}), None)
+        monkeypatch.setattr(holdings, "_splits", lambda _: {"train": [first], "test": [twin]})
+        with pytest.raises(HeldOutError, match=f"the {what} of a training document"):
+            holdings.held_out("starter")
+
+    def test_a_text_that_another_corpus_trains_on_is_left_out(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known, unknown = tiny_documents(2)
+        splits = {
+            "starter": {"train": [], "test": [replace(known, id="x"), unknown]},
+            "babe": {"train": [known]},
+        }
+        recorded = [
+            {"name": name, "sha256": {"train": digest(parts["train"])}}
+            for name, parts in splits.items()
+        ]
+        holdings = Holdings(manifest({"corpora": recorded}), None)
+        monkeypatch.setattr(holdings, "_splits", splits.get)
+        held = holdings.held_out("starter")
+        assert (held.left_out, list(held.splits["test"])) == (1, [unknown])
+
+    def test_a_corpus_that_is_not_there_is_said_not_to_be_compared(self) -> None:
+        recorded = training()
+        recorded["corpora"].append({"name": "babe", "sha256": {"train": "0" * 64}})
+        assert Holdings(manifest(recorded), None).held_out(STARTER).unchecked == ("babe",)
+
+    def test_only_corpora_with_validation_documents_were_tuned_on(self) -> None:
+        assert Holdings(manifest(training()), None).validation() == [STARTER]
+        untuned = training(validation=digest(()))
+        assert Holdings(manifest(untuned), None).validation() == []
+
+
+def test_a_subset_is_the_same_in_any_order_and_holds_whole_articles() -> None:
+    documents = tiny_documents(20)
+    chosen = subset(documents, 20)
+    assert 20 <= sum(len(d.segments) for d in chosen) < 30
+    assert chosen == [d for d in documents if d in chosen]
+    assert {d.id for d in subset(documents[::-1], 20)} == {d.id for d in chosen}
+    assert subset(documents, None) == documents
+    assert {half_of(d) for d in documents} == {0, 1}
+
+
+def sentence(framed: bool | None, start: int, end: int) -> GoldSegment:
+    return GoldSegment("text", start, end, framed=framed)
+
+
+def test_voices_are_told_by_the_marks_and_not_by_the_model() -> None:
+    segments = (
+        sentence(True, 0, 10), sentence(False, 10, 20), sentence(None, 20, 30),
+        sentence(None, 30, 40), sentence(False, 40, 50), sentence(False, 50, 60),
+    )  # fmt: skip
+    document = LabelledDocument("d", "x" * 60, segments=segments)
+    places = {
+        "d": [
+            LoadedPlace("text", 1, 5, "outlet"), LoadedPlace("text", 6, 9, "source"),
+            LoadedPlace("text", 12, 18, "source"), LoadedPlace("text", 22, 25, "short_quotation"),
+            LoadedPlace("text", 51, 55, "source"), LoadedPlace("headline", 41, 45, "source"),
+        ]
+    }  # fmt: skip
+    flags = [np.array([True, True, True, True, False, False])]
+    counts = voice_counts([document], flags, places)
+    table = dict(zip(VOICES, counts.reshape(-1, 2).tolist(), strict=True))
+    assert table == {
+        "source": [1.0, 2.0], "outlet": [1.0, 1.0], "short_quotation": [1.0, 1.0],
+        "none": [0.0, 1.0],
+    }  # fmt: skip
+    assert float(share("source", counts[0])) == 0.5
+    assert float(ratio(counts[0])) == 0.5
+    assert float(ratio_with_short(counts[0])) == pytest.approx(2 / 3)
+
+
+def test_whose_voice_is_measured_on_articles_that_were_not_trained_on(tmp_path: Path) -> None:
+    folder = tmp_path / "semeval2023-task3/data/raw/en"
+    (folder / "train-articles-subtask-3").mkdir(parents=True)
+    raw = "The plan\n\nA shameful plan.\n\n“It was a shameful plan and a road,” she said.\n"
+    labels = []
+    for number in range(20):
+        path = folder / f"train-articles-subtask-3/article{number}.txt"
+        path.write_text(raw.replace("plan", f"plan {number}"), encoding="utf-8")
+        for word in ("A shameful", "a shameful"):
+            at = path.read_text(encoding="utf-8").index(word)
+            labels.append(f"{number}\tLoaded_Language\t{at}\t{at + len(word)}\n")
+    (folder / "train-labels-subtask-3-spans.txt").write_text("".join(labels), encoding="utf-8")
+    splits = SemEval().read(tmp_path)
+
+    # Segment logits of this model are a window's mean, so that it cannot tell voices apart.
+    model = write_model(tmp_path / "model", training=training())
+    found = measure(
+        Bench(model, tmp_path, Settings(baselines=False, samples=50)), "semeval2023-task3"
+    )
+    rows = {row.key: row for row in found.rows}
+    count = len(splits["test"])
+    assert (rows["semeval/quoted"].n, rows["semeval/outlet"].n) == (count, count)
+    assert rows["semeval/ratio"].value.value == 1.0
+    assert rows["semeval/ratio"].documents == count
+    assert found.scored == {"semeval2023-task3 test": digest(splits["test"])}
+
+
+class TestStarter:
+    def test_rows_over_the_subset(self, bench: Bench) -> None:
+        found = measure(bench, STARTER)
+        rows = {row.key: row for row in found.rows}
+        scored = subset(STARTER_SPLITS["test"], 60)
+        assert found.scored == {"starter test": digest(scored)}
+        assert rows["starter/framed"].n == sum(len(d.segments) for d in scored)
+        assert rows["starter/framed"].documents == len(scored)
+        for row in found.rows:
+            assert row.value.low <= row.value.value <= row.value.high
+            assert row.baseline is None
+
+    def test_calibration_takes_each_half_with_the_other_s_temperature(self, bench: Bench) -> None:
+        found = measure(bench, "calibration")
+        assert list(found.scored) == ["starter validation"]
+        assert [row.key for row in found.rows] == [
+            "calibration/attributed", "calibration/framed", "calibration/boilerplate",
+        ]  # fmt: skip
+        for row in found.rows:
+            assert not row.higher_is_better
+            assert set(row.also) == {"half 0", "half 1"}
+            assert row.n == sum(len(d.segments) for d in subset(STARTER_SPLITS["validation"], 60))
+
+    def test_training_documents_are_never_read(self, bench: Bench) -> None:
+        with pytest.raises(AssertionError):
+            bench.read(STARTER, "train")
+
+    def test_disagreements_are_listed_segment_by_segment(self, bench: Bench) -> None:
+        documents = tiny_documents(2)
+        found = disagreements(bench, documents)
+        expected = {(d.document, d.index): d.expected for d in found}
+        assert expected
+        assert all(d.expected != d.found for d in found)
+        table = disagreement_table(documents, found)
+        assert table.startswith(f"{len(found)} of 10 segments in 2 articles")
+        assert table.count("\n| d") == len(found)
+
+
+def test_a_baseline_learns_from_the_training_part_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = tiny_documents(24)
+    splits = {"train": documents[:18], "test": documents[18:]}
+    bench = Bench(write_model(tmp_path, training={"corpora": []}), None, Settings(samples=50))
+    monkeypatch.setattr(bench.holdings, "_splits", lambda _: splits)
+    rows = {row.key: row for row in measure(bench, STARTER).rows}
+    baseline = rows["starter/boilerplate"].baseline
+    assert baseline is not None
+    assert baseline.value == 1.0
+    assert rows["starter/boilerplate"].value.value < 1.0
+
+
+def row(key: str, value: float, higher_is_better: bool = True) -> Row:
+    interval = Interval(value, value, value)
+    return Row(key, "what", "part", interval, 5, 2, higher_is_better=higher_is_better)
+
+
+class TestFloors:
+    floors = CorpusFloors({"babe test": "aa"}, {"f1": 0.8}, {"error": 0.05})
+
+    def test_figures_on_the_right_side_pass(self) -> None:
+        assert self.floors.breaches([row("f1", 0.8), row("error", 0.05)]) == []
+        assert self.floors.changes({"babe test": "aa"}) == []
+
+    def test_every_breach_is_told(self) -> None:
+        assert self.floors.breaches([row("f1", 0.79), row("error", 0.06)]) == [
+            "f1: expected at least 0.800, found 0.790", "error: expected at most 0.050, found 0.060"
+        ]  # fmt: skip
+
+    def test_a_figure_that_is_missing_or_undefined_is_a_breach(self) -> None:
+        assert len(self.floors.breaches([row("f1", float("nan"))])) == 2
+
+    def test_other_documents_are_no_worse_model(self) -> None:
+        (change,) = self.floors.changes({"babe test": "bb"})
+        assert change == "babe test: expected documents with sha256 aa, found bb"
+        assert len(self.floors.changes({})) == 1
+        assert len(self.floors.changes({"babe test": "aa", "babe validation": "cc"})) == 1
+
+    def test_floors_that_are_written_are_read_and_held(self, bench: Bench, tmp_path: Path) -> None:
+        measured = {STARTER: measure(bench, STARTER)}
+        path = tmp_path / "floors.json"
+        path.write_text(json.dumps(floors_of(bench, measured, 0.02)), encoding="utf-8")
+        floors = Floors.read(path)
+        assert (floors.segments, floors.model["name"]) == (60, "lookup")
+        kept = floors.corpora[STARTER]
+        assert kept.changes(measured[STARTER].scored) == []
+        assert kept.breaches(measured[STARTER].rows) == []
+        best = max(measured[STARTER].rows, key=lambda r: r.value.value)
+        assert kept.at_least[best.key] == pytest.approx(best.value.value - 0.02, abs=6e-4)
+        fallen = [replace(best, value=Interval(best.value.value - 0.03, 0.0, 1.0))]
+        assert any(line.startswith(best.key) for line in kept.breaches(fallen))
+
+    @pytest.mark.parametrize("content", [None, "[]", "{", '{"corpora": {"x": {"a": 1}}}'])
+    def test_no_floors_are_told_with_the_command_that_makes_them(
+        self, content: str | None, tmp_path: Path
+    ) -> None:
+        if content is not None:
+            (tmp_path / "floors.json").write_text(content, encoding="utf-8")
+        with pytest.raises(FloorsError, match="--write-floors"):
+            Floors.read(tmp_path / "floors.json")
+
+
+def test_the_table_has_every_row_with_its_standard(bench: Bench) -> None:
+    measured = {"calibration": measure(bench, "calibration")}
+    table = markdown(bench, measured, {"babe": "not there"})
+    assert table.count("| expected calibration error of") == 3
+    assert "| .03 |" in table
+    assert "`python benchmarks/quality.py CORPORA_ROOT --only calibration`" in table
+    assert "babe: not measured: not there" in table
+    content = json.loads(json.dumps(as_json(bench, measured, {}), allow_nan=False))
+    assert [r["target"] for r in content["rows"]] == [".03", ".03", ".03"]
+
+
+def test_an_undefined_figure_is_null(bench: Bench) -> None:
+    from framelens_training.quality import Measured
+
+    nothing = Measured([row("x", float("nan"))], {})
+    content = json.loads(json.dumps(as_json(bench, {"x": nothing}, {}), allow_nan=False))
+    assert content["rows"][0]["value"] is None
+    assert "undefined" in markdown(bench, {"x": nothing}, {})
+
+
+def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
+    prefixes: Sequence[str] = [
+        "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
+        "starter/",
+    ]  # fmt: skip
+    assert len(prefixes) == len(MEASURES)
+    assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)
+
+
+def test_the_bootstrap_takes_any_statistic_of_counts() -> None:
+    counts = np.array([[1, 1, 1], [0, 1, 1], [3, 4, 5]])
+    found = bootstrap(counts, 200, 0, span_f1)
+    assert found.value == pytest.approx(2 * 4 / (6 + 7))
+    assert found.low < found.value < found.high
