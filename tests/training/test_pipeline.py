@@ -245,7 +245,7 @@ def test_the_command_line(
     path.write_text(to_yaml(tiny_config), "utf-8")
     assert main(["run", str(path), "--set", "training.epochs=1"]) == 0
     shown = capsys.readouterr().out
-    assert "validation/score" in shown
+    assert "validation score" in shown
     assert "TF-IDF" in shown
     assert "better than the best by" in shown
     (artifact,) = (tmp_path / "runs").glob("*/model")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
 from framelens_training import __version__, evaluation_commands, registry_commands
 from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
-from framelens_training.errors import ConfigError, TrainingError
+from framelens_training.environment import launched_count, launched_rank
+from framelens_training.errors import ConfigError, ResumeError, TrainingError
 from framelens_training.run_arguments import add_run_arguments
 
 if TYPE_CHECKING:
+    from framelens_training.config import Config
     from framelens_training.pipeline import RunResult
     from framelens_training.tracking import MlflowTracker
 
@@ -41,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: object, code: int) -> int:
-    print(f"framelens-train: {message}", file=sys.stderr)
+    rank = launched_rank()
+    if rank == 0:
+        print(f"framelens-train: {message}", file=sys.stderr)
+    elif code == EXIT_FAILURE:  # rank 0 need not have met it; a bad config it has met itself
+        print(f"framelens-train: process {rank}: {message}", file=sys.stderr)
     return code
 
 
@@ -58,10 +66,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
     add_run_arguments(run)
+    _add_resumption(run)
     evaluation_commands.add_to(commands)
     registry_commands.add_to(commands)
     corpora_commands.add_parser(commands)
     return parser
+
+
+def _add_resumption(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with an unfinished run: its id or folder, or the last one of this config",
+    )
+    run.add_argument(
+        "--allow-changed-code",
+        action="store_true",
+        help="with --resume: go on even if framelens or a library has changed since",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -69,20 +93,57 @@ def _run(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.overrides)
     # torch and transformers take seconds to import: a bad config should be told at once.
-    from framelens_training.pipeline import quiet_libraries, run
+    folder = _resumed_folder(options, config) if options.resume is not None else None
+    from framelens_training.pipeline import quiet_libraries, run_jointly
+    from framelens_training.processes import joined
+    from framelens_training.progress import Console, silent
+    from framelens_training.run_record import RunRecord, finish
     from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with quiet_libraries():
-        if options.no_tracking:
-            print(summary(run(config, NullTracker(), _say), None))
-            return EXIT_OK
-        with tracked_run(config) as tracker:
-            result = run(config, tracker, _say)
-        print(summary(result, tracking_uri(config)))
-        for line in not_recorded(tracker):
-            print(line, file=sys.stderr)
+    lines: list[str] = []
+    with quiet_libraries(), joined() as processes:
+        jointly = functools.partial(
+            run_jointly,
+            config,
+            say=Console() if processes.is_main else silent,
+            processes=processes,
+            resumed=folder,
+            allow_changed_code=options.allow_changed_code,
+        )
+        if options.no_tracking or not processes.is_main:
+            result, uri = jointly(tracker=NullTracker()), None
+        else:
+            run_id = None if folder is None else RunRecord.read(folder).run_id
+            with tracked_run(config, run_id) as tracker:
+                result = jointly(tracker=tracker)
+            uri, lines = tracking_uri(config), not_recorded(tracker)
+    if result is not None:
+        finish(result.artifact.parent)
+        print(summary(result, uri))
+    for line in lines:
+        print(line, file=sys.stderr)
     return EXIT_OK
+
+
+def _resumed_folder(options: argparse.Namespace, config: Config) -> Path:
+    """The folder of the run to go on with, once that is known to be possible.
+
+    Raises:
+        ResumeError: if it is not.
+    """
+    from framelens_training.run_record import RunRecord, find_run
+
+    folder = find_run(config, options.resume)
+    record = RunRecord.read(folder)
+    now = RunRecord.of(config, record.run_id, launched_count())
+    record.check(now, folder, allow_code=options.allow_changed_code)
+    if (record.run_id is None) != options.no_tracking:
+        raise ResumeError(
+            f"the run in {folder} is {'not ' * (record.run_id is None)}recorded in MLflow; resume "
+            f"it {'with' if record.run_id is None else 'without'} --no-tracking"
+        )
+    return folder
 
 
 def not_recorded(tracker: MlflowTracker) -> list[str]:
@@ -95,10 +156,6 @@ def not_recorded(tracker: MlflowTracker) -> list[str]:
             f"framelens-train upload {path}"
         )
     return lines
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def summary(result: RunResult, uri: str | None) -> str:

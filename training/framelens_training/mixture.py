@@ -9,7 +9,7 @@ neighbours from an article. What is drawn by chance is drawn anew for every epoc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,23 @@ class CorpusFeatures:
 
     documents: Sequence[LabelledFeatures]
     weight: float = 1.0
+
+
+def tempered(corpora: Sequence[CorpusFeatures], temperature: float) -> list[CorpusFeatures]:
+    """Corpora drawn in proportion to their segments to the power of 1 / temperature.
+
+    The number of segments drawn from all of them together stays the same, before their own
+    weights, which multiply the result.
+    """
+    sizes = np.array([sum(len(d.targets) for d in corpus.documents) for corpus in corpora])
+    if temperature == 1 or not sizes.any():
+        return list(corpora)
+    wanted = np.where(sizes > 0, sizes ** (1 / temperature), 0.0)
+    factors = wanted * sizes.sum() / wanted.sum() / np.maximum(sizes, 1)
+    return [
+        replace(corpus, weight=corpus.weight * factor)
+        for corpus, factor in zip(corpora, factors.tolist(), strict=True)
+    ]
 
 
 def training_windows(

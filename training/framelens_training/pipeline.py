@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 from transformers.utils import logging as transformers_logging
 
+from framelens.artifact import Artifact
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.network import Network
@@ -21,33 +22,45 @@ from framelens_training.answers import Answers
 from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
 from framelens_training.card import model_card
+from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import Config
 from framelens_training.corpora.store import default_cache
 from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import Encoder, save_architecture
-from framelens_training.environment import git_revision, machine, package_versions, usable_cores
+from framelens_training.environment import (
+    cores_per_process,
+    git_revision,
+    machine,
+    package_versions,
+    usable_cores,
+)
 from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_corpus
 from framelens_training.figures import learning_curves_figure
-from framelens_training.mixture import CorpusFeatures, training_windows
+from framelens_training.mixture import CorpusFeatures, tempered, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, SoftLoss, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import predict
+from framelens_training.processes import ALONE, Processes
+from framelens_training.progress import progress_bars, training_report
 from framelens_training.quantization import quantize
+from framelens_training.run_record import RunRecord, finish
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
-from framelens_training.targets import LabelledFeatures
-from framelens_training.teachers import ARCHITECTURE, load_teachers
+from framelens_training.targets import LabelledFeatures, LabelledWindow
+from framelens_training.teachers import ARCHITECTURE, CHECKPOINTS, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
-from framelens_training.trainer import fit
+from framelens_training.trainer import Fitted, fit, load_weights
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
+OPENING = 80
+"""Characters of a window that an error quotes."""
 GOLDEN_INPUTS: tuple[tuple[str, str | None], ...] = (
     (
         "The harbour board voted on Tuesday to close the north pier. “It was the only honest "
@@ -92,34 +105,72 @@ def run(config: Config, tracker: Tracker, say: Say = print) -> RunResult:
     """Train, evaluate and export a model, recording everything in the tracker.
 
     Raises:
-        TrainingError: if the encoder, a corpus or a split cannot be used, or the exported
-            model does not do what the trained one does.
+        TrainingError: if the encoder, a corpus or a split cannot be used, training cannot go on,
+            or the exported model does not do what the trained one does.
+    """
+    result = run_jointly(config, tracker, say)
+    assert result is not None  # this process is of rank 0
+    finish(result.artifact.parent)
+    return result
+
+
+def run_jointly(
+    config: Config,
+    tracker: Tracker,
+    say: Say,
+    *,
+    processes: Processes = ALONE,
+    resumed: Path | None = None,
+    allow_changed_code: bool = False,
+) -> RunResult | None:
+    """`run` in one of several processes, and where it goes on in the folder of an earlier one.
+
+    All processes train; that of rank 0 does everything else, and only it has a result. It is for
+    the caller to call `run_record.finish` once the tracker has ended too.
+
+    Raises:
+        TrainingError: as `run`, or if the earlier run was another one.
     """
     started = time.monotonic()
-    torch.set_num_threads(config.threads or usable_cores())
+    torch.set_num_threads(config.threads or cores_per_process())
     set_seed(config.seed)
     corpora = load_corpora(config)
     corpora += unlabelled_corpora(config, corpora, say)
-    teachers = load_teachers(config)
-    encoder = load_student(config, documents_of(corpora, "train"), teachers)
-    featurizer = encoder.featurizer(config.windows)
-    record_inputs(config, corpora, tracker)
-
-    split = _featurize(corpora, featurizer)
-    say(_size_line(split))
-    split["train"] = taught(teachers, corpora, split["train"], say)
-    folder = run_folder(config, tracker.run_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_architecture(encoder, featurizer.config, folder / ARCHITECTURE)
-    model, history = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
-
-    say("Tuning temperatures and thresholds on validation")
-    decoding = tune(
-        split["validation"], predict(TorchNetwork(model), split["validation"]), config.evaluation
+    folder = processes.broadcast(resumed or run_folder(config, tracker.run_id))
+    if processes.is_main:
+        record = RunRecord.of(config, tracker.run_id, processes.count).with_corpora(corpora)
+        record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
+    processes.wait()
+    with processes.main_first():  # the others find features and answers in the cache
+        teachers = load_teachers(config)
+        encoder = load_student(config, documents_of(corpora, "train"), teachers)
+        featurizer = encoder.featurizer(config.windows)
+        split = _featurize(corpora, featurizer)
+        say(_size_line(split))
+        split["train"] = taught(teachers, corpora, split["train"], say)
+    if processes.is_main:
+        record_inputs(config, corpora, tracker)
+        save_architecture(encoder, featurizer.config, folder / ARCHITECTURE)
+    model, history = train_model(
+        config, encoder, featurizer, split, corpora, folder, tracker, say, processes
     )
-    artifact, parity = _export(
-        config, encoder, featurizer, model, decoding, split, corpora, folder, tracker, say
-    )
+    if not processes.is_main:
+        return None
+
+    set_seed(config.seed)  # so that what follows does not depend on where training was resumed
+    artifact = folder / "model"
+    parity = _exported(artifact) if resumed is not None else None
+    if parity is None:
+        say("Tuning temperatures and thresholds on validation")
+        decoding = tune(
+            split["validation"],
+            predict(TorchNetwork(model), split["validation"]),
+            config.evaluation,
+        )
+        parity = _export(
+            config, encoder, featurizer, model, decoding, split, corpora, folder, tracker, say
+        )
+    decoding = Artifact.open(artifact).manifest.decoding
 
     say("Evaluating the exported model on test")
     network = Network(artifact / "model.onnx", usable_cores())
@@ -191,9 +242,21 @@ def train_model(
     folder: Path,
     tracker: Tracker,
     say: Say,
+    processes: Processes = ALONE,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[SegmentSpanModel, History]:
-    """The model of the best step, and what the Trainer logged on the way."""
-    mixture = _mixture(corpora, split["train"])
+    """The model of the best step, and what the Trainer logged on the way.
+
+    What an earlier process left in the folder is gone on with.
+    """
+    checkpoints = Checkpoints(folder / CHECKPOINTS)
+    fitted = Fitted.read(folder)
+    if fitted is not None:
+        say("The training had ended; going on after it")
+        model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
+        load_weights(model, checkpoints, fitted.step)
+        return model, fitted.history
+    mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
         for epoch in range(config.training.epochs)
@@ -208,21 +271,44 @@ def train_model(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
     )
+    validation = split["validation"]
 
     def evaluator(current: SegmentSpanModel) -> dict[str, float]:
-        found = predict(TorchNetwork(current), split["validation"])
-        metrics = evaluate(split["validation"], found, DecodingConfig(), samples=0)
+        own = validation[processes.rank :: processes.count]
+        shares = processes.gather(predict(TorchNetwork(current), own))
+        if not processes.is_main:
+            return processes.broadcast({})
+        found = [shares[i % len(shares)][i // len(shares)] for i in range(len(validation))]
+        metrics = evaluate(validation, found, DecodingConfig(), samples=0)
         flat = metrics.flat("v")
-        return {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
+        return processes.broadcast(
+            {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
+        )
 
-    history: list[Mapping[str, Any]] = []
-    callback = TrackingCallback(tracker, _progress(say, history))
-    best = fit(config, model, dataset, evaluator, folder / "checkpoints", [callback])
-    return best, history
+    fitted = fit(
+        config,
+        model,
+        dataset,
+        evaluator,
+        checkpoints,
+        [TrackingCallback(tracker, training_report(say)), *progress_bars(say), *callbacks],
+        processes=processes,
+        describe=lambda window: _opening(encoder, window),
+    )
+    if processes.is_main:
+        fitted.write(folder)
+        checkpoints.keep_model(fitted.step)
+    return model, fitted.history
+
+
+def _opening(encoder: Encoder, window: LabelledWindow) -> str:
+    """How a window's text begins, by which it is found in a corpus."""
+    text = encoder.tokenizer.decode(window.features.input_ids.tolist())
+    return f"“{text[:OPENING]}…”" if len(text) > OPENING else f"“{text}”"
 
 
 def _mixture(
-    corpora: Sequence[LoadedCorpus], train: Sequence[LabelledFeatures]
+    corpora: Sequence[LoadedCorpus], train: Sequence[LabelledFeatures], temperature: float
 ) -> list[CorpusFeatures]:
     """The training documents, which stand corpus after corpus, with their corpora's weights."""
     mixture: list[CorpusFeatures] = []
@@ -231,22 +317,15 @@ def _mixture(
         last = first + len(item.splits["train"])
         mixture.append(CorpusFeatures(train[first:last], item.weight))
         first = last
-    return mixture
+    return tempered(mixture, temperature)
 
 
-def _progress(
-    say: Say, history: list[Mapping[str, Any]]
-) -> Callable[[Any, Mapping[str, float]], None]:
-    def report(state: Any, values: Mapping[str, float]) -> None:
-        history[:] = state.log_history  # whole, also after a run was resumed
-        shown = {
-            name: values[name] for name in ("train/loss", "validation/score") if name in values
-        }
-        if shown:
-            text = ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
-            say(f"  step {state.global_step}/{state.max_steps}  {text}")
-
-    return report
+def _exported(artifact: Path) -> Parity | None:
+    """What was measured of an artifact that an earlier process wrote; None if there is none."""
+    if not artifact.is_dir():
+        return None
+    figures = Artifact.open(artifact).manifest.training["parity"]
+    return Parity(**{name.removeprefix("parity/"): value for name, value in figures.items()})
 
 
 def _export(
@@ -260,7 +339,7 @@ def _export(
     folder: Path,
     tracker: Tracker,
     say: Say,
-) -> tuple[Path, Parity]:
+) -> Parity:
     say("Exporting to ONNX")
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     export_onnx(model, fp32)
@@ -294,7 +373,7 @@ def _export(
         card=model_card(config, corpora, decoding, parity),
         golden_inputs=GOLDEN_INPUTS,
     )
-    return folder / "model", parity
+    return parity
 
 
 def _calibration_windows(train: Sequence[LabelledFeatures]) -> list[WindowFeatures]:

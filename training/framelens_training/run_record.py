@@ -1,0 +1,235 @@
+"""What a run was started with, kept in its folder: a run goes on only as the same run.
+
+RUN_FOLDER/run.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from framelens_training.checkpoints import write_whole
+from framelens_training.config import Config
+from framelens_training.environment import has_ended, package_versions, this_process
+from framelens_training.errors import ResumeError
+from framelens_training.settings_text import flatten
+
+if TYPE_CHECKING:
+    from framelens_training.data import LoadedCorpus
+
+FILE_NAME = "run.json"
+FORMAT = 1
+_SHOWN = 12
+_MATTERS = ("torch", "transformers", "tokenizers", "numpy")
+"""Packages whose version may change what a training computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run: what decides its result, who works on it, and whether it is done."""
+
+    run_id: str | None
+    """The MLflow run, if it is recorded."""
+    config: Mapping[str, Any]
+    corpora: Mapping[str, str]
+    """Digest of each split of each corpus, `polnear/train`; empty until they have been read."""
+    code: str
+    """Digest of the source code of both packages."""
+    versions: Mapping[str, str]
+    processes: int
+    process: str
+    """The process of rank 0, as `this_process` gives it."""
+    started: float
+    """When the run was begun first, in seconds since 1970."""
+    finished: bool = False
+
+    @classmethod
+    def of(cls, config: Config, run_id: str | None, processes: int) -> Self:
+        """The record of a run that this process begins, or would go on with."""
+        versions = package_versions()
+        return cls(
+            run_id=run_id,
+            config=config.to_dict(),
+            corpora={},
+            code=code_digest(),
+            versions={name: versions[name] for name in _MATTERS},
+            processes=processes,
+            process=this_process(),
+            started=time.time(),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The record in a run's folder.
+
+        Raises:
+            ResumeError: if there is none that can be read.
+        """
+        path = folder / FILE_NAME
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if content.pop("format") != FORMAT:
+                raise ResumeError(f"{path}: expected format {FORMAT}; it is of another version")
+            return cls(**content)
+        except FileNotFoundError:
+            raise ResumeError(
+                f"expected the folder of a run, with {FILE_NAME} in it; found none in {folder}"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ResumeError(f"{path}: expected the record of a run, found {error}") from error
+
+    def write(self, folder: Path) -> None:
+        """Write the record, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / FILE_NAME, json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
+
+    def with_corpora(self, corpora: Sequence[LoadedCorpus]) -> Self:
+        """The record once the corpora have been read."""
+        digests = {
+            f"{item.name}/{split}": digest
+            for item in corpora
+            for split, digest in item.digests.items()
+        }
+        return replace(self, corpora=digests)
+
+    def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> None:
+        """Take a run's folder over, which is empty or holds the same run.
+
+        Raises:
+            ResumeError: if it holds another run, or one that still goes on.
+        """
+        record = self
+        if is_resumed:
+            then = self.read(folder)
+            then.check(self, folder, allow_code=allow_code)
+            record = replace(self, run_id=then.run_id, started=then.started)
+        record.write(folder)
+
+    def differences(self, now: RunRecord, *, allow_code: bool = False) -> list[str]:
+        """What `now` has otherwise, for a person; corpora only once both have been read."""
+        found = _changes("", flatten(self.config), flatten(now.config))
+        if self.corpora and now.corpora:
+            found += _changes("corpus ", self.corpora, now.corpora)
+        found += _changes("", {"processes": self.processes}, {"processes": now.processes})
+        if not allow_code:
+            found += _changes("version of ", self.versions, now.versions)
+            if self.code != now.code:
+                found.append("the code of framelens or framelens_training")
+        return found
+
+    def check(self, now: RunRecord, folder: Path, *, allow_code: bool = False) -> None:
+        """Make sure that going on gives what the run would have given.
+
+        Raises:
+            ResumeError: naming everything that differs, or the process that is still at it.
+        """
+        if self.process != now.process and _is_alive(self.process):
+            raise ResumeError(
+                f"the run in {folder} is still going on, in process {self.process.split(':')[1]}"
+            )
+        found = self.differences(now, allow_code=allow_code)
+        if found:
+            shown = "".join(f"\n  {line}" for line in found[:_SHOWN])
+            more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            raise ResumeError(
+                f"the run in {folder} cannot be gone on with; since it was begun, there changed"
+                f"{shown}{more}\nChange it back, or start a new run without --resume"
+                + ("" if allow_code else " (--allow-changed-code goes on with other code)")
+            )
+
+
+def finish(folder: Path) -> None:
+    """Note that a run is done."""
+    replace(RunRecord.read(folder), finished=True).write(folder)
+
+
+def find_run(config: Config, wanted: str) -> Path:
+    """The folder of the run to go on with: by id or folder, or the config's last unfinished one.
+
+    Raises:
+        ResumeError: if there is none, or the one that is wanted has finished.
+    """
+    output = Path(config.output)
+    if not wanted:
+        return _last_unfinished(config, output)
+    folder = Path(wanted)
+    if not (folder / FILE_NAME).is_file():
+        matching = [
+            path.parent
+            for path in output.glob(f"*/{FILE_NAME}")
+            if (RunRecord.read(path.parent).run_id or "").startswith(wanted)
+        ]
+        if len(matching) != 1:
+            raise ResumeError(
+                f"--resume {wanted}: expected the folder of a run or the id of one under {output}, "
+                f"found {len(matching) or 'none'}; {_unfinished_line(output)}"
+            )
+        folder = matching[0]
+    if RunRecord.read(folder).finished:
+        raise ResumeError(f"the run in {folder} has finished; its model is {folder / 'model'}")
+    return folder
+
+
+def _last_unfinished(config: Config, output: Path) -> Path:
+    wanted = config.to_dict()
+    same = [
+        (record.started, folder)
+        for folder, record in _unfinished(output)
+        if record.config == wanted and not _is_alive(record.process)
+    ]
+    if not same:
+        raise ResumeError(
+            f"expected an unfinished run of this config under {output}, found none; "
+            f"{_unfinished_line(output)}"
+        )
+    return max(same)[1]
+
+
+def _unfinished(output: Path) -> list[tuple[Path, RunRecord]]:
+    found = []
+    for path in sorted(output.glob(f"*/{FILE_NAME}")):
+        record = RunRecord.read(path.parent)
+        if not record.finished:
+            found.append((path.parent, record))
+    return found
+
+
+def _unfinished_line(output: Path) -> str:
+    names = [str(folder) for folder, _ in _unfinished(output)]
+    return "unfinished there: " + (", ".join(names) or "none")
+
+
+def _is_alive(process: str) -> bool:
+    """Whether a process of this machine is there; another machine's counts as gone."""
+    return process.partition(":")[0] == this_process().partition(":")[0] and not has_ended(process)
+
+
+def _changes(prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{prefix}{name}: {_short(then.get(name))} then, {_short(now.get(name))} now"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else text[:12] + "…"
+
+
+@cache
+def code_digest() -> str:
+    """sha256 of the source code of framelens and framelens_training."""
+    sha = hashlib.sha256()
+    for package in ("framelens", "framelens_training"):
+        root = Path(str(resources.files(package)))
+        for path in sorted(root.rglob("*.py")):
+            sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()
