@@ -142,6 +142,31 @@ def write_model(
     return folder
 
 
+def write_encoder(folder: Path) -> Path:
+    """A BERT of two layers of 32, random weights, with the tests' tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=make_tokenizer(),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    ).save_pretrained(folder)
+    return folder
+
+
 def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
     """Articles whose labels a lookup of words can learn."""
     from framelens_training.corpora.markup import parse_markup

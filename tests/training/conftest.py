@@ -10,7 +10,7 @@ import pytest
 
 from framelens_training.config import Config, load_config
 from framelens_training.corpora.labelled import write_jsonl
-from support import VOCABULARY, make_tokenizer, tiny_documents
+from support import tiny_documents, write_encoder
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,28 +32,7 @@ def no_store_of_another_test() -> None:
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of two layers of 32, random weights, with the tests' tokenizer."""
-    import torch
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=make_tokenizer(),
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-    ).save_pretrained(folder)
-    return folder
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")
