@@ -1,60 +1,302 @@
-"""The model card that ships beside the weights."""
+"""The model card that ships beside the weights: complete for any run, from what the run knows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from framelens.artifact import CARD_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
-from framelens.schema import AXES
+from framelens.schema import AXES, Axis
+from framelens_training.assessment import Assessment
+from framelens_training.baseline import BASELINES
 from framelens_training.config import Config
+from framelens_training.corpora.labelled import ANNOTATED
+from framelens_training.corpora.registry import CORPORA
 from framelens_training.data import LoadedCorpus
 from framelens_training.export import Parity
+from framelens_training.slices import SliceMetrics
+
+OPEN_LICENCES = frozenset(
+    {"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC BY 4.0"}
+)
+"""Licences of corpora that leave the use of the weights free."""
+OWN = "your own"
+"""The licence of labels that somebody brings along, on which they decide themselves."""
 
 
 def model_card(
-    config: Config, corpora: Sequence[LoadedCorpus], decoding: DecodingConfig, parity: Parity
+    config: Config,
+    corpora: Sequence[LoadedCorpus],
+    decoding: DecodingConfig,
+    parity: Parity,
+    assessment: Assessment | None = None,
 ) -> str:
-    """A card with what is known at export: use, data, licences, thresholds, parity."""
-    data = "\n".join(
-        f"| {item.name} | {item.licence} | "
-        + " | ".join(str(len(item.splits[name])) for name in ("train", "validation", "test"))
-        + " |"
-        for item in corpora
-    )
-    thresholds = "\n".join(
-        f"| {axis} | {decoding.thresholds[axis]} | {decoding.temperatures[axis]} |" for axis in AXES
-    )
+    """The card of an artifact, as Markdown.
+
+    Without an assessment, which needs the exported model, the sections on test data say that
+    they are to come.
+    """
+    sections = [
+        _head(config),
+        _USE,
+        _labels(),
+        _data(corpora),
+        *(_measured(assessment, decoding) if assessment else [_UNMEASURED]),
+        _tuned(decoding, assessment),
+        _export(parity),
+        _LIMITS,
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def write_card(folder: Path, card: str) -> None:
+    """Put another card into an artifact; its manifest gets the new hash.
+
+    Raises:
+        ArtifactError: if the folder holds no sound artifact.
+    """
+    manifest = Artifact.open(folder).manifest
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    write_manifest(folder, manifest)
+
+
+def _head(config: Config) -> str:
     return f"""# {config.name} {config.version}
 
 Reads a news article segment by segment: is it a source that speaks (`attributed`), do the
-outlet's own words frame the story (`framed`), is it page furniture (`boilerplate`)?
+outlet's own words frame the story (`framed`), is it page furniture (`boilerplate`)? It marks the
+words that show it. It judges wording, not truth.
 
-It judges wording, not truth. It is not made for deciding about people, for moderating
-authors, or for ranking outlets by quality. Language: English.
+| | |
+|---|---|
+| language | English |
+| encoder | {config.encoder} |
+| window | {config.windows.max_tokens} tokens |
+| precision | {config.export.precision} |
+| seed | {config.seed} |
+| training run, revision, corpora with sha256 | `manifest.json` |"""
 
-* Encoder: {config.encoder}
-* Precision: {config.export.precision}
-* Seed: {config.seed}
 
-## Data
+_USE = """## Intended use
 
-| corpus | licence | train documents | validation | test |
-|---|---|---|---|---|
-{data}
+For people who read many articles with a question: how much of a text is reported from sources and
+how much is the outlet's own wording, which sources are heard, where the wording loads. It makes
+candidates for reading, shares for comparing large sets of texts, and drafts of annotation that a
+person corrects. A segment marked `uncertain` asks for a person.
 
-The weights inherit the most restrictive of these licences.
+Not for:
 
-## Thresholds and temperatures, tuned on validation
+* deciding what is true: a false sentence can be plain, a true one can be framed;
+* deciding about people, their jobs, accounts or reach, or moderating what they write;
+* ranking outlets by quality or trust, or calling an outlet or an author biased by a handful of
+  articles;
+* languages other than English, and texts that are not news articles (fiction, chats, scripts);
+* advice of any kind without a person who reads the text."""
 
-| axis | threshold | temperature |
-|---|---|---|
-{thresholds}
+_MEANINGS: Mapping[Axis, str] = {
+    "attributed": "most of the segment reports what a source said, wrote, decided, believed or "
+    "would not say, and the text tells who that is",
+    "framed": "the outlet's own words evaluate, characterise, insinuate, mock or load; loaded "
+    "words inside what a source is quoted as saying do not count",
+    "boilerplate": "the line is page furniture and not part of the article",
+}
 
-## Export
+_EVIDENCE = """Evidence spans: `source`, `cue`, `content` (who said it, the words that tell so, and
+what was said) and `loaded` (the outlet's words that frame). One label for readers follows from the
+axes, in this order: `boilerplate`, `framed`, `sourced`, `plain`. The annotation guide is
+`docs/labels.md` of the project."""
 
-Largest logit difference of fp32 ONNX from torch: {parity.torch_onnx_max_difference:.1e}.
-Share of segments whose label int8 changes: {parity.int8_changed_labels:.2%} of
-{parity.segments}.
+_UNMEASURED = """## Figures
 
-The figures on test data are in the training run named in `manifest.json`.
-"""
+Not measured yet: they need the exported model, and are in the training run that `manifest.json`
+names."""
+
+_LIMITS = """## Limits
+
+* It has learned from annotators' judgements of English-language news in the corpora above. Other
+  places, times and subjects have words that load which it has not seen.
+* Annotators themselves agree far less on which words carry a framing than on whether a sentence
+  is framed: read `loaded` spans as a hint.
+* Sarcasm, allusion, what is left out, the choice of pictures and of subjects are beyond it.
+* Quotations that are never closed, free indirect speech and speakers named many sentences away are
+  hard.
+* Scores are calibrated on validation data like the training data, not on yours: look at a sample
+  of your own texts before trusting a share.
+* Slices with few segments have wide intervals; a figure without an interval here says nothing
+  about another sample."""
+
+
+def _labels() -> str:
+    rows = [f"| `{axis}` | {_MEANINGS[axis]} |" for axis in AXES]
+    return "\n".join(["## Labels", "", "| axis | true when |", "|---|---|", *rows, "", _EVIDENCE])
+
+
+def _data(corpora: Sequence[LoadedCorpus]) -> str:
+    rows = [
+        f"| {item.name} | {_annotated(item.name)} | {item.licence} | "
+        + " | ".join(f"{len(item.splits[name]):,}" for name in ("train", "validation", "test"))
+        + " |"
+        for item in corpora
+    ]
+    return "\n".join(
+        [
+            "## Data and licences",
+            "",
+            "| corpus | what it supervises | licence as stated | train documents | validation "
+            "| test |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+            *_licence_terms(corpora),
+        ]
+    )
+
+
+def _annotated(name: str) -> str:
+    if name not in CORPORA:
+        return "nothing (text alone)" if name.startswith("unlabelled ") else "what its files say"
+    annotated = CORPORA[name].info.annotated
+    return ", ".join(what for what in ANNOTATED if what in annotated)
+
+
+def _licence_terms(corpora: Sequence[LoadedCorpus]) -> list[str]:
+    limiting = [item for item in corpora if item.licence not in OPEN_LICENCES | {OWN}]
+    if not limiting:
+        own = any(item.licence == OWN for item in corpora)
+        mind = " Labels of your own bring the terms of their texts." if own else ""
+        return [f"No corpus limits the use of the weights beyond its notice of copyright.{mind}"]
+    free = [item.name for item in corpora if item.licence in OPEN_LICENCES]
+    listed = ", ".join(f"{item.name} ({item.licence})" for item in limiting)
+    kept = f" ({', '.join(free)})" if free else ""
+    return [
+        "**The weights are for research and non-commercial use**, because of the terms, or the "
+        f"lack of stated terms, of these corpora: {listed}.",
+        "",
+        f"To train without that limit, keep only corpora with open licences{kept} and labels of "
+        "your own under `corpora.use` in the config, and run `framelens-train run` again.",
+    ]
+
+
+def _measured(assessment: Assessment, decoding: DecodingConfig) -> list[str]:
+    return [_figures(assessment), _slices(assessment.slices), _fairness(assessment, decoding)]
+
+
+def _figures(assessment: Assessment) -> str:
+    lines = [
+        "## Figures",
+        "",
+        "On the test documents of the run: the exported model, decoded by the package that ships; "
+        "95 % bootstrap intervals over documents in square brackets.",
+        "",
+        "| axis | segments | positive | macro-F1 | precision | recall | average precision "
+        "| best baseline | better by |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for axis, item in assessment.metrics.axes.items():
+        comparison = assessment.comparison.get(axis)
+        best, better = "", ""
+        if comparison is not None and comparison.baselines:
+            name = max(comparison.baselines, key=lambda n: comparison.baselines[n].value)
+            best = f"{BASELINES[name]} {comparison.baselines[name].value:.3f}"
+            better = comparison.differences[name].signed()
+        lines.append(
+            f"| `{axis}` | {item.n:,} | {item.positives:,} | {item.macro_f1} | "
+            f"{item.precision:.3f} | {item.recall:.3f} | {_number(item.average_precision)} | "
+            f"{best} | {better} |"
+        )
+    if assessment.metrics.spans:
+        lines += ["", "| span | gold | exact F1 | precision | recall | partial F1 |"]
+        lines += ["|---|---|---|---|---|---|"]
+        lines += [
+            f"| `{kind}` | {span.gold:,} | {span.f1:.3f} | {span.precision:.3f} | "
+            f"{span.recall:.3f} | {assessment.partial[kind].f1:.3f} |"
+            for kind, span in assessment.metrics.spans.items()
+        ]
+    agreement = assessment.agreement
+    if agreement.segments:
+        lines += [
+            "",
+            f"A sentence alone and in its article, median difference of scores over "
+            f"{agreement.segments} segments: `framed` {_number(agreement.framed)}, `attributed` "
+            f"(of those that name their source) {_number(agreement.attributed)}.",
+        ]
+    return "\n".join(lines)
+
+
+def _slices(slices: Sequence[SliceMetrics]) -> str:
+    if not slices:
+        return "## Slices\n\nNo slice of the test documents is large enough to be reported."
+    lines = [
+        "## Slices",
+        "",
+        "| axis | slice | segments | positive | macro-F1 | false alarms | misses |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for item in slices:
+        value = str(item.macro_f1) if math.isfinite(item.macro_f1.value) else ""
+        lines.append(
+            f"| `{item.axis}` | {item.kind}: {item.value.replace('|', '/')} | {item.n:,} | "
+            f"{item.positives:,} | {value} | {_number(item.false_alarm_rate)} | "
+            f"{_number(item.miss_rate)} |"
+        )
+    return "\n".join(lines)
+
+
+def _fairness(assessment: Assessment, decoding: DecodingConfig) -> str:
+    alarms = assessment.false_alarms
+    lines = ["## Fairness", ""]
+    if not alarms.rates:
+        lines.append(
+            "No lean of the test documents has enough neutral sentences to tell whether outlets "
+            "of one side are flagged more often."
+        )
+        return "\n".join(lines)
+    lines += [
+        f"Neutral sentences (gold: not framed) that are called framed (threshold "
+        f"{decoding.thresholds['framed']}), by the lean of the outlet as its corpus states it:",
+        "",
+        "| lean | neutral sentences | false alarms |",
+        "|---|---|---|",
+        *(f"| {lean} | {alarms.neutral[lean]:,} | {rate} |" for lean, rate in alarms.rates.items()),
+    ]
+    if alarms.gap is not None:
+        inside = alarms.gap.low <= 0 <= alarms.gap.high
+        verdict = "holds" if inside else "does not hold"
+        lines += ["", f"Left less right: {alarms.gap.signed()}; the interval {verdict} 0."]
+    return "\n".join(lines)
+
+
+def _tuned(decoding: DecodingConfig, assessment: Assessment | None) -> str:
+    lines = [
+        "## Calibration and thresholds",
+        "",
+        "Tuned on validation documents. A segment is `uncertain` when a score within "
+        f"{decoding.uncertain_band} of its threshold could change its label. Expected calibration "
+        "error in ten bins of equal mass, on test.",
+        "",
+        "| axis | threshold | temperature | calibration error | without temperature |",
+        "|---|---|---|---|---|",
+    ]
+    for axis in AXES:
+        item = assessment.metrics.axes.get(axis) if assessment else None
+        errors = (item.ece, item.ece_uncalibrated) if item else (math.nan, math.nan)
+        lines.append(
+            f"| `{axis}` | {decoding.thresholds[axis]} | {decoding.temperatures[axis]} | "
+            f"{_number(errors[0])} | {_number(errors[1])} |"
+        )
+    lines += ["", f"Threshold of `loaded` words: {decoding.loaded_threshold}."]
+    return "\n".join(lines)
+
+
+def _export(parity: Parity) -> str:
+    return f"""## Export
+
+Largest difference of a logit, fp32 ONNX from torch: {parity.torch_onnx_max_difference:.1e}.
+Share of segments whose label int8 changes against fp32: {parity.int8_changed_labels:.2%} of
+{parity.segments:,}; mean difference of a score: {parity.int8_mean_difference:.4f}."""
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else ""

@@ -1,0 +1,116 @@
+"""The card of an artifact is complete for any run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framelens.artifact import CARD_FILE, Artifact
+from framelens.decoding import DecodingConfig
+from framelens.schema import AXES, Axis
+from framelens_training.assessment import Assessment
+from framelens_training.baseline import Comparison
+from framelens_training.card import model_card, write_card
+from framelens_training.config import Config
+from framelens_training.context_agreement import Agreement
+from framelens_training.data import LoadedCorpus
+from framelens_training.evaluation import AxisMetrics, Interval, Metrics, SpanMetrics
+from framelens_training.export import Parity
+from framelens_training.slices import FalseAlarms, SliceMetrics
+from framelens_training.span_matching import PartialMetrics
+from support import tiny_documents, write_model
+
+CONFIG = Config.model_validate({"name": "small", "corpora": {"use": [{"name": "starter"}]}})
+PARITY = Parity(10, 1234, 2e-5, 0.005, 0.001)
+NAN = float("nan")
+
+
+def loaded(name: str, licence: str) -> LoadedCorpus:
+    documents = tiny_documents(6)
+    splits = {"train": documents[:4], "validation": documents[4:5], "test": documents[5:]}
+    return LoadedCorpus(name, licence, 1.0, splits, dict.fromkeys(splits, "0"))
+
+
+def assessment(gap: Interval | None = None) -> Assessment:
+    interval = Interval(0.9, 0.85, 0.95)
+    axis = AxisMetrics(1500, 300, 0.8, 0.7, 0.75, interval, 0.91, 0.95, 0.88, 0.021, 0.034)
+    axes: dict[Axis, AxisMetrics] = dict.fromkeys(AXES, axis)
+    better = Interval(0.1, 0.05, 0.15)
+    rates = {"left": Interval(0.2, 0.1, 0.3), "right": Interval(0.25, 0.1, 0.4)}
+    return Assessment(
+        Metrics(axes, {"cue": SpanMetrics(40, 41, 0.6, 0.7, 0.65)}, np.zeros((4, 4), np.int64)),
+        {"cue": PartialMetrics(1, 1, 1, 1, 0.5, 0.5, 0.72)},
+        [SliceMetrics("framed", "role", "headline", 60, 20, interval, 0.05, NAN)],
+        FalseAlarms(rates, {"left": 30, "right": 40}, gap) if gap else FalseAlarms({}, {}, None),
+        Agreement(500, 0.04, NAN),
+        {"framed": Comparison(interval, {"tfidf": Interval(0.8, 0.7, 0.9)}, {"tfidf": better})},
+    )
+
+
+def card(corpora: Sequence[LoadedCorpus], found: Assessment | None = None) -> str:
+    return model_card(CONFIG, corpora, DecodingConfig(), PARITY, found)
+
+
+def sections(text: str) -> list[str]:
+    return [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+
+
+def test_a_card_with_figures_has_every_section() -> None:
+    text = card([loaded("starter", "Apache-2.0")], assessment(Interval(-0.05, -0.2, 0.1)))
+    assert sections(text) == [
+        "Intended use", "Labels", "Data and licences", "Figures", "Slices", "Fairness",
+        "Calibration and thresholds", "Export", "Limits",
+    ]  # fmt: skip
+    assert "It judges wording, not truth" in " ".join(text.split())
+    assert "| `framed` | 1,500 | 300 | 0.900 [0.850, 0.950] |" in text
+    assert "TF-IDF 0.800 | +0.100 [+0.050, +0.150] |" in text
+    assert "| `cue` | 40 | 0.650 | 0.600 | 0.700 | 0.720 |" in text
+    assert "| `framed` | role: headline | 60 | 20 | 0.900 [0.850, 0.950] | 0.050 |  |" in text
+    assert "the interval holds 0" in text
+    assert "| `framed` | 0.5 | 1.0 | 0.021 | 0.034 |" in text
+    assert "0.50% of\n1,234" in text
+    assert "nan" not in text
+
+
+def test_a_gap_that_is_no_chance_is_said_to_be_none() -> None:
+    text = card([loaded("starter", "Apache-2.0")], assessment(Interval(-0.2, -0.3, -0.1)))
+    assert "the interval does not hold 0" in text
+
+
+def test_before_the_evaluation_the_figures_are_said_to_be_missing() -> None:
+    text = card([loaded("starter", "Apache-2.0")])
+    assert "Not measured yet" in text
+    assert "Slices" not in sections(text)
+    assert "nan" not in text
+
+
+def test_a_corpus_without_an_open_licence_limits_the_weights() -> None:
+    text = card([
+        loaded("starter", "Apache-2.0"), loaded("polnear", "none stated"),
+        loaded("checkthat2025", "CC BY-NC-SA 4.0"), loaded("files", "your own"),
+    ])  # fmt: skip
+    words = " ".join(text.split())
+    assert "**The weights are for research and non-commercial use**" in words
+    assert "polnear (none stated), checkthat2025 (CC BY-NC-SA 4.0)." in words
+    assert "open licences (starter)" in words
+    assert "| polnear | attributed, attribution_spans | none stated | 4 | 1 | 1 |" in text
+
+
+@pytest.mark.parametrize("licence", ["Apache-2.0", "MIT", "your own"])
+def test_open_licences_do_not(licence: str) -> None:
+    text = card([loaded("files", licence)])
+    assert "non-commercial" not in text
+    assert ("Labels of your own" in text) == (licence == "your own")
+
+
+def test_a_new_card_leaves_the_artifact_sound(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m")
+    before = Artifact.open(folder)
+    write_card(folder, "# Another card\n")
+    after = Artifact.open(folder)
+    assert (folder / CARD_FILE).read_text(encoding="utf-8") == "# Another card\n"
+    assert after.manifest.files[CARD_FILE] != before.manifest.files[CARD_FILE]
+    assert {**after.manifest.to_dict(), "files": 0} == {**before.manifest.to_dict(), "files": 0}
