@@ -15,7 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-CELL_SECONDS = 300
+CELL_SECONDS = 900
 """Longest time of a cell: what hangs has to end."""
 
 
