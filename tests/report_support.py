@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lxml import html
+from lxml.html import HtmlElement
 
 from framelens.report.article import Article
 from framelens.schema import (
@@ -20,6 +23,9 @@ from framelens.schema import (
 )
 from framelens.scorer import summarize
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 EXPECTED = Path(__file__).parents[1] / "examples" / "articles" / "expected.jsonl"
 MODEL = ModelInfo("test", "1.0.0", "0123456789abcdef" * 4)
 
@@ -30,7 +36,8 @@ HOSTILE_TEXT = (
     "</style><style>@import 'http://192.0.2.1/style';</style><base href='http://192.0.2.1/'>\n\n"
     "<iframe src=http://192.0.2.1/frame></iframe>"
     "<meta http-equiv=refresh content=0;url=//192.0.2.1>\n\n"
-    "{{ 7 * 7 }} {% raw %} &lt;b&gt; ]]> <!-- --> \x00\x07\x1b[31m \u202eevil\u202c \ud800 \ufffe end."
+    "{{ 7 * 7 }} {% raw %} &lt;b&gt; ]]> <!-- --> "
+    "\x00\x07\x1b[31m \u202eevil\u202c \ud800 \ufffe end."
 )
 HOSTILE_HEADLINE = (
     "</title><script>window.attacked=5</script> Shameful \udc80 <b onclick=alert(1)>x</b>"
@@ -108,3 +115,24 @@ def checked(article: Article) -> HeadlineCheck:
     word = headline.text.split()[0]
     own = OwnWording(headline.start, headline.start + len(word), word, 0.4)
     return HeadlineCheck("supported", segment.index, 0.8, True, source, cue, "dropped", (own,))
+
+
+def check_with_axe(page: Page) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page)
+    faults = [
+        (fault["id"], [node["html"][:200] for node in fault["nodes"]])
+        for fault in found.response["violations"]
+    ]
+    assert faults == []
+    passed = {rule["id"] for rule in found.response["passes"]}
+    assert {"color-contrast", "landmark-one-main", "page-has-heading-one", "region"} <= passed
+
+
+def visible(element: HtmlElement) -> str:
+    """The text as a reader sees it: without signs, and what only screen readers are told."""
+    copy = html.fromstring(html.tostring(element, encoding="unicode", with_tail=False))
+    for extra in copy.xpath(".//*[@class='vh' or @class='sign']"):
+        extra.drop_tree()
+    return copy.text_content()

@@ -26,21 +26,13 @@ from framelens.report.article import (
 )
 from framelens.report.notebook import document_html
 from framelens.schema import Document, HeadlineCheck, RowError, ScoredSegment, Span, Summary
-from report_support import HOSTILE_COLUMNS, HOSTILE_HEADLINE, HOSTILE_TEXT, MODEL, examples
+from report_support import HOSTILE_COLUMNS, HOSTILE_HEADLINE, HOSTILE_TEXT, MODEL, examples, visible
 
 EXAMPLES = examples()
 
 
 def parsed(page: str) -> HtmlElement:
     return html.document_fromstring(page)
-
-
-def visible(element: HtmlElement) -> str:
-    """The text as a reader sees it: without signs, and what only screen readers are told."""
-    copy = html.fromstring(html.tostring(element, encoding="unicode", with_tail=False))
-    for extra in copy.xpath(".//*[@class='vh' or @class='sign']"):
-        extra.drop_tree()
-    return copy.text_content()
 
 
 def segment(

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import html
+
+import framelens
+from framelens.cli import main
+from framelens.errors import InputError, MissingExtraError
+from framelens.records import to_json
+from framelens.report import pages
+from framelens.report.scored import document_of, is_scored, read_scored
+from report_support import HOSTILE_TEXT, examples, visible
+
+ROWS = [
+    {
+        "id": "a1",
+        "headline": "Road closed",
+        "text": "The mayor said a road was closed. He left.\n\nA shameful plan.",
+        "outlet": "Novapress",
+        "date": "2024-05-01",
+    },
+    {"id": "a2", "text": "A plan.", "outlet": "The Whistle", "date": "2024-05-09T10:00:00"},
+    {"id": "a3", "text": None, "outlet": "The Whistle"},
+]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
+    return path
+
+
+def report(*arguments: object) -> int:
+    return main(["report", *map(str, arguments), "--quiet"])
+
+
+def text_of(path: Path) -> str:
+    page = html.document_fromstring(path.read_text("utf-8"))
+    for hidden in page.xpath("//style | //script"):
+        hidden.drop_tree()
+    return " ".join(page.text_content().split())
+
+
+def test_one_article_is_one_page(model_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "article.txt"
+    source.write_text("Road closed again\n\nThe mayor said a road was closed.\n", "utf-8")
+    target = tmp_path / "out" / "report.html"
+    assert report(source, "-m", model_folder, "-o", target) == 0
+    page = html.document_fromstring(target.read_text("utf-8"))
+    assert [visible(segment) for segment in page.xpath("//*[@data-label]")] == [
+        "Road closed again",
+        "The mayor said a road was closed.",
+    ]
+    assert [path.name for path in target.parent.iterdir()] == ["report.html"]
+    assert "0.50" in text_of(target), "thresholds of the model stand in the footer"
+
+
+def test_many_articles_are_an_index_with_pages(
+    model_folder: Path, rows: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    assert report(rows, "-m", model_folder, "-o", f"{folder}/") == 3
+    names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.html"))
+    assert names == [
+        "articles/00001.html",
+        "articles/00002.html",
+        "articles/00003.html",
+        "dashboard.html",
+        "index.html",
+    ]
+    index = html.document_fromstring((folder / "index.html").read_text("utf-8"))
+    assert index.xpath("//tbody//a/@href") == names[:3]
+    first = text_of(folder / "articles" / "00001.html")
+    for expected in ("Novapress", "2024-05-01", "All articles", "Next", "lookup 1.0.0"):
+        assert expected in first
+    assert "Previous" not in first
+    assert "missing_text" in text_of(folder / "articles" / "00003.html")
+    assert "Next" not in text_of(folder / "articles" / "00003.html")
+
+
+def test_scored_rows_give_the_same_pages_as_scoring_again(
+    model_folder: Path, rows: Path, tmp_path: Path
+) -> None:
+    report(rows, "-m", model_folder, "-o", f"{tmp_path}/direct/")
+    for ending in ("jsonl", "jsonl.gz", "parquet"):
+        scored = tmp_path / f"scored.{ending}"
+        score = ["score", str(rows), "-m", str(model_folder), "-o", str(scored), "--keep"]
+        assert main([*score, "--quiet"]) == 3
+        assert is_scored(str(scored))
+        folder = tmp_path / ending
+        assert report(scored, "-m", model_folder, "-o", f"{folder}/") == 3
+        for path in (tmp_path / "direct").rglob("*.html"):
+            again = folder / path.relative_to(tmp_path / "direct")
+            assert again.read_text("utf-8") == path.read_text("utf-8")
+
+
+def test_scored_rows_need_no_model(
+    model_folder: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framelens.artifact.BUNDLED", tmp_path / "none")
+    scored = tmp_path / "scored.jsonl"
+    main(["score", str(rows), "-m", str(model_folder), "-o", str(scored), "--quiet"])
+    assert report(scored, "-o", f"{tmp_path}/report/") == 3
+    page = text_of(tmp_path / "report" / "articles" / "00001.html")
+    assert "make the report with -m MODEL" in page
+    assert report(rows, "-o", f"{tmp_path}/other/") == 4
+
+
+@pytest.mark.parametrize("article", examples(), ids=lambda a: a.document.id)
+def test_a_row_that_is_read_back_is_the_document(
+    article: framelens.report.Article, tmp_path: Path
+) -> None:
+    row = json.loads(to_json(article.document.to_dict()))
+    assert document_of(row) == article.document
+    path = tmp_path / "scored.jsonl"
+    path.write_text(json.dumps({**row, "input": {"outlet": "x"}}) + "\n\n", "utf-8")
+    ((document, columns),) = read_scored(str(path))
+    assert document.segments == article.document.segments
+    assert columns == {"outlet": "x"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"segments": [{}]}, "KeyError"),
+        ({"id": 4}, "a string was expected"),
+        ({"headline_check": "[]"}, "an object was expected"),
+        ({"model": None}, "TypeError"),
+    ],
+)
+def test_a_row_of_another_kind_is_refused_by_name(
+    tmp_path: Path, change: dict[str, object], says: str
+) -> None:
+    good = examples()[0].document.to_dict()
+    path = tmp_path / "scored.jsonl"
+    lines = [json.dumps(good), json.dumps({**good, **change})]
+    path.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(InputError, match=r"scored\.jsonl:2: .*" + says):
+        list(read_scored(str(path)))
+
+
+def test_offsets_and_labels_of_a_row_are_checked(tmp_path: Path) -> None:
+    good = examples()[0].document.to_dict()
+    for change in ({"end": 5}, {"label": "x"}, {"spans": [{"type": "x"}]}):
+        segments = [{**good["segments"][0], **change}]
+        with pytest.raises(ValueError, match=r"code points|label|span type"):
+            document_of({**good, "segments": segments})
+    outside = {**good["segments"][0]["spans"][0], "end": 10_000}
+    segments = [{**good["segments"][0], "spans": [outside]}]
+    with pytest.raises(ValueError, match="outside"):
+        document_of({**good, "segments": segments})
+
+
+def test_exploded_and_csv_rows_are_refused(
+    model_folder: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, extra, says in (
+        ("exploded.jsonl", ["--explode"], "without --explode"),
+        ("exploded.parquet", ["--explode"], "without --explode"),
+        ("exploded.csv", ["--explode"], "scored rows as CSV"),
+        ("scored.csv", [], "scored rows as CSV"),
+    ):
+        target = tmp_path / name
+        command = ["score", str(rows), "-m", str(model_folder), "-o", str(target), "--quiet"]
+        main([*command, *extra])
+        assert report(target, "-m", model_folder, "-o", tmp_path / "x.html") == 1
+        assert says in capsys.readouterr().err
+
+
+def test_one_page_for_several_articles_is_refused(
+    model_folder: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "report.html"
+    assert report(rows, "-m", model_folder, "-o", target) == 1
+    assert "expected one article" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_an_earlier_report_is_replaced_only_when_told_so(
+    model_folder: Path, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "report"
+    report(rows, "-m", model_folder, "-o", f"{folder}/")
+    (folder / "articles" / "00009.html").write_text("old", "utf-8")
+    (folder / "notes.html").write_text("mine", "utf-8")
+    assert report(rows, "-m", model_folder, "-o", f"{folder}/") == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert report(rows, "-m", model_folder, "-o", f"{folder}/", "--overwrite") == 3
+    assert not (folder / "articles" / "00009.html").exists()
+    assert (folder / "notes.html").read_text("utf-8") == "mine"
+
+
+def test_usage_errors(rows: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["--summary", rows, "-o", f"{tmp_path}/x/"],
+        ["-", "-o", tmp_path / "x.html"],
+        [rows, "-o", tmp_path / "x.html", "--workers", "0"],
+        [rows],
+    ):
+        with pytest.raises(SystemExit) as raised:
+            report(*arguments)
+        assert raised.value.code == 2
+
+
+def test_without_the_template_engine_the_extra_is_named(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    pages._environment.cache_clear()
+    assert report(rows, "-o", f"{tmp_path}/report/") == 1
+    assert "pip install 'framelens[report]'" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+    with pytest.raises(MissingExtraError):
+        pages.require_engine()
+
+
+def test_pages_are_the_same_every_time_and_hold_odd_text(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    row = json.dumps({"id": "odd", "headline": "A\udc80b", "text": HOSTILE_TEXT})
+    source = tmp_path / "odd.jsonl"
+    source.write_text(row, "utf-8")
+    for name in ("one.html", "two.html"):
+        assert report(source, "-m", model_folder, "-o", tmp_path / name) == 0
+    one = (tmp_path / "one.html").read_bytes()
+    assert one == (tmp_path / "two.html").read_bytes()
+    one.decode("utf-8")
