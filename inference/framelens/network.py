@@ -11,6 +11,7 @@ import onnxruntime as ort
 from framelens.decoding import Floats
 from framelens.errors import ArtifactError
 from framelens.features import WindowFeatures
+from framelens.signed_weights import cpu_prefers_signed, with_signed_weights
 
 INPUTS = ("input_ids", "token_type_ids")
 """Both int64, shape (1, t): one window, unpadded."""
@@ -50,10 +51,11 @@ class Network:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(
-                str(path), sess_options=options, providers=["CPUExecutionProvider"]
+                _graph(path), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common public base
             raise ArtifactError(f"{path}: ONNX Runtime cannot read the graph: {error}") from error
+        self._session._model_bytes = None  # kept by ONNX Runtime for providers that may fail
         inputs = tuple(node.name for node in self._session.get_inputs())
         outputs = tuple(node.name for node in self._session.get_outputs())
         if inputs != INPUTS or outputs not in (OUTPUTS, (*OUTPUTS, EMBEDDINGS)):
@@ -77,3 +79,15 @@ class Network:
         feed = (window.input_ids[np.newaxis], window.token_type_ids[np.newaxis])
         found = self._session.run(outputs, dict(zip(INPUTS, feed, strict=True)))
         return [array[0] for array in found]
+
+
+def _graph(path: Path) -> str | bytes:
+    """What ONNX Runtime is given: the file, or the form of it that this CPU computes faster."""
+    if not cpu_prefers_signed():
+        return str(path)
+    model = path.read_bytes()
+    try:
+        changed = with_signed_weights(model)
+    except ValueError:
+        return str(path)  # ONNX Runtime will say what is wrong with it
+    return str(path) if changed is model else changed
