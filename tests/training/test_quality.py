@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +297,31 @@ def test_an_undefined_figure_is_null(bench: Bench) -> None:
     content = json.loads(json.dumps(as_json(bench, {"x": nothing}, {}), allow_nan=False))
     assert content["rows"][0]["value"] is None
     assert "undefined" in markdown(bench, {"x": nothing}, {})
+
+
+def script() -> Any:
+    path = Path(__file__).parents[2] / "benchmarks" / "quality.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_quality", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_writes_floors_and_prints_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_model(tmp_path / "model", training=training())
+    path = tmp_path / "floors.json"
+    arguments = ["--model", str(model), "--only", STARTER, "babe", "--write-floors", str(path)]
+    monkeypatch.setattr(sys, "argv", ["quality.py", *arguments])
+    assert script().main() == 3  # BABE is not there
+    printed = capsys.readouterr()
+    assert "| framed, macro-F1 | starter test, 15 articles | 311 |" in printed.out
+    assert "* babe: not measured: babe: expected the root folder" in printed.out
+    assert "starter test: 15 documents, 311 segments read" in printed.err
+    assert set(Floors.read(path).corpora) == {STARTER}
 
 
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
