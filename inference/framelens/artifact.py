@@ -18,7 +18,7 @@ from typing import Any
 from framelens.decoding import DecodingConfig
 from framelens.errors import ArtifactError, MissingExtraError
 from framelens.features import FEATURE_VERSION, FeatureConfig
-from framelens.schema import AXES, SPAN_LOGITS, ModelInfo
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
 
 FORMAT_VERSION = 1
 """Version of the directory's layout and manifest; a newer one is refused."""
@@ -255,6 +255,14 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             )
 
 
+def _transitions(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    table = tuple(tuple(float(value) for value in row) for row in rows)
+    size = len(BIO_TAGS)
+    if table and (len(table) != size or any(len(row) != size for row in table)):
+        raise ValueError(f"expected transitions of shape ({size}, {size})")
+    return table
+
+
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
     features = {key: value for key, value in row["features"].items() if key != "version"}
     decoding = row["decoding"]
@@ -269,6 +277,7 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
             uncertain_band=float(decoding["uncertain_band"]),
             loaded_threshold=float(decoding["loaded_threshold"]),
+            transitions=_transitions(decoding.get("transitions", ())),
         ),
         files=dict(row["files"]),
         training=dict(row["training"]),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.features import DocumentFeatures, TokenizedSegment
+from framelens.features import DocumentFeatures, TokenizedSegment, WindowFeatures
 from framelens.schema import (
     ATTRIBUTION_TYPES,
     AXES,
@@ -37,6 +37,9 @@ class DecodingConfig:
     """A segment whose label would change if a score within this distance of its threshold
     fell on the other side is uncertain."""
     loaded_threshold: float = 0.5
+    transitions: tuple[tuple[float, ...], ...] = ()
+    """(7, 7) score of each tag, by column, after each other, by row, on the scale of the span
+    logits: what a linear-chain CRF adds to them. Empty stands for zeros."""
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as it stands in a manifest."""
@@ -45,6 +48,7 @@ class DecodingConfig:
             "thresholds": dict(self.thresholds),
             "uncertain_band": self.uncertain_band,
             "loaded_threshold": self.loaded_threshold,
+            "transitions": [list(row) for row in self.transitions],
         }
 
 
@@ -94,6 +98,10 @@ def merge_windows(
     `outputs` holds for each window the network's two outputs, of shapes (t, 3) and (t, 8).
     A segment that was cut into pieces gets the mean of its pieces' segment logits, weighted
     by their lengths; a token in two pieces is read where it stands farther from the edge.
+
+    A window's first word cannot be seen to continue what the window before it ends with, and
+    the network has learned to call it a beginning. There `I-x` is as good as `B-x`, so that a
+    span is joined to one of its type that ends the window before.
     """
     segments = np.zeros((len(features.segments), len(AXES)), dtype=np.float32)
     weights = np.zeros((len(features.segments), 1), dtype=np.float32)
@@ -102,7 +110,11 @@ def merge_windows(
         for segment in features.segments
     ]
     read: dict[int, int] = {}
-    for window, (segment_logits, span_logits) in zip(features.windows, outputs, strict=True):
+    for number, (window, (segment_logits, span_logits)) in enumerate(
+        zip(features.windows, outputs, strict=True)
+    ):
+        if number:
+            span_logits = _open_first_word(window, span_logits)
         for piece, position in zip(window.pieces, window.positions, strict=True):
             weight = max(piece.size, 1)
             segments[piece.segment] += weight * segment_logits[position + piece.size]
@@ -115,6 +127,19 @@ def merge_windows(
             ]
     segments /= np.maximum(weights, 1)
     return DocumentLogits(segments, tuple(tokens))
+
+
+_GOES_ON = 0.01
+"""Of two equal readings, one span is likelier than two that touch."""
+
+
+def _open_first_word(window: WindowFeatures, span_logits: Floats) -> Floats:
+    """Span logits in which the first word of a window may continue a span."""
+    opened = span_logits.copy()
+    first = opened[window.positions[0]] if len(window.positions) else opened[0]
+    begins, insides = slice(1, len(BIO_TAGS), 2), slice(2, len(BIO_TAGS), 2)
+    first[insides] = np.maximum(first[begins] + _GOES_ON, first[insides])
+    return opened
 
 
 def axis_scores(logits: Floats, config: DecodingConfig) -> Floats:
@@ -159,23 +184,29 @@ def _transitions() -> Floats:
 TRANSITIONS = _transitions()
 
 
-def viterbi(logits: Floats) -> NDArray[np.int64]:
+def viterbi(
+    logits: Floats, transitions: Sequence[Sequence[float]] | Floats = ()
+) -> NDArray[np.int64]:
     """The best sequence of tags that the BIO scheme allows.
 
-    `logits` has shape (n, 7); the result, (n,), indexes `BIO_TAGS`. The first tag is never
-    `I-`. Where the tag-wise best is already valid, it is the answer.
+    `logits` has shape (n, 7), `transitions` (7, 7) or none at all for zeros; the result, (n,),
+    indexes `BIO_TAGS`. The first tag is never `I-`.
     """
     best: NDArray[np.int64] = logits.argmax(axis=1)
-    if _valid(best):
+    moves = TRANSITIONS
+    if len(transitions):
+        moves = TRANSITIONS + np.asarray(transitions, dtype=np.float32)
+    elif _valid(best):
         return best
+    into = np.ascontiguousarray(moves.T)  # row: the tag that is moved to
     scores = logits[0].copy()
     scores[2::2] = -math.inf
     back = np.empty(logits.shape, dtype=np.int64)
     columns = np.arange(len(BIO_TAGS))
     for step in range(1, len(logits)):
-        reach = scores[:, None] + TRANSITIONS
-        back[step] = reach.argmax(axis=0)
-        scores = reach[back[step], columns] + logits[step]
+        reach = into + scores
+        back[step] = reach.argmax(axis=1)
+        scores = reach[columns, back[step]] + logits[step]
     path = np.empty(len(logits), dtype=np.int64)
     path[-1] = scores.argmax()
     for step in range(len(logits) - 1, 0, -1):
@@ -204,7 +235,7 @@ def decode_spans(
         return spans
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
     bio = words[:, : len(BIO_TAGS)]
-    tags = viterbi(bio)
+    tags = viterbi(bio, config.transitions)
     tag_scores = softmax(bio)[np.arange(len(tags)), tags]
     loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
     loaded = loaded_scores >= config.loaded_threshold

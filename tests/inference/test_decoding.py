@@ -18,8 +18,9 @@ from framelens.decoding import (
     sigmoid,
     viterbi,
 )
-from framelens.features import Featurizer
+from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.windows import Piece
 
 logit_rows = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 4), st.just(7)), elements=st.floats(-9, 9, width=16)
@@ -168,3 +169,55 @@ def test_sigmoid_has_no_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
         values = sigmoid(np.array([-1e4, 0.0, 1e4], dtype=np.float32))
     assert values.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_transitions_decide_between_equal_readings() -> None:
+    logits = np.zeros((3, 7), dtype=np.float32)
+    logits[0, 1] = 3.0  # a source begins
+    logits[1, 0] = 0.5  # the second word: outside, or inside the source
+    logits[1, 2] = 0.4
+    logits[2, 2] = 3.0
+    assert viterbi(logits[:2]).tolist() == [1, 0]
+    table = np.zeros((7, 7), dtype=np.float32)
+    table[1, 2] = 0.2
+    assert viterbi(logits[:2], table).tolist() == [1, 2]
+    table[:, 2] = 50.0  # however high: no inside without a beginning
+    logits[0] = [9.0, 0, 0, 0, 0, 0, 0]
+    logits[1] = [99.0, 0, 0, 0, 0, 0, 0]
+    assert viterbi(logits, table).tolist()[:2] == [0, 0]
+
+
+def test_a_span_goes_on_over_the_border_of_two_windows() -> None:
+    segment = TokenizedSegment(
+        "body",
+        np.arange(10, 14),
+        np.array([[0, 1], [2, 3], [4, 5], [6, 7]]),
+        np.ones(4, dtype=np.bool_),
+    )
+    windows = tuple(
+        WindowFeatures(
+            np.array([1, *ids, 2]), np.zeros(4, dtype=np.int64), (Piece(index, 0, 2),), (1,)
+        )
+        for index, ids in enumerate(([10, 11], [12, 13]))
+    )
+    halves = tuple(
+        TokenizedSegment(s.role, s.ids[a:b], s.offsets[:2], s.words[a:b])
+        for s, a, b in ((segment, 0, 2), (segment, 2, 4))
+    )
+    features = DocumentFeatures(halves, windows)
+
+    def output(tags: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        spans = np.zeros((4, 8), dtype=np.float32)
+        spans[:, -1] = -9.0  # nothing is loaded
+        for place, tag in enumerate(tags):
+            spans[place + 1, tag] = 9.0
+        return np.zeros((4, 3), dtype=np.float32), spans
+
+    def found(first: list[int], second: list[int]) -> list[tuple[str, bool]]:
+        merged = merge_windows(features, [output(first), output(second)])
+        spans = decode_spans(features.segments, merged.tokens, DecodingConfig())
+        return [(span.type, span.continues) for span in spans]
+
+    assert found([5, 6], [5, 6]) == [("content", False), ("content", True)]
+    assert found([5, 0], [5, 6]) == [("content", False), ("content", False)]
+    assert found([1, 2], [5, 6]) == [("source", False), ("content", False)]

@@ -1,4 +1,4 @@
-"""Temperatures and thresholds, chosen on validation data."""
+"""Temperatures, thresholds and tag transitions, chosen on validation data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits, sigmoid
 from framelens.schema import AXES, BIO_TAGS, Axis
 from framelens_training.config import Evaluation
 from framelens_training.predictions import AxisData, axis_data
+from framelens_training.tag_transitions import fit_transitions
 from framelens_training.targets import LabelledFeatures
 
 _TEMPERATURES = (0.25, 8.0)
@@ -25,7 +26,7 @@ def tune(
     logits: Sequence[DocumentLogits],
     config: Evaluation,
 ) -> DecodingConfig:
-    """Choose a temperature and a threshold an axis, and the threshold of `loaded` words.
+    """Choose temperatures, thresholds and the scores of tag after tag.
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
@@ -43,6 +44,7 @@ def tune(
         thresholds=thresholds,
         uncertain_band=config.uncertain_band,
         loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
+        transitions=fit_transitions(documents, logits),
     )
 
 
