@@ -84,9 +84,9 @@ def moved(words: Halves, *, beginning: bool) -> Halves:
     for number in range(len(ATTRIBUTION_TYPES)):
         begin, inside = 1 + 2 * number, 2 + 2 * number
         keep, drop = (begin, inside) if beginning else (inside, begin)
-        shifted[:, keep] = np.logaddexp(shifted[:, begin], shifted[:, inside])
         known = ~np.isnan(shifted[:, drop])
-        shifted[known, drop] = _NEVER
+        either = np.logaddexp(shifted[known, begin], shifted[known, inside])
+        shifted[known, keep], shifted[known, drop] = either, _NEVER
     return shifted.astype(np.float16)
 
 

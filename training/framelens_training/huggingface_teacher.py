@@ -18,6 +18,7 @@ from framelens.artifact import sha256
 from framelens.decoding import Floats
 from framelens.features import FeatureConfig, Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.windows import OVERLAP
 from framelens_training.errors import TeacherError
 
 _KINDS = ("ForSequenceClassification", "ForTokenClassification")
@@ -114,10 +115,12 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
     try:
         model = loader.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
+        longest = _longest(model.config)
         featurizer = Featurizer(
             tokenizer.backend_tokenizer,
             FeatureConfig(
-                max_tokens=_longest(model.config),
+                max_tokens=longest,
+                overlap=min(OVERLAP, longest // 4),
                 cls_token=tokenizer.cls_token,
                 sep_token=tokenizer.sep_token,
                 token_types=False,
