@@ -152,7 +152,16 @@ def run_jointly(
         record_inputs(config, corpora, tracker)
         save_architecture(encoder, featurizer.config, folder / ARCHITECTURE)
     model, history = train_model(
-        config, encoder, featurizer, split, corpora, folder, tracker, say, processes
+        config,
+        encoder,
+        featurizer,
+        split,
+        corpora,
+        folder,
+        tracker,
+        say,
+        processes,
+        is_resumed=resumed is not None,
     )
     if not processes.is_main:
         return None
@@ -244,13 +253,16 @@ def train_model(
     say: Say,
     processes: Processes = ALONE,
     callbacks: Sequence[TrainerCallback] = (),
+    is_resumed: bool = False,
 ) -> tuple[SegmentSpanModel, History]:
     """The model of the best step, and what the Trainer logged on the way.
 
-    What an earlier process left in the folder is gone on with.
+    With `is_resumed`, what an earlier process left in the folder is gone on with.
     """
     checkpoints = Checkpoints(folder / CHECKPOINTS)
-    fitted = Fitted.read(folder)
+    fitted = Fitted.read(folder) if is_resumed else None
+    if processes.is_main and not is_resumed:
+        checkpoints.clear()
     if fitted is not None:
         say("The training had ended; going on after it")
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
