@@ -109,6 +109,11 @@ class Featurizer:
         """Load `tokenizer.json`."""
         return cls(Tokenizer.from_file(str(path)), config)
 
+    @property
+    def vocabulary(self) -> int:
+        """One more than the largest token id."""
+        return 1 + max(self._tokenizer.get_vocab().values())
+
     def tokenizer_json(self) -> str:
         """The tokenizer as `tokenizer.json` holds it."""
         return str(self._tokenizer.to_str())

@@ -64,6 +64,10 @@ class Network:
                 f"may follow, found {inputs} and {outputs}; export the model again"
             )
         self._outputs = outputs
+        self.embedding_width: int | None = None
+        """Width of the token embeddings; None if the graph does not give them."""
+        if len(outputs) > len(OUTPUTS):
+            self.embedding_width = int(self._session.get_outputs()[-1].shape[-1])
 
     def __call__(self, window: WindowFeatures) -> tuple[Floats, Floats]:
         """Segment logits (t, 3) and span logits (t, 8) of one window."""

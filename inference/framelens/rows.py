@@ -43,9 +43,10 @@ SEGMENT_COLUMNS = (
     "uncertain",
     *AXES,
     "spans",
+    "headline_check",
     "input",
 )
-"""Columns of one row a segment."""
+"""Columns of one row a segment; `headline_check` stands in the headline's row."""
 
 
 class Answer(NamedTuple):
@@ -90,7 +91,12 @@ def segment_rows(document: Document) -> list[dict[str, Any]]:
     if not document.segments:
         places = dict.fromkeys(SEGMENT_COLUMNS[len(head) : -1])
         return [{**head, **places}]
-    return [{**head, **_flat(segment)} for segment in document.segments]
+    check = None if document.headline_check is None else document.headline_check.to_dict()
+    checked = next((s.index for s in document.segments if s.role == "headline"), None)
+    return [
+        {**head, **_flat(s), "headline_check": check if s.index == checked else None}
+        for s in document.segments
+    ]
 
 
 def _flat(segment: ScoredSegment) -> dict[str, Any]:

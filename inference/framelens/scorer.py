@@ -26,7 +26,8 @@ from framelens.decoding import (
     merge_windows,
 )
 from framelens.errors import ArtifactError
-from framelens.features import Featurizer, WindowFeatures
+from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
+from framelens.headline_check import check_headline
 from framelens.limits import MAX_CHARACTERS as MAX_CHARACTERS
 from framelens.limits import LimitError as LimitError
 from framelens.limits import Limits as Limits
@@ -42,6 +43,7 @@ from framelens.schema import (
     Summary,
 )
 from framelens.segmentation import TextSegment, segment_article, segment_unit
+from framelens.token_vectors import TokenVectors
 
 Unit = Literal["article", "segment"]
 
@@ -78,6 +80,8 @@ class Scorer:
         self._network = Network(artifact.model, threads)
         self._process = os.getpid()
         self._cache = WindowCache(cached_windows)
+        width = self._network.embedding_width
+        self._vectors = None if width is None else TokenVectors(self._featurizer.vocabulary, width)
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self.artifact.path, self._threads, self.limits, self._cache.capacity)
@@ -200,8 +204,17 @@ class Scorer:
         Raises:
             LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
         """
-        given = list(segments)
-        features = self._featurizer.featurize([s.text for s in given], [s.role for s in given])
+        features = self._features(list(segments))
+        logits = self._logits(features, deadline)
+        return logits, self._spans(features, logits)
+
+    def _features(self, segments: list[TextSegment]) -> DocumentFeatures:
+        return self._featurizer.featurize([s.text for s in segments], [s.role for s in segments])
+
+    def _spans(self, features: DocumentFeatures, logits: DocumentLogits) -> list[TokenSpan]:
+        return decode_spans(features.segments, logits.tokens, self.artifact.manifest.decoding)
+
+    def _logits(self, features: DocumentFeatures, deadline: float | None) -> DocumentLogits:
         outputs: list[tuple[Floats, Floats]] = []
         for window in features.windows:
             if deadline is not None and time.monotonic() > deadline:
@@ -212,9 +225,7 @@ class Scorer:
                     "split the document or raise the limit",
                 )
             outputs.append(self._read(window))
-        logits = merge_windows(features, outputs)
-        spans = decode_spans(features.segments, logits.tokens, self.artifact.manifest.decoding)
-        return logits, spans
+        return merge_windows(features, outputs)
 
     def _read(self, window: WindowFeatures) -> tuple[Floats, Floats]:
         if self._process != os.getpid():
@@ -227,16 +238,24 @@ class Scorer:
         key = window.input_ids.tobytes() + window.token_type_ids.tobytes()
         found = self._cache.get(key)
         if found is None:
-            found = self._network(window)
+            outputs = self._network.read(window)
+            if self._vectors is not None and outputs.embeddings is not None:
+                self._vectors.add(window.input_ids, outputs.embeddings)
+            found = (outputs.segment_logits, outputs.span_logits)
             self._cache.put(key, found)
         return found
 
     def _document(self, id: str, segments: list[TextSegment], deadline: float) -> Document:
         if not segments:
             return Document(id, "ok", self.model, summary=summarize([]))
-        logits, spans = self.logits(segments, deadline=deadline)
-        scored = assemble(segments, logits, spans, self.artifact.manifest.decoding)
-        return Document(id, "ok", self.model, tuple(scored), summarize(scored))
+        decoding = self.artifact.manifest.decoding
+        features = self._features(segments)
+        logits = self._logits(features, deadline)
+        scored = assemble(segments, logits, self._spans(features, logits), decoding)
+        check = check_headline(scored, features.segments, logits.tokens, decoding, self._vectors)
+        return Document(
+            id, "ok", self.model, tuple(scored), summarize(scored), headline_check=check
+        )
 
 
 class WindowCache:

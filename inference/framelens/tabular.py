@@ -23,17 +23,31 @@ _ROWS_READ = 64  # at a time: articles, not numbers
 _TEXT = pa.string()
 _ERROR = pa.struct([("code", _TEXT), ("message", _TEXT)])
 _MODEL = pa.struct([("name", _TEXT), ("version", _TEXT), ("sha256", _TEXT)])
-_SPANS = pa.list_(
-    pa.struct(
-        [
-            ("type", _TEXT),
-            ("start", pa.int32()),
-            ("end", pa.int32()),
-            ("text", _TEXT),
-            ("score", pa.float64()),
-            ("continues", pa.bool_()),
-        ]
-    )
+_SPAN = pa.struct(
+    [
+        ("type", _TEXT),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        ("text", _TEXT),
+        ("score", pa.float64()),
+        ("continues", pa.bool_()),
+    ]
+)
+_SPANS = pa.list_(_SPAN)
+_OWN_WORDING = pa.struct(
+    [("start", pa.int32()), ("end", pa.int32()), ("text", _TEXT), ("loaded", pa.float64())]
+)
+_HEADLINE_CHECK = pa.struct(
+    [
+        ("outcome", _TEXT),
+        ("segment", pa.int32()),
+        ("score", pa.float64()),
+        ("attributed", pa.bool_()),
+        ("source", _SPAN),
+        ("cue", _SPAN),
+        ("attribution", _TEXT),
+        ("own_wording", pa.list_(_OWN_WORDING)),
+    ]
 )
 _PLACE: list[tuple[str, pa.DataType]] = [
     ("index", pa.int32()),
@@ -67,11 +81,11 @@ DOCUMENT_SCHEMA = pa.schema(
             pa.list_(pa.struct([*_PLACE, ("scores", pa.struct(_AXES)), ("spans", _SPANS)])),
         ),
         ("summary", _SUMMARY),
-        ("headline_check", _TEXT),
+        ("headline_check", _HEADLINE_CHECK),
         ("input", _TEXT),
     ]
 )
-"""One row a document; `headline_check` and `input` are JSON."""
+"""One row a document; `input` is JSON."""
 
 SEGMENT_SCHEMA = pa.schema(
     [
@@ -84,6 +98,7 @@ SEGMENT_SCHEMA = pa.schema(
         *_PLACE,
         *_AXES,
         ("spans", _SPANS),
+        ("headline_check", _HEADLINE_CHECK),
         ("input", _TEXT),
     ]
 )
@@ -256,6 +271,10 @@ def _cleaned(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
     for segment in cleaned.get("segments") or [cleaned]:
         for span in segment.get("spans") or []:
             span.setdefault("continues", False)  # JSON says it only where it is true
+    check = cleaned.get("headline_check") or {}
+    for name in ("source", "cue"):
+        if check.get(name):
+            check[name].setdefault("continues", False)
     return cleaned
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from framelens.schema import Document, Label, ScoredSegment, SpanType, Summary
+from framelens.schema import (
+    Attribution,
+    Document,
+    HeadlineCheck,
+    Label,
+    ScoredSegment,
+    SpanType,
+    Summary,
+)
 
 _RESET = "\x1b[0m"
 _BOLD = "\x1b[1m"
@@ -29,6 +37,12 @@ _SHOWN: dict[Label, str] = {
     "sourced": "attributed",
     "boilerplate": "boilerplate",
 }
+_ATTRIBUTION: dict[Attribution, str] = {
+    "kept": "attribution kept",
+    "weakened": "attribution weakened",
+    "dropped": "attribution dropped",
+    "none_needed": "no attribution needed",
+}
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
@@ -48,6 +62,9 @@ def _lines(document: Document, width: int, color: bool) -> Iterator[str]:
         return
     for segment in document.segments:
         yield from _segment_lines(segment, width, color)
+    if document.headline_check is not None:
+        for line in _check_lines(document.headline_check, document.segments, width):
+            yield _paint(line, _DIM, color)
     if document.summary is not None:
         yield _paint(_summary(document.summary), _DIM, color)
 
@@ -58,6 +75,24 @@ def _summary(summary: Summary) -> str:
         f"framed {summary.framed:.0%}, plain {summary.plain:.0%}; "
         f"{summary.sources} source{'' if summary.sources == 1 else 's'}"
     )
+
+
+def _check_lines(
+    check: HeadlineCheck, segments: tuple[ScoredSegment, ...], width: int
+) -> Iterator[str]:
+    if check.segment is None or check.attribution is None:
+        yield f"  headline: no segment carries its claim (best score {check.score:.2f})"
+        return
+    said = [_ATTRIBUTION[check.attribution]]
+    if check.source is not None:
+        said[0] += f" (source: {check.source.text})"
+    if check.own_wording:
+        own = (f"{span.text!r} ({span.loaded:.2f})" for span in check.own_wording)
+        said.append("own wording, with loaded score: " + ", ".join(own))
+    carrier = " ".join(segments[check.segment].text.split())
+    parts = [f"carried by {textwrap.shorten(carrier, 60, placeholder=' …')!r}", *said]
+    text = _safe(" ".join(f"headline: {'; '.join(parts)}".split()))
+    yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _segment_lines(segment: ScoredSegment, width: int, color: bool) -> Iterator[str]:

@@ -225,13 +225,13 @@ def test_duplicates_are_scored_once(model_folder: Path, monkeypatch: pytest.Monk
 
     scorer = framelens.load(model_folder)
     calls: list[object] = []
-    network = Network.__call__
+    network = Network.read
 
     def counted(self: Network, window: Any) -> Any:
         calls.append(window)
         return network(self, window)
 
-    monkeypatch.setattr(Network, "__call__", counted)
+    monkeypatch.setattr(Network, "read", counted)
     text = ARTICLES[3]["text"]
     first, *others = scorer.score_many([{"text": text, "id": "same"}] * 5)
     assert len(calls) == 1

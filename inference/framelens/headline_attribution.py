@@ -1,0 +1,189 @@
+"""What a headline does with the attribution of the body segment that carries its claim."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from framelens.schema import Attribution, ScoredSegment, Span
+
+QUOTED_SHARE = 0.4
+"""Share of a headline's words between quotation marks from which the marks keep an attribution."""
+
+_DOCUMENT_NAMES = """
+data documents e-mails emails figures files papers polls records reports statistics studies
+surveys tests
+"""
+_DOCUMENTS = frozenset(_DOCUMENT_NAMES.split())
+"""Plurals that are no people: they hide nobody."""
+
+_COLON_SOURCES = """
+audit auditor auditors campaigners coroner court critics expert experts inquest inquiry insiders
+judge lawyer minister officials police poll probe prosecutor prosecutors report reports
+researchers scientists source sources study survey union watchdog witnesses
+"""
+_AFTER_COLON = frozenset(_COLON_SOURCES.split())
+"""What stands before or after a headline's colon when it is the source ("...: report")."""
+
+_HEDGES = re.compile(
+    r"\b(?:allegedly|apparently|purportedly|reportedly|supposedly|alleged|purported|"
+    r"(?:is|are|was|were)?\s*said to|rumou?red|claims emerge)\b",
+    re.IGNORECASE,
+)
+_DECISIONS = re.compile(
+    r"\b(?:acquitt|approv|ban+(?:s|ned)|convict|decid|fin(?:ed|es)|grant|order|overturn|pass(?:ed|es)|"
+    r"reject|rul(?:ed|es|ing)|sentenc|strikes? down|struck down|vot(?:ed|es))|\bfound\b.*\bguilty",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"(?<!\w)(['‘\"“„«])(?P<inner>.+?)['’\"”»](?!\w)")
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
+_BEHIND_COLON = re.compile(r":\s+(?P<source>[^:]{2,40})\Z")
+_MOST_WORDS = 3  # of a source that stands before or after a colon
+_QUESTION = re.compile(r"\?['’\"”»)]*\s*\Z")
+_PRONOUNS = frozenset(["he", "she", "they"])
+
+
+def headline_attribution(
+    headline: ScoredSegment,
+    segment: ScoredSegment,
+    source: Span | None,
+    cue: Span | None,
+    *,
+    headline_attributed: bool,
+) -> Attribution:
+    """How a headline treats the attribution of an attributed body segment.
+
+    `source` and `cue` are the segment's. A headline that names its source keeps the
+    attribution; a plural class in place of a named source, a hedge with nobody behind it, or
+    quotation marks around a part of the claim weaken it. A question claims nothing, and what a
+    body decides ("the court ruled") comes true by being decided: neither needs a source.
+    """
+    own = _own_source(headline, source)
+    if own is not None:
+        hidden = _is_plural(own, headline.text) and _is_named(source, segment)
+        return "weakened" if hidden and not _shares_word(own, source) else "kept"
+    if _HEDGES.search(headline.text):
+        return "weakened"
+    share, repeated = _quoted(headline.text, segment.text)
+    if share >= QUOTED_SHARE:
+        return "kept"
+    if repeated:
+        return "weakened"
+    if headline_attributed:
+        return "kept"
+    if _QUESTION.search(headline.text):
+        return "none_needed"
+    if _is_decision(segment, cue):
+        return "none_needed"
+    return "dropped"
+
+
+def is_hedge(text: str) -> bool:
+    """Whether a word or phrase only says that somebody, who is not told, says so."""
+    return _HEDGES.fullmatch(text.strip()) is not None
+
+
+def _own_source(headline: ScoredSegment, source: Span | None) -> str | None:
+    """The headline's source: a span of the model, or what a colon sets apart as one."""
+    found = next((span.text for span in headline.spans if span.type == "source"), None)
+    if found is not None:
+        return found
+    for pattern in (_BEFORE_COLON, _BEHIND_COLON):
+        match = pattern.search(headline.text)
+        if match is None:
+            continue
+        words = [word.casefold() for word in _WORD.findall(match["source"])]
+        if len(words) <= _MOST_WORDS and (
+            not _AFTER_COLON.isdisjoint(words) or _shares_word(match["source"], source)
+        ):
+            return match["source"]
+    return None
+
+
+def _is_plural(source: str, headline: str) -> bool:
+    """Whether a source is a class of people ("officials", "aid workers") and so hides who speaks.
+
+    "Police", "a minister" or "the union" do not: they are an institution or one person, whom
+    a reader can look for in the body. A capital counts as a name, except in the first word.
+    """
+    words = _WORD.findall(source)
+    if not words:
+        return False
+    last = words[-1]
+    if last.casefold() in _DOCUMENTS or last.endswith(("ss", "'s", "’s")):
+        return False
+    first = len(words) == 1 and headline.startswith(last)
+    known = last.casefold() in _AFTER_COLON
+    return last.casefold().endswith("s") and (last.islower() or first or known)
+
+
+def _shares_word(text: str, source: Span | None) -> bool:
+    if source is None:
+        return False
+    theirs = {word.casefold() for word in _WORD.findall(source.text)}
+    return any(word.casefold() in theirs for word in _WORD.findall(text))
+
+
+def _is_named(source: Span | None, segment: ScoredSegment) -> bool:
+    """Whether a source is a name, or a pronoun for one.
+
+    A capital makes a name, unless the start of a sentence explains it.
+    """
+    if source is None:
+        return False
+    words = _WORD.findall(source.text)
+    if len(words) == 1 and words[0].casefold() in _PRONOUNS:
+        return True
+    if source.start == segment.start:
+        words = words[1:]
+    return any(word[:1].isupper() for word in words)
+
+
+def _quoted(headline: str, segment: str) -> tuple[float, bool]:
+    """The share of a headline's words in quotation marks, and whether the segment has them too."""
+    theirs = _folded(segment)
+    inside, repeated = 0, False
+    for match in _QUOTED.finditer(headline):
+        inner = match["inner"]
+        inside += len(_WORD.findall(inner))
+        repeated = repeated or f" {_folded(inner).strip()}" in theirs
+    return inside / max(len(_WORD.findall(headline)), 1), repeated
+
+
+def _folded(text: str) -> str:
+    return " " + " ".join(word.casefold() for word in _WORD.findall(text)) + " "
+
+
+def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
+    return bool(_DECISIONS.search(segment.text if cue is None else cue.text))
+
+
+def cue_and_source(
+    segments: Sequence[ScoredSegment], index: int
+) -> tuple[Span | None, Span | None]:
+    """The source and the cue of a body segment.
+
+    Of several sources the one nearest to the first cue. A segment that carries on a quotation
+    has none of its own: its source is the last one before it.
+    """
+    segment = segments[index]
+    cue = next((span for span in segment.spans if span.type == "cue"), None)
+    sources = [span for span in segment.spans if span.type == "source"]
+    if sources:
+        if cue is None:
+            return sources[0], None
+        return min(sources, key=lambda span: _gap(span, cue)), cue
+    if not any(span.type == "content" for span in segment.spans):
+        return None, cue
+    for earlier in reversed(segments[:index]):
+        if earlier.role != "body":
+            break
+        found = [span for span in earlier.spans if span.type == "source"]
+        if found:
+            return found[-1], cue
+    return None, cue
+
+
+def _gap(one: Span, other: Span) -> int:
+    return max(one.start - other.end, other.start - one.end, 0)

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import framelens
+from framelens.alignment import align, alike, content_words, stem_of
+from framelens.artifact import MODEL_FILE, Artifact, write_manifest
+from framelens.features import Featurizer
+from framelens.headline_attribution import cue_and_source, headline_attribution
+from framelens.rows import segment_rows
+from framelens.schema import Attribution, HeadlineCheck, OwnWording, Role, ScoredSegment, Span
+from framelens.scorer import Scorer
+from framelens.terminal import render
+from framelens.token_vectors import TokenVectors
+from support import VOCABULARY, lookup_graph, make_tokenizer, write_model
+
+# The first sentence fills a window, so that the second is judged apart from the headline.
+BODY = (
+    "The plan is in the news and the report is on the mayor of a b c d e f g h i j k l m n. "
+    "The minister said a road closed."
+)
+
+
+@pytest.fixture(scope="module")
+def scorer(model_folder: Path) -> Scorer:
+    return framelens.load(model_folder)
+
+
+def check(scorer: Scorer, headline: str, body: str = BODY) -> HeadlineCheck:
+    document = scorer.score(body, headline)
+    assert document.headline_check is not None
+    return document.headline_check
+
+
+def test_a_headline_is_held_against_the_segment_that_carries_it(scorer: Scorer) -> None:
+    document = scorer.score(BODY, "Another road closed")
+    found = document.headline_check
+    assert found is not None
+    assert (found.outcome, found.segment, found.attributed) == ("supported", 2, True)
+    assert found.source is not None
+    assert found.cue is not None
+    assert (found.source.text, found.cue.text) == ("minister", "said")
+    assert BODY[found.source.start : found.source.end] == "minister"
+    assert found.attribution == "dropped"
+    assert document.segments[2].text == "The minister said a road closed."
+
+
+def test_words_that_the_body_does_not_have_are_the_headlines_own(scorer: Scorer) -> None:
+    headline = "  Shameful road closed"
+    found = check(scorer, headline)
+    assert [(o.text, headline[o.start : o.end]) for o in found.own_wording] == [
+        ("Shameful", "Shameful")
+    ]
+    assert found.own_wording[0].loaded > 0.9
+    assert not check(scorer, "Road closed").own_wording
+
+
+def test_a_headline_that_nothing_carries(scorer: Scorer) -> None:
+    found = check(scorer, "Shameful, she ranted")
+    assert found.to_dict() == {
+        "outcome": "unsupported", "segment": None, "score": 0.0, "attributed": False,
+        "source": None, "cue": None, "attribution": None, "own_wording": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [("Sign up", "Road closed"), ("", "Road closed"), ("The mayor said a road closed.", None)],
+)
+def test_there_is_no_check_without_headline_or_body(
+    scorer: Scorer, text: str, headline: str | None
+) -> None:
+    document = scorer.score(text, headline)
+    assert document.headline_check is None
+    assert document.to_dict()["headline_check"] is None
+
+
+def test_a_headline_without_words_is_unsupported(scorer: Scorer) -> None:
+    assert check(scorer, "!?").outcome == "unsupported"
+
+
+def test_a_first_line_is_a_headline_too(scorer: Scorer) -> None:
+    text = f"Shameful road closed\n\n{BODY} {BODY}"
+    found = scorer.score(text).headline_check
+    assert found is not None
+    assert text[found.own_wording[0].start : found.own_wording[0].end] == "Shameful"
+
+
+def test_the_row_is_json_and_the_headlines_row_has_it_exploded(scorer: Scorer) -> None:
+    document = scorer.score(BODY, "Another road closed", id="a")
+    row = document.to_dict()
+    assert json.loads(json.dumps(row)) == row
+    exploded = segment_rows(document)
+    assert [bool(r["headline_check"]) for r in exploded] == [True, False, False]
+    assert exploded[0]["headline_check"] == row["headline_check"]
+
+
+def test_the_table_shows_it(scorer: Scorer) -> None:
+    shown = render(scorer.score(BODY, "Shameful road closed"), color=False)
+    assert "attribution dropped (source: minister)" in " ".join(shown.split())
+    assert "'Shameful' (1.00)" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    unsupported = render(scorer.score(BODY, "Shameful, she ranted"), color=False)
+    assert "no segment carries its claim" in unsupported
+
+
+# What becomes of the attribution: by hand-made segments, as a model would score them.
+
+
+def segment(text: str, role: Role = "body", attributed: float = 0.9, **spans: str) -> ScoredSegment:
+    found = [
+        Span(kind, text.index(part), text.index(part) + len(part), part, 0.9)  # type: ignore[arg-type]
+        for kind, part in spans.items()
+    ]
+    scores = {"attributed": attributed, "framed": 0.1, "boilerplate": 0.0}
+    field = "headline" if role == "headline" else "text"
+    return ScoredSegment(0, role, field, 0, len(text), text, "plain", False, scores, tuple(found))  # type: ignore[arg-type]
+
+
+NAMED = segment(
+    "On Monday the engineer Ada Quist said the wall was a time bomb.",
+    source="the engineer Ada Quist",
+    cue="said",
+    content="the wall was a time bomb",
+)
+UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
+RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
+
+
+@pytest.mark.parametrize(
+    ("headline", "source", "body", "expected"),
+    [
+        ("Wall is a time bomb", None, NAMED, "dropped"),
+        ("Wall is a time bomb, says engineer", "engineer", NAMED, "kept"),
+        ("Wall is a time bomb, officials say", "officials", NAMED, "weakened"),
+        ("Wall is a time bomb, aid workers say", "aid workers", NAMED, "weakened"),
+        ("Wall is a time bomb, Tarn Engineers say", "Tarn Engineers", NAMED, "kept"),
+        ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
+        ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
+        ("Wall is moving, locals say", "locals", UNNAMED, "kept"),
+        ("Officials: wall is a time bomb", None, NAMED, "weakened"),
+        ("Wall is a time bomb: report", None, NAMED, "kept"),
+        ("Villagers: wall moves", None, UNNAMED, "kept"),
+        ("Ten years on: wall is a time bomb", None, NAMED, "dropped"),
+        ("Wall is reportedly a time bomb", None, NAMED, "weakened"),
+        ("Wall said to be a time bomb", None, NAMED, "weakened"),
+        ("Wall was 'a time bomb'", None, NAMED, "kept"),
+        ("Old harbour wall is now a 'time bomb' for all", None, NAMED, "weakened"),
+        ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
+        ("Quist's wall isn't the mayor's", None, NAMED, "dropped"),
+        ("Is the wall a time bomb?", None, NAMED, "none_needed"),
+        ("Wall must go", None, RULING, "none_needed"),
+        ("Wall must go, court rules", "court", RULING, "kept"),
+    ],
+)
+def test_what_becomes_of_the_attribution(
+    headline: str, source: str | None, body: ScoredSegment, expected: Attribution
+) -> None:
+    spans = {} if source is None else {"source": source}
+    head = segment(headline, "headline", 0.1, **spans)
+    theirs, cue = cue_and_source([body], 0)
+    found = headline_attribution(head, body, theirs, cue, headline_attributed=False)
+    assert found == expected
+
+
+def test_a_headline_that_the_model_calls_attributed_keeps_it() -> None:
+    head = segment("Wall a time bomb for engineer", "headline")
+    theirs, cue = cue_and_source([NAMED], 0)
+    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=True) == "kept"
+
+
+def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
+    more = segment('"It will fall."', content='"It will fall."')
+    plain = segment("It rained.", attributed=0.1)
+    assert cue_and_source([NAMED, plain, more], 2)[0] == NAMED.spans[0]
+    assert cue_and_source([plain, more], 1) == (None, None)
+    assert cue_and_source([NAMED, plain], 1) == (None, None)
+
+
+# Words.
+
+
+def test_stems_and_words_alike() -> None:
+    assert stem_of("votes") == stem_of("voted") == stem_of("voting")
+    assert stem_of("nineteen") == stem_of("19") == stem_of("19bn")
+    assert stem_of("1,800") == "1800"
+    assert alike("climat", "climatic")
+    assert not alike("port", "portugal")
+    assert not alike("2019", "2018")
+
+
+def test_function_words_and_marks_are_no_content(featurizer: Featurizer) -> None:
+    text = "The mayor's plan, and a road!"
+    words = content_words(text, featurizer.tokenize([text], ["body"])[0])
+    assert [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)] == [
+        "mayor", "plan", "road",
+    ]  # fmt: skip
+    assert words.vectors is None
+
+
+def test_rare_words_weigh_more(featurizer: Featurizer) -> None:
+    texts = ["mayor road", "mayor plan", "mayor news", "road report"]
+    head, *body = (
+        content_words(t, s)
+        for t, s in zip(texts, featurizer.tokenize(texts, ["body"] * 4), strict=True)
+    )
+    alignment = align(head, body)
+    assert alignment.weights[1] > alignment.weights[0]
+    assert alignment.scores().argmax() == 2
+
+
+# Embeddings, from a graph that has them.
+
+
+def with_embeddings() -> onnx.ModelProto:
+    """The look-up graph with an embedding a token, in which "road" and "plan" are alike."""
+    model = lookup_graph()
+    table = np.eye(len(VOCABULARY), dtype=np.float32)
+    table[VOCABULARY["plan"]] = table[VOCABULARY["road"]]
+    model.graph.initializer.append(numpy_helper.from_array(table, "embeddings"))
+    model.graph.node.append(
+        helper.make_node("Gather", ["embeddings", "input_ids"], ["token_embeddings"])
+    )
+    model.graph.output.append(
+        helper.make_tensor_value_info(
+            "token_embeddings", TensorProto.FLOAT, [1, "t", len(VOCABULARY)]
+        )
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def embedding_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_model(tmp_path_factory.mktemp("embedding") / "model")
+    manifest = Artifact.open(folder).manifest
+    onnx.save(with_embeddings(), str(folder / MODEL_FILE))
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_embeddings_find_what_letters_do_not(scorer: Scorer, embedding_folder: Path) -> None:
+    body = "The mayor is up. The road is closed."
+    near = framelens.load(embedding_folder)
+    assert check(near, "Plan", body).segment == 2
+    assert check(scorer, "Plan", body).outcome == "unsupported"
+
+
+def test_logits_do_not_depend_on_the_embeddings(scorer: Scorer, embedding_folder: Path) -> None:
+    near = framelens.load(embedding_folder)
+    for headline in (None, "Road closed"):
+        ours, theirs = near.score(BODY, headline), scorer.score(BODY, headline)
+        assert ours.segments == theirs.segments
+
+
+def test_a_window_from_the_cache_is_checked_the_same(embedding_folder: Path) -> None:
+    near = framelens.load(embedding_folder)
+    first, second = (near.score(BODY, "Shameful plan closed") for _ in range(2))
+    assert first == second
+    uncached = Scorer(Artifact.open(embedding_folder), cached_windows=0)
+    assert uncached.score(BODY, "Shameful plan closed") == first
+
+
+def test_token_vectors_know_what_they_have_seen() -> None:
+    vectors = TokenVectors(vocabulary=5, width=2)
+    ids = np.array([3, 1, 3])
+    assert vectors.get(ids) is None
+    vectors.add(ids, np.array([[1, 2], [3, 4], [1, 2]], dtype=np.float32))
+    found = vectors.get(np.array([1, 3]))
+    assert found is not None
+    assert found.tolist() == [[3, 4], [1, 2]]
+    assert vectors.get(np.array([1, 0])) is None
+
+
+def test_the_values_are_frozen() -> None:
+    own = OwnWording(0, 4, "Mess", 0.9)
+    with pytest.raises(AttributeError):
+        own.loaded = 0.1  # type: ignore[misc]
+
+
+def test_the_tokenizer_tells_the_size_of_its_vocabulary() -> None:
+    assert Featurizer(make_tokenizer()).vocabulary == len(VOCABULARY)
