@@ -129,9 +129,10 @@ def test_the_artifact_scores_as_it_was_evaluated(
     confusion = result.metrics.labels
     assert right == np.trace(confusion)
     assert right > 0.8 * confusion.sum()  # the words decide in this corpus
-    shown = summary(result, "sqlite:///x.db")
+    shown = summary(result, "http://store/#/experiments/1/runs/2")
     assert str(result.artifact) in shown
-    assert "mlflow ui --backend-store-uri sqlite:///x.db" in shown
+    assert "look at it http://store/#/experiments/1/runs/2" in shown
+    assert "\nthe model is " in shown
 
 
 def test_the_same_seed_gives_the_same_metrics(tiny_config: Config, tmp_path: Path) -> None:
@@ -248,6 +249,8 @@ def test_the_command_line(
     assert "validation score" in shown
     assert "TF-IDF" in shown
     assert "better than the best by" in shown
+    assert f"mlflow ui --backend-store-uri {tiny_config.tracking.uri}" in shown
+    assert re.search(r"then http://127.0.0.1:5000/#/experiments/1/runs/[0-9a-f]{32}\n", shown)
     (artifact,) = (tmp_path / "runs").glob("*/model")
     manifest = json.loads((artifact / "manifest.json").read_text("utf-8"))
     assert manifest["training"]["config"]["training"]["epochs"] == 1

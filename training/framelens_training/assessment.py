@@ -135,6 +135,22 @@ def figures_on_test(
     }
 
 
+def _verdict(assessment: Assessment) -> list[str]:
+    """Whether the model beats its baselines, in words."""
+    lows = {
+        axis: min(difference.low for difference in item.differences.values())
+        for axis, item in assessment.comparison.items()
+        if item.differences
+    }
+    if not lows:
+        return []
+    surely = [axis for axis, low in lows.items() if low > 0]
+    rest = [axis for axis in lows if axis not in surely]
+    parts = [f"better than every baseline on {', '.join(surely)}"] if surely else []
+    parts += [f"not surely better on {', '.join(rest)}"] if rest else []
+    return ["", f"the model is {'; '.join(parts)}"]
+
+
 def summary_lines(assessment: Assessment) -> list[str]:
     """What a person wants to know of it, in a few lines."""
     compared = assessment.comparison.values()
@@ -155,6 +171,7 @@ def summary_lines(assessment: Assessment) -> list[str]:
             line += comparison.differences[best].signed()
         lines.append(line.rstrip())
     lines.append("macro-F1 with 95 % bootstrap intervals over articles")
+    lines += _verdict(assessment)
     spans = ", ".join(
         f"{kind} {item.f1:.3f} ({assessment.partial[kind].f1:.3f})"
         for kind, item in assessment.metrics.spans.items()

@@ -112,15 +112,15 @@ def _run(options: argparse.Namespace) -> int:
             allow_changed_code=options.allow_changed_code,
         )
         if options.no_tracking or not processes.is_main:
-            result, uri = jointly(tracker=NullTracker()), None
+            result, page = jointly(tracker=NullTracker()), None
         else:
             run_id = None if folder is None else RunRecord.read(folder).run_id
             with tracked_run(config, run_id) as tracker:
                 result = jointly(tracker=tracker)
-            uri, lines = tracking_uri(config), not_recorded(tracker)
+            page, lines = tracker.page(tracking_uri(config)), not_recorded(tracker)
     if result is not None:
         finish(result.artifact.parent)
-        print(summary(result, uri))
+        print(summary(result, page))
     for line in lines:
         print(line, file=sys.stderr)
     return EXIT_OK
@@ -158,9 +158,10 @@ def not_recorded(tracker: MlflowTracker) -> list[str]:
     return lines
 
 
-def summary(result: RunResult, uri: str | None) -> str:
-    """What a person wants to know at the end of a run."""
+def summary(result: RunResult, page: str | None) -> str:
+    """What a person wants to know at the end of a run; `page` is where MLflow shows it."""
     from framelens_training.assessment import summary_lines
+    from framelens_training.progress import duration
 
     lines = ["", *summary_lines(result.assessment)]
     lines += [
@@ -169,11 +170,10 @@ def summary(result: RunResult, uri: str | None) -> str:
         "",
         f"model      {result.artifact}",
     ]
-    if uri is not None:
-        command = f"mlflow ui --backend-store-uri {uri}"
-        lines += [f"run        {result.run_id}", f"look at it {command}"]
-    lines += [f"score with framelens score ARTICLE -m {result.artifact}", ""]
-    lines.append(f"{result.seconds:.0f} s")
+    lines.append(f"score with framelens score ARTICLE -m {result.artifact}")
+    if page is not None:
+        lines += [f"run        {result.run_id}", f"look at it {page}"]
+    lines.append(f"took       {duration(result.seconds)}")
     return "\n".join(lines)
 
 

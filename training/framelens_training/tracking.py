@@ -157,6 +157,13 @@ class MlflowTracker:
         """The MLflow run's id."""
         return self.journal.run_id
 
+    def page(self, uri: str) -> str:
+        """Where the run is seen in a store's interface, or which command shows it."""
+        place = f"#/experiments/{self._experiment}/runs/{self.run_id}"
+        if urlsplit(uri).scheme in ("http", "https"):
+            return f"{uri.rstrip('/')}/{place}"
+        return f"mlflow ui --backend-store-uri {uri}, then http://127.0.0.1:5000/{place}"
+
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters, values cut to the length that MLflow allows."""
         cut = {key: str(value)[:MAX_PARAM] for key, value in values.items()}
