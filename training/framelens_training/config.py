@@ -125,6 +125,8 @@ class Training(_Strict):
     warmup_share: Share = 0.1
     batch_tokens: int = Field(default=1024, ge=32)
     """Most tokens in a batch of one process, padding included."""
+    deterministic: bool = False
+    """Whether GPUs give the same bits every time, at some cost in speed; CPUs always do."""
     accumulate: int = Field(default=1, ge=1)
     """Batches whose gradients are summed before a step, for batches that memory cannot hold."""
     dropout: Share = 0.1
