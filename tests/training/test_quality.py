@@ -16,6 +16,7 @@ import pytest
 from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
+from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
 from framelens_training.corpora.registry import corpus
@@ -23,7 +24,8 @@ from framelens_training.corpora.semeval import LoadedPlace, SemEval
 from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
-from framelens_training.quality import MEASURES, STARTER, measure
+from framelens_training.predictions import axis_data
+from framelens_training.quality import MEASURES, STARTER, cross_fitted, measure
 from framelens_training.quality_bench import Bench, Row, Settings
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
 from framelens_training.quality_table import STANDARDS, as_json, markdown
@@ -199,6 +201,17 @@ class TestStarter:
             assert not row.higher_is_better
             assert set(row.also) == {"half 0", "half 1"}
             assert row.n == sum(len(d.segments) for d in subset(STARTER_SPLITS["validation"], 60))
+
+    def test_no_half_is_scored_with_what_was_tuned_on_it(self, bench: Bench) -> None:
+        parts = cross_fitted(bench)
+        ids = [{document.id for document in half.documents} for half, _ in parts]
+        assert ids[0].isdisjoint(ids[1])
+        assert len(ids[0] | ids[1]) == len(subset(STARTER_SPLITS["validation"], 60))
+        tuned = [decoding.temperatures["framed"] for _, decoding in parts]
+        assert tuned[0] != tuned[1]
+        for value, (other, _) in zip(tuned, parts[::-1], strict=True):
+            logits = [found.segments for found in other.logits]
+            assert value == temperature(axis_data(other.documents, logits, "framed"))
 
     def test_training_documents_are_never_read(self, bench: Bench) -> None:
         with pytest.raises(AssertionError):
