@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
+        if launched_count() > 1 and options.command is not _run:
+            raise ConfigError(
+                "torchrun, accelerate launch",
+                [f"only 'run' takes several processes, found {launched_count()} of them"],
+            )
         return int(options.command(options))
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)

@@ -134,12 +134,15 @@ def run_jointly(
     started = time.monotonic()
     torch.set_num_threads(config.threads or cores_per_process())
     set_seed(config.seed)
+    folder = processes.broadcast(resumed or run_folder(config, tracker.run_id))
+    record = RunRecord.of(config, tracker.run_id, processes.count)
+    if processes.is_main:
+        record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     corpora = load_corpora(config)
     corpora += unlabelled_corpora(config, corpora, say)
-    folder = processes.broadcast(resumed or run_folder(config, tracker.run_id))
-    if processes.is_main:
-        record = RunRecord.of(config, tracker.run_id, processes.count).with_corpora(corpora)
-        record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
+    if processes.is_main:  # the same run also by what it reads
+        record = record.with_corpora(corpora)
+        record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     processes.wait()
     with processes.main_first():  # the others find features and answers in the cache
         teachers = load_teachers(config)

@@ -109,7 +109,12 @@ class RunRecord:
         if is_resumed:
             then = self.read(folder)
             then.check(self, folder, allow_code=allow_code)
-            record = replace(self, run_id=then.run_id, started=then.started)
+            record = replace(
+                self,
+                run_id=then.run_id,
+                started=then.started,
+                corpora=self.corpora or then.corpora,
+            )
         record.write(folder)
 
     def differences(self, now: RunRecord, *, allow_code: bool = False) -> list[str]:

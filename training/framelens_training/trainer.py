@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -368,12 +370,26 @@ def fit(
             describe=describe,
         )
         trainer.remove_callback(PrinterCallback)  # the tracker's callback speaks to people
-        trainer.train(None if start is None else str(checkpoints.path(start)))
+        with _same_bits(settings.deterministic):
+            trainer.train(None if start is None else str(checkpoints.path(start)))
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
     load_weights(model, checkpoints, step)
     return Fitted(step, list(state.log_history))
+
+
+@contextmanager
+def _same_bits(wanted: bool) -> Iterator[None]:
+    """Choose algorithms on GPUs whose results do not depend on which thread comes first."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def load_weights(model: SegmentSpanModel, checkpoints: Checkpoints, step: int) -> None:
