@@ -1,4 +1,4 @@
-"""The commands about how good runs and recipes are: `compare`, `crossval`."""
+"""The commands about how good runs and recipes are: `compare`, `crossval`, `sweep`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,22 @@ def add_to(commands: Any) -> None:
     add_run_arguments(crossval)
     crossval.add_argument("--folds", type=_from(2), default=5, metavar="K", help="folds (5)")
     crossval.add_argument("--seeds", type=_from(1), default=3, metavar="N", help="seeds (3)")
+
+    sweep = commands.add_parser(
+        "sweep",
+        help="search for better settings",
+        description="Train with varied settings and compare validation scores; the file is one as "
+        "in configs/sweeps/, --set changes the config that it names. The same command continues a "
+        "sweep that was cut short.",
+    )
+    sweep.set_defaults(command=_sweep)
+    add_run_arguments(sweep)
+    sweep.add_argument(
+        "--trials", type=_from(1), metavar="N", help="finished trials, earlier ones included"
+    )
+    sweep.add_argument(
+        "--storage", metavar="URL", help="the database of the trials; by default beside the files"
+    )
 
 
 def _from(least: int) -> Callable[[str], int]:
@@ -96,5 +112,35 @@ def _crossval(options: argparse.Namespace) -> int:
     say(f"\nrun        {found.run_id}")
     say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
     for failure in tracker.failures:
+        print(f"not recorded: {failure}", file=sys.stderr)
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from framelens_training.search_space import load_sweep
+
+    sweep = load_sweep(options.config, options.overrides)
+    # torch and transformers take seconds to import: a bad file should be told at once.
+    from framelens_training.pipeline import quiet_libraries
+    from framelens_training.sweep import search, sweep_lines
+    from framelens_training.tracking import tracking_uri
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with quiet_libraries():
+        found = search(
+            sweep,
+            trials=options.trials,
+            storage=options.storage,
+            tracking=not options.no_tracking,
+            say=say,
+        )
+    say("\n".join(sweep_lines(found)))
+    if found.run_id is not None:
+        say(f"\nrun        {found.run_id}")
+        say(f"look at it mlflow ui --backend-store-uri {tracking_uri(sweep.base)}")
+    for failure in found.failures:
         print(f"not recorded: {failure}", file=sys.stderr)
     return 0

@@ -36,15 +36,17 @@ _FIXED = {
     "seed": "luck is no setting; compare seeds with framelens-train crossval",
     "output": "it says where files go",
     "threads": "it changes the speed only",
-    "corpora": "of the corpora, only weights can be searched: corpora.use.0.weight",
+    "corpora": "of the corpora, only their shares can be: corpora.use.0.weight",
+    "teacher": "all trials learn from the same labels",
     "evaluation": "a score could not be compared with another trial's",
     "export": "no trial is exported",
     "tracking": "all trials are recorded in one place",
+    "training.checkpoint_minutes": "it changes the speed only",
     "training.evaluations_per_epoch": "pruning compares trials evaluation by evaluation",
 }
 """Settings that no sweep may vary, and why; a section stands for all that is in it."""
 
-_WEIGHT = re.compile(r"corpora\.use\.\d+\.weight")
+_MIXTURE = re.compile(r"corpora\.(use\.\d+\.weight|sampling_temperature)")
 
 
 class _Strict(BaseModel):
@@ -136,6 +138,7 @@ class Sweep:
         base = self.base.to_dict()
         for key in ("output", "threads", "tracking"):
             base.pop(key)
+        base["training"].pop("checkpoint_minutes")
         settings = self.settings.model_dump(mode="json", exclude={"config", "name", "trials"})
         return flatten({"sweep": settings, "config": base})
 
@@ -212,14 +215,14 @@ def _base(path: Path, name: str, overrides: Iterable[str]) -> tuple[Config | Non
 
 def _unknown(key: str, base: Config) -> list[str]:
     """Why a key cannot be searched, if it cannot."""
-    if not _WEIGHT.fullmatch(key):
+    if not _MIXTURE.fullmatch(key):
         for fixed, reason in _FIXED.items():
             if key == fixed or key.startswith(f"{fixed}."):
                 return [f"space.{key}: this setting cannot be searched: {reason}"]
     known = [
         name
         for name in flatten(base.to_dict())
-        if _WEIGHT.fullmatch(name)
+        if _MIXTURE.fullmatch(name)
         or not any(name == fixed or name.startswith(f"{fixed}.") for fixed in _FIXED)
     ]
     if key in known:

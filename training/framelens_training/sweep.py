@@ -1,0 +1,360 @@
+"""A search for better settings: trials that are trained, compared on validation, and given up.
+
+The score of a trial is the best validation score of its training, the one that early stopping
+looks at. No trial sees a test document: the best of many is too good on what chose it, so its
+test figures come from `framelens-train run` with the config that the sweep writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+
+from framelens_training.corpora.base import Split
+from framelens_training.corpora.store import default_cache
+from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.distillation import taught, unlabelled_corpora
+from framelens_training.environment import usable_cores
+from framelens_training.errors import SweepError
+from framelens_training.feature_store import featurize_corpus
+from framelens_training.pipeline import Say, record_inputs, train_model
+from framelens_training.progress import silent
+from framelens_training.search_space import Sweep, Value
+from framelens_training.settings_text import to_yaml
+from framelens_training.student import load_student
+from framelens_training.study import Study, TrialResult, opened
+from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
+from framelens_training.teachers import load_teachers
+from framelens_training.tracking import (
+    NullTracker,
+    Tracker,
+    asking,
+    store_uri,
+    tracked_run,
+)
+from framelens_training.trainer import BEST_METRIC
+
+if TYPE_CHECKING:
+    import optuna
+
+BEST_FILE = "best.yaml"
+_TRAINED_ON: tuple[Split, ...] = ("train", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A sweep with all of its trials."""
+
+    run_id: str | None
+    folder: Path
+    trials: tuple[TrialResult, ...]
+    importances: Mapping[str, float]
+    failures: tuple[str, ...]
+    """What the tracking store refused."""
+
+    @property
+    def best(self) -> TrialResult:
+        """The complete trial with the highest validation score."""
+        found = best_of(self.trials)
+        if found is None:
+            raise SweepError("expected a complete trial, found none")
+        return found
+
+    @property
+    def best_config(self) -> Path:
+        """The config of the best trial, for `framelens-train run`."""
+        return self.folder / BEST_FILE
+
+
+def best_of(trials: Sequence[TrialResult]) -> TrialResult | None:
+    """The complete trial with the highest score; the first of equals."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    return max(complete, key=lambda trial: trial.score or 0.0, default=None)
+
+
+class PruningCallback(TrainerCallback):
+    """Reports each validation score to a trial, and ends its training when it is given up."""
+
+    def __init__(self, trial: optuna.Trial, say: Say) -> None:
+        self._trial = trial
+        self._say = say
+        self._evaluations = 0
+        self.best: float | None = None
+        self.pruned = False
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Report, and stop at the next chance if the trial lags behind the others."""
+        score = float(kwargs["metrics"][BEST_METRIC])
+        self.best = score if self.best is None else max(self.best, score)
+        self._evaluations += 1
+        self._trial.report(score, self._evaluations)
+        self._say(f"  evaluation {self._evaluations}: {score:.4f}")
+        if state.global_step < state.max_steps and self._trial.should_prune():
+            self.pruned = True
+            control.should_training_stop = True
+
+
+def search(
+    sweep: Sweep,
+    *,
+    trials: int | None = None,
+    storage: str | None = None,
+    tracking: bool = True,
+    say: Say = print,
+) -> SweepResult:
+    """Run a sweep, or what is left of it, until `trials` trials are finished.
+
+    A trial that fails counts as finished, unless two fail in a row or the first does: then the
+    cause is hardly in its values, and the error is raised.
+
+    Raises:
+        SweepError: if the sweep cannot be started or continued.
+        TrainingError: if the encoder or a corpus cannot be used.
+    """
+    count = trials or sweep.settings.trials
+    torch.set_num_threads(sweep.base.threads or usable_cores())
+    corpora = load_corpora(sweep.base)
+    digests = {
+        f"{number}.{split}": item.digests[split]
+        for number, item in enumerate(corpora)
+        for split in _TRAINED_ON
+    }
+    folder = Path(sweep.base.output) / sweep.name
+    with opened(sweep, digests, folder, storage) as study:
+        dead = study.bury()
+        for number, _ in dead:
+            shutil.rmtree(_trial_folder(folder, number), ignore_errors=True)
+            say(f"Trial {number} was cut short; its values are tried again")
+        worker = _Worker(sweep, study, corpora, folder, count, say)
+        if not tracking:
+            return worker.work(NullTracker())
+        config = sweep.base.model_copy(update={"name": sweep.name, "output": str(folder)})
+        uri = store_uri(config.tracking.uri)
+        parent = _known_parent(study, uri, [run_id for _, run_id in dead if run_id])
+        with tracked_run(config, parent) as tracker:
+            if parent is None:
+                record_inputs(sweep.base, corpora, tracker)
+                tracker.text(_space_text(sweep), "sweep.txt")
+            if tracker.run_id is not None:
+                study.parent = (uri, tracker.run_id)
+            result = worker.work(tracker)
+        return replace(result, failures=tuple(tracker.failures))
+
+
+def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
+    """The MLflow run of an earlier process, if this store still has it.
+
+    The runs of its dead trials are ended, also if they ran on another machine.
+    """
+    if study.parent is None or study.parent[0] != uri:
+        return None
+
+    with asking(uri) as client:
+        from mlflow.exceptions import MlflowException
+
+        for run_id in dead:
+            with contextlib.suppress(MlflowException):  # it may have been deleted
+                if client.get_run(run_id).info.status == "RUNNING":
+                    client.set_tag(run_id, "framelens.error", "the process ended without a word")
+                    client.set_terminated(run_id, "KILLED")
+        with contextlib.suppress(MlflowException):
+            run = client.get_run(study.parent[1])
+            return str(run.info.run_id) if run.info.lifecycle_stage == "active" else None
+    return None
+
+
+def _trial_folder(folder: Path, number: int) -> Path:
+    return folder / f"trial-{number:03}"
+
+
+def _space_text(sweep: Sweep) -> str:
+    lines = [f"{dimension.key}: {dimension}" for dimension in sweep.space]
+    return "\n".join([f"trials are drawn with seed {sweep.settings.seed} from", *lines, ""])
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What the trials of a process share."""
+
+    sweep: Sweep
+    study: Study
+    corpora: Sequence[LoadedCorpus]
+    folder: Path
+    count: int
+    say: Say
+
+    def work(self, tracker: Tracker) -> SweepResult:
+        """Trials until there are enough, and what came of them all."""
+        while len(self.study.results()) < self.count:
+            self._trial(tracker)
+        self._write_best()
+        trials = tuple(self.study.results())
+        result = SweepResult(tracker.run_id, self.folder, trials, self.study.importances(), ())
+        self._record(result, tracker)
+        return result
+
+    def _trial(self, tracker: Tracker) -> None:
+        trial, values = self.study.ask()
+        done = len(self.study.results())
+        shown = ", ".join(f"{key.rpartition('.')[2]} {_short(v)}" for key, v in values.items())
+        self.say(f"Trial {trial.number} ({done} of {self.count} done): {shown}")
+        folder = _trial_folder(self.folder, trial.number)
+        started = time.monotonic()
+        callback = PruningCallback(trial, self.say)
+        try:
+            with tracker.child(folder.name) as child:
+                self.study.recorded_in(trial, child.run_id)
+                child.params(values)
+                self._train(values, callback, folder, child)
+                score = math.nan if callback.best is None else callback.best
+                child.metrics({"sweep/score": score})
+                child.tags({"framelens.trial": "pruned" if callback.pruned else "complete"})
+        except Exception as error:
+            before = self.study.results()
+            tolerable = bool(before) and before[-1].state != "failed"
+            message = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+            self.study.failed(trial, message if tolerable else None)
+            if not tolerable:
+                raise
+            self.say(f"  failed: {message}")
+            return
+        except BaseException:
+            self.study.failed(trial, None)
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # checkpoints of a model that is not kept
+        seconds = time.monotonic() - started
+        if callback.pruned:
+            self.study.pruned(trial, seconds)
+            self.say(f"  given up: best validation score so far {score:.4f}")
+        else:
+            self.study.complete(trial, score, seconds)
+            self._write_best()
+            self.say(f"  validation score {score:.4f}, {seconds:.0f} s")
+
+    def _train(
+        self, values: Mapping[str, Value], callback: PruningCallback, folder: Path, tracker: Tracker
+    ) -> None:
+        config = self.sweep.config_of(values)
+        set_seed(config.seed)
+        corpora = [
+            replace(item, weight=use.weight)
+            for item, use in zip(self.corpora, config.corpora.use, strict=True)
+        ]
+        corpora += unlabelled_corpora(config, corpora, silent)
+        teachers = load_teachers(config)
+        encoder = load_student(config, documents_of(corpora, "train"), teachers)
+        featurizer = encoder.featurizer(config.windows)
+        cache = default_cache() / "features"
+        split = {
+            name: [
+                features
+                for item in corpora
+                for features in featurize_corpus(
+                    item.splits[name], item.digests[name], featurizer, cache
+                )
+            ]
+            for name in _TRAINED_ON
+        }
+        split["train"] = taught(teachers, corpora, split["train"], silent)
+        tracker.tags({"framelens.config_sha256": config.digest()})
+        tracker.text(to_yaml(config), "config.yaml")
+        train_model(
+            config,
+            encoder,
+            featurizer,
+            split,
+            corpora,
+            folder,
+            tracker,
+            silent,  # a trial's steps would drown what the sweep says
+            callbacks=[callback],
+        )
+
+    def _write_best(self) -> None:
+        best = best_of(self.study.results())
+        if best is None:
+            return
+        title = (
+            f"# The best of the sweep {self.sweep.name}: trial {best.number}, validation score "
+            f"{best.score:.4f}.\n"
+        )
+        text = title + to_yaml(self.sweep.config_of(best.values))
+        (self.folder / BEST_FILE).write_text(text, "utf-8")
+
+    def _record(self, result: SweepResult, tracker: Tracker) -> None:
+        states = [trial.state for trial in result.trials]
+        tracker.metrics(
+            {
+                "sweep/best_score": result.best.score or 0.0,
+                **{f"sweep/{state}": states.count(state) for state in set(states)},
+                **{f"sweep/importance/{key}": v for key, v in result.importances.items()},
+            }
+        )
+        tracker.tags({"framelens.sweep.best_trial": str(result.best.number)})
+        tracker.text(result.best_config.read_text("utf-8"), BEST_FILE)
+        tracker.table([trial.row() for trial in result.trials], "sweep/trials.json")
+        lines = [
+            TrialLine(trial.values, trial.score if trial.state == "complete" else None)
+            for trial in result.trials
+            if trial.state != "failed"
+        ]
+        figure = parallel_coordinates_figure(
+            self.sweep.space, lines, result.importances, self.sweep.name
+        )
+        figure.savefig(self.folder / "parallel_coordinates.png", dpi=150)
+        tracker.figure(figure, "figures/parallel_coordinates.png")
+
+
+def _short(value: Value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def sweep_lines(result: SweepResult) -> list[str]:
+    """The trials for a person to read, best first, and what to do next."""
+    order = {"complete": 0, "pruned": 1, "failed": 2}
+    trials = sorted(result.trials, key=lambda t: (order[t.state], -(t.score or 0.0), t.number))
+    keys = list(result.best.values)
+    rows = [["trial", "state", "score", *(key.rpartition(".")[2] for key in keys)]]
+    rows += [
+        [
+            str(trial.number),
+            trial.state,
+            "-" if trial.score is None else f"{trial.score:.4f}",
+            *(_short(trial.values[key]) for key in keys),
+        ]
+        for trial in trials
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["", *("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows)]
+    if result.importances:
+        ranked = sorted(result.importances.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{key.rpartition('.')[2]} {value:.2f}" for key, value in ranked)
+        lines += ["", f"importance {shown}"]
+    lines += [
+        "",
+        "scores are on validation, and the best of many is flattered: test figures come from",
+        f"  framelens-train run {result.best_config}",
+    ]
+    return [line.rstrip() for line in lines]
