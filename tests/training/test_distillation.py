@@ -190,6 +190,17 @@ def test_the_most_frequent_pieces_stay_and_the_rest_is_spelt() -> None:
     assert "[UNK]" not in encoding.tokens
 
 
+def test_pieces_are_counted_to_the_end_of_a_text() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.enable_truncation(2)
+    tokenizer.enable_padding(length=8)
+    longest = "the the report report report"
+    reduced, _ = reduced_vocabulary(tokenizer, [longest], len(VOCABULARY) - 24)
+    assert reduced.token_to_id("report") is not None
+    assert reduced.token_to_id("ranted") is None
+    assert len(reduced.encode(longest).ids) == 5
+
+
 def test_kept_embeddings_stay_with_their_pieces(taught_config: Config) -> None:
     size = len(VOCABULARY) - 10
     model, featurizer = student_model(changed(taught_config, student={"vocabulary": size}))

@@ -33,14 +33,14 @@ def reduced_vocabulary(
         StudentError: if the tokenizer is no WordPiece one, or `size` is below what must stay or
             above what there is.
     """
-    row = json.loads(tokenizer.to_str())
+    row = {**json.loads(tokenizer.to_str()), "truncation": None, "padding": None}
     if row["model"]["type"] != "WordPiece":
         raise StudentError(
             f"student.vocabulary: expected a WordPiece tokenizer, found {row['model']['type']}; "
             "leave it out"
         )
     pieces: dict[str, int] = row["model"]["vocab"]
-    counts = _counts(tokenizer, texts)
+    counts = _counts(Tokenizer.from_str(json.dumps(row)), texts)
     special = {item["id"] for item in row["added_tokens"]} | {pieces[row["model"]["unk_token"]]}
     prefix = row["model"]["continuing_subword_prefix"]
     needed = special | {
@@ -77,8 +77,6 @@ def _renumbered(row: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     vocabulary = {piece: place[old] for piece, old in model["vocab"].items() if old in place}
     return {
         **row,
-        "truncation": None,
-        "padding": None,
         "added_tokens": [{**item, "id": place[item["id"]]} for item in row["added_tokens"]],
         "post_processor": _processor(row["post_processor"], place),
         "model": {**model, "vocab": dict(sorted(vocabulary.items(), key=lambda item: item[1]))},
