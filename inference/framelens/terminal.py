@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 
 from framelens.schema import (
@@ -56,9 +57,12 @@ def render(document: Document, *, width: int = 80, color: bool = True) -> str:
 
 
 def _lines(document: Document, width: int, color: bool) -> Iterator[str]:
-    yield _paint(_safe(document.id), _BOLD, color)
+    for line in _wrap(_safe(document.id), width):
+        yield _paint(line, _BOLD, color)
     if document.error is not None:
-        yield f"  error {document.error.code}: {_safe(document.error.message)}"
+        error = _safe(f"error {document.error.code}: {document.error.message}")
+        for number, line in enumerate(_wrap(error, width - 4)):
+            yield ("    " if number else "  ") + line
         return
     for segment in document.segments:
         yield from _segment_lines(segment, width, color)
@@ -92,7 +96,8 @@ def _check_lines(
     carrier = " ".join(segments[check.segment].text.split())
     parts = [f"carried by {textwrap.shorten(carrier, 60, placeholder=' …')!r}", *said]
     text = _safe(" ".join(f"headline: {'; '.join(parts)}".split()))
-    yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+    for number, line in enumerate(_wrap(text, width - 4)):
+        yield ("    " if number else "  ") + line
 
 
 def _segment_lines(segment: ScoredSegment, width: int, color: bool) -> Iterator[str]:
@@ -115,8 +120,31 @@ def _segment_lines(segment: ScoredSegment, width: int, color: bool) -> Iterator[
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    # Whitespace was folded before, so that each line is a stretch of the text.
-    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    """Lines of at most `width` columns, each a stretch of the text, whose white space is folded."""
+    if text.isascii():
+        return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    lines: list[str] = []
+    start = used = 0
+    space = -1  # the last place where the line could be broken without breaking a word
+    for at, character in enumerate(text):
+        columns = _columns(character)
+        if used + columns > width:
+            end = space if space > start else at
+            lines.append(text[start:end])
+            start = end + (text[end] == " ")
+            used = sum(map(_columns, text[start:at]))
+        used += columns
+        if character == " ":
+            space = at
+    lines.append(text[start:])
+    return [line.rstrip() for line in lines if line.strip()] or [""]
+
+
+def _columns(character: str) -> int:
+    """How many columns a terminal gives a character."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _styled(segment: ScoredSegment, color: bool) -> tuple[str, list[str]]:
