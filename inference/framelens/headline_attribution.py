@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from framelens.alignment import FUNCTION_WORDS, stem_of
 from framelens.schema import Attribution, ScoredSegment, Span
 
 QUOTED_SHARE = 0.4
@@ -70,7 +71,7 @@ def headline_attribution(
         return "kept"
     if repeated:
         return "weakened"
-    if headline_attributed:
+    if headline_attributed or _names(headline, source):
         return "kept"
     if _QUESTION.search(headline.text):
         return "none_needed"
@@ -123,6 +124,16 @@ def _shares_word(text: str, source: Span | None) -> bool:
         return False
     theirs = {word.casefold() for word in _WORD.findall(source.text)}
     return any(word.casefold() in theirs for word in _WORD.findall(text))
+
+
+def _names(headline: ScoredSegment, source: Span | None) -> bool:
+    """Whether a headline has the body's source in its own words ("Opposition cries foul")."""
+    return source is not None and not _stems(source.text).isdisjoint(_stems(headline.text))
+
+
+def _stems(text: str) -> set[str]:
+    words = {word.casefold() for word in _WORD.findall(text)}
+    return {stem_of(word) for word in words - FUNCTION_WORDS}
 
 
 def _is_named(source: Span | None, segment: ScoredSegment) -> bool:

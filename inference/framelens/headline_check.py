@@ -34,8 +34,8 @@ class CheckConfig:
     """What the similarity of a word outside the aligned segment counts."""
 
 
-BY_EMBEDDINGS = CheckConfig(supported=0.33, backed=0.125, loaded_margin=0.1, elsewhere=0.7)
-BY_LETTERS = CheckConfig(supported=0.22, backed=0.5, loaded_margin=0.0, elsewhere=1.0)
+BY_EMBEDDINGS = CheckConfig(supported=0.2, backed=0.125, loaded_margin=0.1, elsewhere=0.7)
+BY_LETTERS = CheckConfig(supported=0.1, backed=0.5, loaded_margin=0.0, elsewhere=1.0)
 
 
 def check_headline(
