@@ -51,7 +51,7 @@ endif
 # The site, in build/docs. A link or a reference that leads nowhere is an error.
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/python -m sphinx -W --keep-going --quiet -b html -d build/doctrees docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env -b html -d build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 
 # Run every notebook from a clean kernel and save it with its outputs. The third one reads the
