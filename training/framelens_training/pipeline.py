@@ -21,7 +21,7 @@ from framelens.network import Network
 from framelens_training.answers import Answers
 from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
-from framelens_training.card import model_card
+from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import Config
 from framelens_training.corpora.store import default_cache
@@ -189,6 +189,7 @@ def run_jointly(
     found = predict(network, split["test"])
     test_corpora = [item.name for item in corpora for _ in item.splits["test"]]
     assessment = assess(config, network, featurizer, split, test_corpora, found, decoding)
+    write_card(artifact, model_card(config, corpora, decoding, parity, assessment))
     result = RunResult(tracker.run_id, artifact, assessment, parity, time.monotonic() - started)
     _record_results(config, split["test"], found, decoding, result, history, tracker)
     return result
