@@ -27,6 +27,7 @@ from batch_common import environment, machine, sentence
 
 LABELS = ("sourced", "sourced", "sourced", "framed", "plain", "plain", "boilerplate")
 OUTCOMES = ("kept", "kept", "weakened", "dropped", "none_needed", None)
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 SENTENCES = 30
 
 
@@ -116,10 +117,11 @@ def make(source: Path, target: Path) -> dict[str, Any]:
     subprocess.run([*command, "--quiet"], env=environment(), check=True)
     seconds = time.perf_counter() - begun
     pages = [path.stat().st_size for path in (target / "articles").iterdir()]
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "seconds": round(seconds, 2),
-        "peak_memory_mb": round(peak / 1024, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "peak_memory_mb": round(used.ru_maxrss / 1024, 1),
         "pages": len(pages),
         "page_kb_median": round(statistics.median(pages) / 1000, 1),
         "index_kb": round((target / "index.html").stat().st_size / 1000, 1),
@@ -153,7 +155,7 @@ def respond(index: Path) -> dict[str, Any]:
     """How long the index takes to load, and to answer."""
     from playwright.sync_api import sync_playwright
 
-    program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program)
         page = browser.new_page()

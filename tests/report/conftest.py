@@ -17,7 +17,7 @@ from report_support import examples
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 SETTING = "FRAMELENS_BROWSER_TESTS"
 
 
@@ -31,7 +31,9 @@ def unavailable() -> str | None:
     if missing:
         return f"no {' and '.join(missing)}: pip install -c constraints.txt -e '.[browser]'"
     if not any(map(shutil.which, BROWSERS)):
-        return f"none of {', '.join(BROWSERS)} is on the path: apt-get install chromium"
+        return (
+            f"none of {', '.join(BROWSERS)} is on the path: apt-get install chromium-headless-shell"
+        )
     return None
 
 
