@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framelens import __version__
 
 if TYPE_CHECKING:
-    from docutils.nodes import Element, TextElement
     from sphinx.application import Sphinx
 
 project = "framelens"
@@ -33,8 +31,11 @@ highlight_language = "none"
 # Docstrings are written for people: `name` is code in them.
 default_role = "code"
 myst_heading_anchors = 3
-# The domain of sphinx-argparse cannot be searched for any kind of name.
-suppress_warnings = ["myst.domains"]
+myst_enable_extensions = ["html_image"]
+# Links that are no files are looked up here; sphinx-argparse's domain answers with errors.
+myst_ref_domains = ["std", "py"]
+# A folder of the repository has no page; tests/docs looks whether it is there.
+nitpick_ignore_regex = [("myst", r"(\.\./)+[\w/-]+")]
 
 autodoc_default_options = {
     # pydantic's own, in every model.
@@ -55,13 +56,6 @@ def _no_inline_type(
         lines[:0] = ["..", ""]  # an empty comment
 
 
-def _folder(app: Sphinx, _env: object, node: Element, shown: TextElement) -> TextElement | None:
-    """A folder of the repository, which a page links to, has no page: its name is shown."""
-    page = Path(app.srcdir, node.get("refdoc", ""))
-    return shown if (page.parent / node.get("reftarget", "")).is_dir() else None
-
-
 def setup(app: Sphinx) -> None:
     """Connect what this file adds to Sphinx; 400 comes before Napoleon."""
     app.connect("autodoc-process-docstring", _no_inline_type, priority=400)
-    app.connect("missing-reference", _folder)
