@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from framelens.errors import ArtifactError, FramelensError, InputError, MissingExtraError
+from framelens.limits import LimitError, Limits
 from framelens.schema import (
     AXES,
     LABELS,
@@ -25,7 +26,7 @@ from framelens.schema import (
 )
 
 if TYPE_CHECKING:
-    from framelens.scorer import Limits, Scorer, check_golden, load
+    from framelens.scorer import Scorer, check_golden, load
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "FramelensError",
     "HeadlineCheck",
     "InputError",
+    "LimitError",
     "Limits",
     "MissingExtraError",
     "ModelInfo",
@@ -54,7 +56,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     # ONNX Runtime and tokenizers take a quarter of a second to import: only scoring pays it.
-    if name in ("Limits", "Scorer", "check_golden", "load"):
+    if name in ("Scorer", "check_golden", "load"):
         from framelens import scorer
 
         return getattr(scorer, name)

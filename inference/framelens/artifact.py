@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens.decoding import DecodingConfig
-from framelens.errors import ArtifactError, MissingExtraError
+from framelens.errors import ArtifactError
 from framelens.features import FEATURE_VERSION, FeatureConfig
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
 
@@ -32,6 +32,8 @@ HASHED_FILES = (MODEL_FILE, TOKENIZER_FILE, CARD_FILE)
 BUNDLED = Path(__file__).parent / "models"
 """Models that are installed with the package, one directory each."""
 DEFAULT_MODEL = "news-en"
+MODELS_GROUP = "framelens.models"
+"""Entry points by which other distributions offer models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,9 @@ def sha256(path: Path) -> str:
 def resolve(model: str | Path | None) -> Path:
     """The directory that a model's name stands for.
 
-    `None` is the bundled default; a name without a separator may be a bundled model; a
-    `models:/` or `runs:/` URI is fetched through MLflow (extra `mlflow`); everything else is
-    a directory.
+    `None` is the bundled default; a name without a separator may be a bundled model, or one
+    that another distribution offers (`framelens-news-en-fast`); a `models:/` or `runs:/` URI
+    is fetched through MLflow (extra `mlflow`) into the cache; everything else is a directory.
 
     Raises:
         ArtifactError: if nothing is found under that name.
@@ -175,31 +177,29 @@ def resolve(model: str | Path | None) -> Path:
         return path
     name = str(model)
     if name.startswith(("models:/", "runs:/")):
-        return _download(name)
+        from framelens.downloads import download
+
+        return download(name)
     path = Path(model)
-    if not path.exists() and path.name == name and (BUNDLED / name).is_dir():
-        return BUNDLED / name
-    return path
+    if path.exists() or path.name != name:
+        return path
+    return BUNDLED / name if (BUNDLED / name).is_dir() else _installed(name) or path
 
 
-def _download(uri: str) -> Path:
-    try:
-        from mlflow.artifacts import download_artifacts
-    except ImportError as error:
-        raise MissingExtraError("mlflow", "mlflow", f"loading {uri!r}") from error
-    try:
-        root = Path(download_artifacts(artifact_uri=uri))
-    except Exception as error:
-        raise ArtifactError(
-            f"MLflow could not fetch {uri!r}: {error}; check MLFLOW_TRACKING_URI and the name"
-        ) from error
-    found = sorted(root.rglob(MANIFEST_FILE))
-    if len(found) != 1:
-        raise ArtifactError(
-            f"expected one {MANIFEST_FILE} under {uri!r}, found {len(found)}; "
-            "give the URI of an artifact that framelens-train logged"
-        )
-    return found[0].parent
+def _installed(name: str) -> Path | None:
+    """The model that another distribution offers under a name, by an entry point.
+
+    The entry point, in the group `framelens.models`, names a package; the model is the folder
+    `model` in it.
+    """
+    from importlib import metadata, util
+
+    for entry in metadata.entry_points(group=MODELS_GROUP, name=name):
+        found = util.find_spec(entry.module)
+        for place in (found.submodule_search_locations or ()) if found else ():
+            if (folder := Path(place) / "model").is_dir():
+                return folder
+    return None
 
 
 def _read(path: Path) -> bytes:

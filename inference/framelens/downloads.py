@@ -1,0 +1,82 @@
+"""Models that MLflow keeps: fetched into a cache, one directory for each model (extra `mlflow`)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from framelens.artifact import MANIFEST_FILE, Artifact
+from framelens.errors import ArtifactError, MissingExtraError
+
+CACHE_VARIABLE = "FRAMELENS_CACHE"
+"""Environment variable with the folder of fetched models; default: `framelens` in the user's."""
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framelens"
+
+
+def download(uri: str) -> Path:
+    """Fetch a model; the directory that it lies in afterwards is named by its contents.
+
+    An alias may have moved since the last time, so MLflow is asked each time; what it gives is
+    kept once. Processes that are started later find the directory in its place.
+
+    Raises:
+        MissingExtraError: if MLflow is not installed.
+        ArtifactError: if MLflow cannot fetch it, it is no model of framelens, or it cannot be kept.
+    """
+    try:
+        from mlflow.artifacts import download_artifacts
+    except ImportError as error:
+        raise MissingExtraError("mlflow", "mlflow", f"loading {uri!r}") from error
+    cache = cache_folder()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".fetched-") as name:
+            folder = Path(name) / "model"
+            folder.mkdir()
+            try:
+                root = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+            except Exception as error:
+                raise ArtifactError(
+                    f"MLflow could not fetch {uri!r}: {error}; "
+                    "check MLFLOW_TRACKING_URI and the name"
+                ) from error
+            found = sorted(root.rglob(MANIFEST_FILE))
+            if len(found) != 1:
+                raise ArtifactError(
+                    f"expected one {MANIFEST_FILE} under {uri!r}, found {len(found)}; "
+                    "give the URI of an artifact that framelens-train logged"
+                )
+            return _kept(found[0].parent, cache)
+    except OSError as error:
+        raise ArtifactError(
+            f"{error.filename or cache}: cannot be written: {error.strerror or error}; "
+            f"set {CACHE_VARIABLE} to a folder for fetched models"
+        ) from error
+
+
+def _kept(fetched: Path, cache: Path) -> Path:
+    """The model's directory in the cache: the one that is there already, if it is whole."""
+    digest = hashlib.sha256((fetched / MANIFEST_FILE).read_bytes()).hexdigest()
+    target = cache / digest
+    try:
+        Artifact.open(target)
+    except ArtifactError:
+        shutil.rmtree(target, ignore_errors=True)
+    else:
+        return target
+    try:
+        fetched.rename(target)
+    except OSError:
+        if not target.is_dir():  # otherwise another process was first, with the same model
+            raise
+    return target
