@@ -64,7 +64,7 @@ def run_command(
     )
     process = context.Process(target=_target, args=(arguments, place, number, str(log)))
     process.start()
-    process.join(300)
+    process.join(1200)
     if process.exitcode is None:
         process.kill()
     return process.exitcode

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -310,6 +311,7 @@ def training_arguments(config: Config, folder: str, steps: int) -> TrainingArgum
         logging_steps=max(1, min(steps_per_epoch // 10, LOG_STEPS)),
         logging_nan_inf_filter=False,  # such a loss stops the training
         report_to=[],
+        log_level_replica="error",  # as `quiet_libraries` has it in the process of rank 0
         seed=config.seed,
         data_seed=config.seed,
         disable_tqdm=True,
@@ -370,7 +372,9 @@ def fit(
             describe=describe,
         )
         trainer.remove_callback(PrinterCallback)  # the tracker's callback speaks to people
-        with _same_bits(settings.deterministic):
+        with _same_bits(settings.deterministic), warnings.catch_warnings():
+            # An encoder may have weights that nothing uses, such as a pooler's; most have none.
+            warnings.filterwarnings("ignore", message="find_unused_parameters=True")
             trainer.train(None if start is None else str(checkpoints.path(start)))
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
