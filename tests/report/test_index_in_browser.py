@@ -57,7 +57,7 @@ def test_a_hundred_rows_at_a_time(opened: Open, index: Path) -> None:
     page.get_by_role("button", name="Show more").click()
     assert page.locator("#list tbody tr").count() == 200
     focused = page.evaluate("document.activeElement.textContent")
-    assert focused == "Story 100 of road"
+    assert focused == "Story 100 of harbour"
 
 
 def test_without_script_all_rows_are_there(opened: Open, index: Path) -> None:
