@@ -7,14 +7,16 @@ import importlib
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tests"))  # the graph of lookups and the hostile texts live there
 WORDS = (
     "the a of to in and was were said asked mayor minister council report road plan budget river "
     "harbour wall school bridge vote week year people work money yesterday again new closed open "
@@ -22,11 +24,19 @@ WORDS = (
 )
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that all of these benchmarks have."""
-    parser = argparse.ArgumentParser(description=description)
+def arguments(
+    description: str | None, *, runs: int | None = None, quick: bool = False
+) -> argparse.ArgumentParser:
+    """A parser with the options that these benchmarks share."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="default: the bundled one, else a graph of lookups")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
+    if runs is not None:
+        parser.add_argument("--runs", type=int, default=runs, help="paired repetitions")
+    if quick:
+        parser.add_argument("--quick", action="store_true", help="little of everything, once")
     return parser
 
 
@@ -38,9 +48,13 @@ def model_of(name: str | None, folder: Path) -> str:
         return str(Path(name).resolve())
     if (BUNDLED / DEFAULT_MODEL).is_dir():
         return DEFAULT_MODEL
-    sys.path.append(str(ROOT / "tests"))
+    return str(lookup_model(folder / "lookup"))
+
+
+def lookup_model(folder: Path) -> Path:
+    """The tests' graph of lookups, which takes no time."""
     support = importlib.import_module("support")
-    return str(support.write_model(folder / "lookup"))
+    return Path(support.write_model(folder))
 
 
 def sentence(generator: random.Random) -> str:
@@ -84,6 +98,25 @@ def timed(line: list[str]) -> tuple[float, int]:
     begun = time.perf_counter()
     done = subprocess.run(line, env=environment(), stdout=subprocess.DEVNULL, check=False)
     return time.perf_counter() - begun, done.returncode
+
+
+def alternated(systems: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    """Seconds of each system in each run: one after another, every other run the other way round.
+
+    So what else the machine does meets them all.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
+    order = list(systems)
+    for run in range(runs):
+        for name in order if run % 2 == 0 else reversed(order):
+            seconds[name].append(systems[name]())
+        print(f"run {run + 1} of {runs}", file=sys.stderr, flush=True)
+    return seconds
+
+
+def paired_ratio(slower: Sequence[float], faster: Sequence[float]) -> float:
+    """The median over the runs of how many times the second is as fast as the first."""
+    return round(statistics.median(a / b for a, b in zip(slower, faster, strict=True)), 3)
 
 
 def machine() -> dict[str, Any]:

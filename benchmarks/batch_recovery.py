@@ -1,6 +1,6 @@
 """Kill -9 of parent, worker and both at random moments, a full disk, a read-only directory.
 
-    python benchmarks/batch_recovery.py [--moments 10] [--rows 3000] [--model DIR]
+    python benchmarks/batch_recovery.py [--moments 10] [--rows 3000] [--model DIR] [--quick]
 
 After each, `--resume` must give the bytes of an unbroken run; the script exits with 1 if it
 does not. The last two need root (they mount a small tmpfs); elsewhere they are reported as
@@ -29,10 +29,12 @@ PART_ROWS = 64
 
 def main() -> int:
     """Run everything and print JSON."""
-    parser = common.arguments(__doc__)
+    parser = common.arguments(__doc__, quick=True)
     parser.add_argument("--moments", type=int, default=10)
     parser.add_argument("--rows", type=int, default=3000)
     options = parser.parse_args()
+    if options.quick:
+        options.moments, options.rows = 1, 300
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         model = common.model_of(options.model, folder)
@@ -43,10 +45,11 @@ def main() -> int:
             seconds, _ = common.timed(_line(source, unbroken, model))
             expected = unbroken.read_bytes()
             for whom in ("parent", "worker", "both"):
-                found[f"kill {whom}, {kind}"] = [
-                    _killed(source, folder / f"out.{kind}", model, whom, moment, expected)
-                    for moment in _moments(options.moments, seconds)
-                ]
+                results = found.setdefault(f"kill {whom}, {kind}", [])
+                for moment in _moments(options.moments, seconds):
+                    target = folder / f"out.{kind}"
+                    results.append(_killed(source, target, model, whom, moment, expected))
+                    print(f"kill {whom}, {kind}: {results[-1]}", file=sys.stderr, flush=True)
         found["full disk"] = _full_disk(source, folder, model)
         found["read-only directory"] = _read_only(source, folder, model)
     print(json.dumps(found, indent=1))

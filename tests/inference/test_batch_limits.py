@@ -13,6 +13,7 @@ import framelens
 from framelens.cli import main
 from framelens.limits import LimitError, Limits
 from framelens.scorer import Scorer
+from hostile_texts import hostile_lines, hostile_texts, html_bombs
 
 SIZE = 60_000
 
@@ -56,30 +57,6 @@ def test_limits_of_the_command_line(model_folder: Path, tmp_path: Path) -> None:
     assert codes == ["too_many_segments", None, "too_long"]
 
 
-def hostile_texts(size: int) -> dict[str, str]:
-    """Texts that have broken readers of text, of about the given length."""
-    return {
-        "straight quotes": '"' * size,
-        "open quotes": "“" * size,
-        "mixed quotes": "“‘\"'«" * (size // 5),
-        "brackets": "(" * (size // 2) + ")" * (size // 2),
-        "combining marks": "e" + "\u0301" * size,
-        "zero width": "a\u200b" * (size // 2),
-        "right to left": "\u202eabc \u202c" * (size // 6),
-        "nul": "\x00" * size,
-        "lone surrogates": "\ud800\udfff" * (size // 2),
-        "one-word lines": "word\n" * (size // 5),
-        "one line": "word " * (size // 5),
-        "one word": "x" * size,
-        "stops": "." * size,
-        "spaced stops": ". " * (size // 2),
-        "abbreviations": "Mr. " * (size // 4),
-        "markup": "<div>" * (size // 5),
-        "blank": " \n\t" * (size // 3),
-        "emoji": "👩‍👩‍👧 " * (size // 6),
-    }
-
-
 @pytest.mark.parametrize("name", hostile_texts(0))
 def test_a_hostile_text_is_scored_or_refused(name: str, model_folder: Path) -> None:
     scorer = Scorer(framelens.load(model_folder).artifact, limits=Limits(seconds=20))
@@ -94,6 +71,27 @@ def test_a_hostile_text_is_scored_or_refused(name: str, model_folder: Path) -> N
             assert fields[segment.field][segment.start : segment.end] == segment.text
     else:
         assert document.error.code in ("too_slow", "too_many_segments")
+
+
+@pytest.mark.parametrize("name", hostile_lines(100))
+def test_a_hostile_line_is_one_row(name: str, model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    rows = [hostile_lines(SIZE)[name], json.dumps({"text": "A plan."})]
+    source.write_text("".join(row + "\n" for row in rows), "utf-8")
+    assert score(model_folder, source, "-o", target, "--keep") in (0, 3)
+    found = read_jsonl(target)
+    assert len(found) == 2
+    assert found[1]["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", html_bombs(100))
+def test_a_hostile_page_is_one_row(name: str, model_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("trafilatura")
+    source, target = tmp_path / "in.html", tmp_path / "out.jsonl"
+    source.write_text(html_bombs(SIZE // 30)[name], "utf-8")
+    assert score(model_folder, source, "-o", target) in (0, 3)
+    (row,) = read_jsonl(target)
+    assert row["status"] in ("ok", "error")
 
 
 def test_a_worker_that_hangs_or_dies_costs_one_document(
