@@ -114,7 +114,7 @@ def test_a_full_disk_stops_a_run_and_keeps_the_last_checkpoint(
     assert checkpoints.latest() == 2
     assert str(checkpoints.path(2)) in said
     assert "No space left" in said
-    assert "MB are free" in said
+    assert "MB were free" in said
     assert not checkpoints.partial().exists()
     client = mlflow.MlflowClient(config.tracking.uri)
     assert client.get_run(str(RunRecord.read(folder).run_id)).info.status == "FAILED"

@@ -172,6 +172,10 @@ def saving(write: Callable[[], None], checkpoints: Checkpoints) -> None:
 
 
 def _failure(error: Exception, checkpoints: Checkpoints) -> CheckpointError:
+    try:
+        free = f"{shutil.disk_usage(checkpoints.folder).free / 1e6:.0f} MB were free there"
+    except OSError:
+        free = "the folder cannot be read"
     checkpoints.discard()
     kept = checkpoints.steps()
     last = (
@@ -180,10 +184,6 @@ def _failure(error: Exception, checkpoints: Checkpoints) -> CheckpointError:
         if kept
         else "there is no checkpoint yet: make room and start again"
     )
-    try:
-        free = f"{shutil.disk_usage(checkpoints.folder).free / 1e6:.0f} MB are free there"
-    except OSError:
-        free = "the folder cannot be read"
     return CheckpointError(
         f"a checkpoint could not be written to {checkpoints.folder} ({free}): "
         f"{(str(error).strip().splitlines() or [''])[0][:200]}; {last}"
