@@ -40,8 +40,9 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def write(tiny_config: Config, tmp_path: Path) -> Write:
+def write(tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes a sweep over the tiny run; `run` changes the run's settings."""
+    monkeypatch.chdir(tmp_path)  # MLflow keeps the files of runs in the working directory
 
     def write(run: Mapping[str, Any] | None = None, **settings: Any) -> Path:
         config = with_values(tiny_config, {"training.epochs": 1, **(run or {})})
@@ -171,7 +172,9 @@ def test_a_killed_sweep_continues_to_what_an_unbroken_one_finds(
     assert run.info.status == "FINISHED"
     assert run.data.metrics["sweep/complete"] == 8
     recorded = {child.info.run_name: child for child in children(tiny_config, parent)}
-    assert recorded.pop("trial-003").info.status == "KILLED"
+    killed = recorded.pop("trial-003")
+    assert killed.info.status == "KILLED"
+    assert killed.data.tags["framelens.trial"] == "killed"
     assert {child.info.status for child in recorded.values()} == {"FINISHED"}
     assert len(recorded) == 8
     assert {child.data.tags["framelens.trial"] for child in recorded.values()} == {"complete"}

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import torch
 from transformers import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     import optuna
 
 BEST_FILE = "best.yaml"
+_TRIAL_TAG = "framelens.trial"
 _TRAINED_ON: tuple[Split, ...] = ("train", "validation")
 
 
@@ -157,7 +159,7 @@ def search(
                 record_inputs(sweep.base, corpora, tracker)
                 tracker.text(_space_text(sweep), "sweep.txt")
             if tracker.run_id is not None:
-                study.parent = (uri, tracker.run_id)
+                study.parent = (_address(uri), tracker.run_id)
             result = worker.work(tracker)
         return replace(result, failures=tuple(tracker.failures))
 
@@ -167,7 +169,7 @@ def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
 
     The runs of its dead trials are ended, also if they ran on another machine.
     """
-    if study.parent is None or study.parent[0] != uri:
+    if study.parent is None or study.parent[0] != _address(uri):
         return None
 
     with asking(uri) as client:
@@ -175,13 +177,21 @@ def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
 
         for run_id in dead:
             with contextlib.suppress(MlflowException):  # it may have been deleted
+                client.set_tag(run_id, _TRIAL_TAG, "killed")
                 if client.get_run(run_id).info.status == "RUNNING":
-                    client.set_tag(run_id, "framelens.error", "the process ended without a word")
                     client.set_terminated(run_id, "KILLED")
         with contextlib.suppress(MlflowException):
             run = client.get_run(study.parent[1])
             return str(run.info.run_id) if run.info.lifecycle_stage == "active" else None
     return None
+
+
+def _address(uri: str) -> str:
+    """A store's URI without the password that it may hold: the study keeps it."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _trial_folder(folder: Path, number: int) -> Path:
@@ -229,7 +239,7 @@ class _Worker:
                 self._train(values, callback, folder, child)
                 score = math.nan if callback.best is None else callback.best
                 child.metrics({"sweep/score": score})
-                child.tags({"framelens.trial": "pruned" if callback.pruned else "complete"})
+                child.tags({_TRIAL_TAG: "pruned" if callback.pruned else "complete"})
         except Exception as error:
             before = self.study.results()
             tolerable = bool(before) and before[-1].state != "failed"
