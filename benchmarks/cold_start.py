@@ -4,13 +4,15 @@
 
 Each run starts four new processes, in turn: scoring one article of PolNeAR's length, from exec
 to exit; `import framelens`; Python alone; and scoring again under a parent that asks for the
-highest resident memory. `installed_mb` is the wheel's content in an empty folder, without
+highest resident memory. Processor seconds stand beside, for a machine that does other things
+too. `installed_mb` is the wheel's content in an empty folder, without
 dependencies and without compiled files, the bundled models beside it.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,21 +48,21 @@ def main() -> int:
             peaks.append(_peak_mb(line))
             return peaks[-1]
 
-        seconds = common.alternated(
-            {
-                "score_one_s": _timed(line),
-                "import_s": _timed([sys.executable, "-c", "import framelens"]),
-                "python_alone_s": _timed([sys.executable, "-c", ""]),
-                "peak_mb": peak,
-            },
-            runs,
-        )
+        cpu: dict[str, list[float]] = {}
+        lines = {
+            "score_one_s": line,
+            "import_s": [sys.executable, "-c", "import framelens"],
+            "python_alone_s": [sys.executable, "-c", ""],
+        }
+        systems = {name: _timed(name, what, cpu) for name, what in lines.items()}
+        seconds = common.alternated({**systems, "peak_mb": peak}, runs)
         medians = {name: round(statistics.median(found), 3) for name, found in seconds.items()}
         found: dict[str, Any] = {
             "machine": common.machine(),
             "model": Path(model).name,
             "runs": runs,
             "medians": medians,
+            "processor": {n: round(statistics.median(found), 3) for n, found in cpu.items()},
             "all": {name: [round(v, 3) for v in values] for name, values in seconds.items()},
         }
         if not (options.no_size or options.quick):
@@ -70,9 +72,15 @@ def main() -> int:
     return 0
 
 
-def _timed(line: list[str]) -> Callable[[], float]:
+def _timed(name: str, line: list[str], cpu: dict[str, list[float]]) -> Callable[[], float]:
+    """A function that runs a command, notes its processor seconds, and returns its seconds."""
+
     def run() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds, code = common.timed(line)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        cpu.setdefault(name, []).append(used)
         if code:
             raise SystemExit(f"{' '.join(line[:5])} ... ended with {code}")
         return seconds

@@ -10,12 +10,6 @@ from framelens.features import FeatureConfig, Featurizer
 from support import make_tokenizer, write_model
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fetched models stay out of the user's cache."""
-    monkeypatch.setenv("FRAMELENS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture(scope="session")
 def featurizer() -> Featurizer:
     return Featurizer(make_tokenizer(), FeatureConfig(max_tokens=32, overlap=8))

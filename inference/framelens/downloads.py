@@ -12,15 +12,13 @@ from framelens.artifact import MANIFEST_FILE, Artifact
 from framelens.errors import ArtifactError, MissingExtraError
 
 CACHE_VARIABLE = "FRAMELENS_CACHE"
-"""Environment variable with the folder of fetched models; default: `framelens` in the user's."""
+"""Environment variable with the folder of all caches; default: `framelens` in the user's."""
 
 
 def cache_folder() -> Path:
     """Where fetched models are kept."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framelens"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framelens"
+    return Path(os.environ.get(CACHE_VARIABLE) or user) / "models"
 
 
 def download(uri: str) -> Path:
@@ -60,7 +58,7 @@ def download(uri: str) -> Path:
     except OSError as error:
         raise ArtifactError(
             f"{error.filename or cache}: cannot be written: {error.strerror or error}; "
-            f"set {CACHE_VARIABLE} to a folder for fetched models"
+            f"set {CACHE_VARIABLE} to a folder that can be written"
         ) from error
 
 
