@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
+BENCH := build/bench
+BENCH_MODEL := $(if $(MODEL),--model $(MODEL))
 
 .PHONY: demo test check bench docs notebooks clean
 
@@ -35,10 +37,20 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Speed, memory and recovery; with FRAMELENS_CORPORA set, what is measured on the public corpora too.
+# Speed, memory and recovery, one after another on a machine that does nothing else: about an hour
+# and a half on two cores, or some minutes with QUICK=--quick. JSON and tables go to build/bench. With
+# FRAMELENS_CORPORA set, on the public corpora, and what is measured on those alone too. MODEL=DIR
+# measures another model than the bundled one.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/batch_hostile.py
-	$(BIN)/python benchmarks/batch_recovery.py
+	mkdir -p $(BENCH)
+	$(BIN)/python benchmarks/cold_start.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/cold_start.json
+	$(BIN)/python benchmarks/batch_throughput.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/throughput.json
+	$(BIN)/python benchmarks/score_profile.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/profile.json
+	$(BIN)/python benchmarks/session_options.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/session_options.json
+	$(BIN)/python benchmarks/batch_memory.py $(QUICK) > $(BENCH)/memory.json
+	$(BIN)/python benchmarks/batch_recovery.py $(QUICK) > $(BENCH)/recovery.json
+	$(BIN)/python benchmarks/batch_hostile.py $(QUICK) > $(BENCH)/hostile.json
+	$(BIN)/python benchmarks/batch_tables.py $(BENCH) | tee $(BENCH)/tables.md
 ifdef FRAMELENS_CORPORA
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/corpora.py $(FRAMELENS_CORPORA)

@@ -25,13 +25,18 @@ WORDS = (
 
 
 def arguments(
-    description: str | None, *, runs: int | None = None, quick: bool = False
+    description: str | None, *, runs: int | None = None, quick: bool = False, bundled: bool = True
 ) -> argparse.ArgumentParser:
-    """A parser with the options that these benchmarks share."""
+    """A parser with the options that these benchmarks share.
+
+    `bundled` says which model is the default: the bundled one, or the graph of lookups, where
+    what surrounds the model is measured.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", help="default: the bundled one, else a graph of lookups")
+    default = "the bundled one, else a graph of lookups" if bundled else "a graph of lookups"
+    parser.add_argument("--model", help=f"default: {default}")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
     if runs is not None:
         parser.add_argument("--runs", type=int, default=runs, help="paired repetitions")

@@ -6,7 +6,7 @@
 Texts, lines that are no row, and HTML pages of up to `--size` characters, with one line of five
 million. Each must end as a result or an error row within its limit; the script exits with 1 if
 one does not. `growth` gives processor seconds in one process for texts of 1, 2 and 4 times
-`--growth` characters, with the limits of length and segments lifted.
+`--growth` characters, with a graph of lookups and the limits of length and segments lifted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LONG_LINE = 5_000_000
 
 def main() -> int:
     """Run everything and print JSON."""
-    parser = common.arguments(__doc__, quick=True)
+    parser = common.arguments(__doc__, quick=True, bundled=False)
     parser.add_argument("--size", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--documents", type=int, default=200)
@@ -38,7 +38,8 @@ def main() -> int:
         options.size, options.growth, options.documents = 20_000, 10_000, 60
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        model = common.model_of(options.model, folder)
+        lookup = str(common.lookup_model(folder / "lookup"))
+        model = options.model or lookup
         inputs = folder / "inputs"
         count = _write(inputs, options.size, options.documents)
         target, summary = folder / "out.jsonl", folder / "summary.json"
@@ -52,7 +53,7 @@ def main() -> int:
             "exit": code,
             "seconds": round(seconds, 2),
             "ends": Counter(row["error"]["code"] if row["error"] else "ok" for row in rows),
-            "growth": _growth(model, options.growth) if options.growth else None,
+            "growth": _growth(lookup, options.growth) if options.growth else None,
         }
     print(json.dumps(found, indent=1))
     return 0 if len(rows) == count and code in (0, 3) else 1

@@ -41,7 +41,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--call"]:
         _call(sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
         return 0
-    parser = common.arguments(__doc__, quick=True)
+    parser = common.arguments(__doc__, quick=True, bundled=False)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=FORMATS + CALLS, default=FORMATS + CALLS)
@@ -51,7 +51,7 @@ def main() -> int:
     found: dict[str, Any] = {"machine": common.machine(), "rows": rows, "workers": options.workers}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        model = str(common.lookup_model(folder / "lookup"))
+        model = options.model or str(common.lookup_model(folder / "lookup"))
         for kind in options.passes or ("distinct", "duplicates"):
             found[kind] = _pass(kind, folder, model, rows, options)
     print(json.dumps(found, indent=1))

@@ -29,7 +29,7 @@ PART_ROWS = 64
 
 def main() -> int:
     """Run everything and print JSON."""
-    parser = common.arguments(__doc__, quick=True)
+    parser = common.arguments(__doc__, quick=True, bundled=False)
     parser.add_argument("--moments", type=int, default=10)
     parser.add_argument("--rows", type=int, default=3000)
     options = parser.parse_args()
@@ -37,7 +37,7 @@ def main() -> int:
         options.moments, options.rows = 1, 300
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        model = common.model_of(options.model, folder)
+        model = options.model or str(common.lookup_model(folder / "lookup"))
         source = common.write_jsonl(folder / "in.jsonl", common.articles(options.rows, 12))
         found: dict[str, Any] = {"machine": common.machine(), "rows": options.rows}
         for kind in ("jsonl", "parquet"):
