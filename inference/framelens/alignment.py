@@ -59,15 +59,13 @@ class Words:
     """The content words of one segment.
 
     `stems` and `starts`, `ends` (code points of the segment's text) have n entries; `positions`
-    counts all words of the segment; `vectors` has shape (n, width), rows of length 1, or is
-    None where the model gives no embeddings.
+    counts all words of the segment.
     """
 
     stems: tuple[str, ...]
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     positions: tuple[int, ...]
-    vectors: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,12 @@ class Alignment:
         return found
 
 
-def content_words(
-    text: str, segment: TokenizedSegment, vectors: TokenVectors | None = None
-) -> Words:
-    """The content words of a segment, with their vectors if `vectors` knows all its tokens."""
-    starts, ends = word_offsets(segment)
+def content_words(text: str, segment: TokenizedSegment) -> Words:
+    """The content words of a segment."""
+    starts, ends = (array.tolist() for array in word_offsets(segment))
     stems: list[str] = []
     kept: list[int] = []
-    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+    for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         word = text[start:end].casefold()
         if word in FUNCTION_WORDS or not word[0].isalnum() or (len(word) == 1 and word.isalpha()):
             continue
@@ -105,11 +101,36 @@ def content_words(
         kept.append(number)
     return Words(
         tuple(stems),
-        tuple(starts[kept].tolist()),
-        tuple(ends[kept].tolist()),
+        tuple(starts[number] for number in kept),
+        tuple(ends[number] for number in kept),
         tuple(kept),
-        _vectors(segment, kept, vectors),
     )
+
+
+def word_vectors(
+    words: Sequence[Words], segments: Sequence[TokenizedSegment], vectors: TokenVectors
+) -> Floats | None:
+    """Vectors of length 1 of all content words of some segments, one segment after another.
+
+    The result has shape (n, width); it is None if a token was never seen. A word of several
+    pieces has their sum.
+    """
+    begins = np.concatenate([segment.words for segment in segments])
+    content = np.zeros(int(begins.sum()), dtype=np.bool_)
+    first = 0
+    for item, segment in zip(words, segments, strict=True):
+        content[[first + position for position in item.positions]] = True
+        first += int(segment.words.sum())
+    word = np.cumsum(begins) - 1
+    kept = content[word]
+    rows = vectors.get(np.concatenate([segment.ids for segment in segments])[kept])
+    if rows is None:
+        return None
+    begins, word = begins[kept], (np.cumsum(content) - 1)[word[kept]]
+    found: Floats = rows[begins]
+    np.add.at(found, word[~begins], rows[~begins])
+    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+    return found
 
 
 def stem_of(word: str) -> str:
@@ -125,26 +146,38 @@ def stem_of(word: str) -> str:
     return word
 
 
-def align(headline: Words, body: Sequence[Words]) -> Alignment:
-    """Compare a headline's words with those of every body segment."""
+def align(
+    headline: Words, body: Sequence[Words], vectors: tuple[Floats, Floats] | None = None
+) -> Alignment:
+    """Compare a headline's words with those of every body segment.
+
+    `vectors` holds the `word_vectors` of the headline and of the body; without them, words
+    are compared by their letters alone.
+    """
     similarity = np.zeros((len(body), len(headline.stems)), dtype=np.float32)
+    if vectors is not None:
+        similarity = cosines(body, vectors)
+    by_start: dict[str, list[int]] = {}
+    for at, stem in enumerate(headline.stems):
+        by_start.setdefault(stem[:_MIN_COMMON], []).append(at)
     for row, segment in zip(similarity, body, strict=True):
-        if segment.stems:
-            row[:] = _similarity(headline, segment)
+        for stem in segment.stems:
+            for at in by_start.get(stem[:_MIN_COMMON], ()):
+                if alike(stem, headline.stems[at]):
+                    row[at] = 1.0
     return Alignment(similarity, _rarity(headline, body))
 
 
-def _similarity(headline: Words, segment: Words) -> Floats:
-    best = np.zeros(len(headline.stems), dtype=np.float32)
-    if headline.vectors is not None and segment.vectors is not None:
-        best = np.maximum((headline.vectors @ segment.vectors.T).max(axis=1), 0)
-    by_start: dict[str, list[str]] = {}
-    for stem in segment.stems:
-        by_start.setdefault(stem[:_MIN_COMMON], []).append(stem)
-    for at, stem in enumerate(headline.stems):
-        if any(alike(stem, other) for other in by_start.get(stem[:_MIN_COMMON], ())):
-            best[at] = 1.0
-    return best
+def cosines(body: Sequence[Words], vectors: tuple[Floats, Floats]) -> Floats:
+    """The cosine, at least 0, of each headline word with its nearest in each segment, (m, n)."""
+    headline, words = vectors
+    found = np.zeros((len(body), len(headline)), dtype=np.float32)
+    sizes = np.array([len(segment.stems) for segment in body])
+    filled = np.flatnonzero(sizes)
+    if len(filled) and len(headline):
+        starts = np.concatenate(([0], np.cumsum(sizes[filled])[:-1]))
+        found[filled] = np.maximum.reduceat(headline @ words.T, starts, axis=1).T
+    return np.maximum(found, 0)
 
 
 def alike(stem: str, other: str) -> bool:
@@ -172,17 +205,3 @@ def _rarity(headline: Words, body: Sequence[Words]) -> Floats:
         ],
         dtype=np.float32,
     ).clip(0.1)
-
-
-def _vectors(
-    segment: TokenizedSegment, kept: Sequence[int], vectors: TokenVectors | None
-) -> Floats | None:
-    if vectors is None or not kept:
-        return None
-    rows = vectors.get(segment.ids)
-    if rows is None:
-        return None
-    summed = np.add.reduceat(rows, np.flatnonzero(segment.words), axis=0)[list(kept)]
-    lengths = np.linalg.norm(summed, axis=1, keepdims=True)
-    unit: Floats = (summed / np.maximum(lengths, 1e-6)).astype(np.float32)
-    return unit

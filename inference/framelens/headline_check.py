@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framelens.alignment import Alignment, Words, align, content_words
+from framelens.alignment import Alignment, Words, align, content_words, word_vectors
 from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
@@ -54,14 +54,16 @@ def check_headline(
     body = [s for s in segments if s.role == "body" and s.label != "boilerplate"]
     if head is None or not body:
         return None
-    words = {s.index: content_words(s.text, tokenized[s.index], vectors) for s in (head, *body)}
-    by_embeddings = all(item.vectors is not None for item in words.values() if item.stems)
-    if not by_embeddings:
-        words = {s.index: content_words(s.text, tokenized[s.index]) for s in (head, *body)}
-    config = BY_EMBEDDINGS if by_embeddings else BY_LETTERS
-    headline = words[head.index]
+    headline = content_words(head.text, tokenized[head.index])
+    words = [content_words(s.text, tokenized[s.index]) for s in body]
+    embedded = None
+    if vectors is not None:
+        ours = word_vectors([headline], [tokenized[head.index]], vectors)
+        theirs = word_vectors(words, [tokenized[s.index] for s in body], vectors)
+        embedded = None if ours is None or theirs is None else (ours, theirs)
+    config = BY_LETTERS if embedded is None else BY_EMBEDDINGS
     loaded = _loaded(headline, tokenized[head.index], tokens[head.index])
-    alignment = align(headline, [words[s.index] for s in body])
+    alignment = align(headline, words, embedded)
     scores = alignment.scores()
     best = int(scores.argmax())
     score = round(float(scores[best]), _DIGITS)
