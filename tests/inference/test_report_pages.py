@@ -309,6 +309,7 @@ def test_a_notebook_shows_a_document_without_script_or_extra() -> None:
     page = html.fragment_fromstring(cell, create_parent="div")
     labels = [e.get("data-label") for e in page.xpath(".//*[@data-label]")]
     assert labels == [s.label for s in article.document.segments]
+    assert "headline: attribution dropped" in page.text_content()
     assert not page.xpath(".//script | .//@id | .//@src | .//@href")
     for rule in re.findall(r"^([^{}@\n]+)\{", page.xpath("string(.//style)"), re.MULTILINE):
         assert rule.startswith(".framelens"), f"{rule} would style the rest of the notebook"

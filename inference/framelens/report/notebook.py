@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from framelens.report.article import Article, paragraphs, quoted_sources
+from framelens.report.dashboard import OUTCOME_NAMES, outcome_of
 from framelens.report.marks import (
     LABEL_NAMES,
     LABEL_SIGNS,
@@ -68,7 +69,9 @@ def _figures(document: Document) -> str:
         if summary is None
         else f" · framed {summary.framed:.0%} and sourced {summary.sourced:.0%} of the article"
     )
+    check = document.headline_check
+    headline = "" if check is None else f" · headline: {OUTCOME_NAMES[outcome_of(check)]}"
     found, _ = quoted_sources(document)
     model = f"{document.model.name} {document.model.version}"
     names = ", ".join(source.name for source in found if not source.pronoun)
-    return escaped(f"{legend}{shares} · sources: {names or 'none'} · {model}")
+    return escaped(f"{legend}{shares}{headline} · sources: {names or 'none'} · {model}")
