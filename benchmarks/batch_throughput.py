@@ -156,12 +156,16 @@ def _measured(
         answers[:] = peer(texts)
         return time.perf_counter() - begun
 
+    ours_all, ours_one = f"framelens, workers {cores}", "framelens, workers 1"
+    alone_all, alone_one = (f"ONNX Runtime alone, processes {n}" for n in (cores, 1))
+    theirs_all = f"pipeline, threads {cores}"
+    # With one core the first two of each kind are the same.
     systems: dict[str, Callable[[], float]] = {
-        f"framelens, workers {cores}": framelens(cores),
-        "framelens, workers 1": framelens(1),
-        f"pipeline, threads {cores}": pipeline,
-        f"ONNX Runtime alone, processes {cores}": lambda: _alone(artifact, windows, cores),
-        "ONNX Runtime alone, processes 1": lambda: _alone(artifact, windows, 1),
+        ours_all: framelens(cores),
+        ours_one: framelens(1),
+        theirs_all: pipeline,
+        alone_all: lambda: _alone(artifact, windows, cores),
+        alone_one: lambda: _alone(artifact, windows, 1),
     }
     peer(texts[:BATCH])
     seconds = common.alternated(systems, runs)
@@ -174,8 +178,6 @@ def _measured(
     same = [a == b for a, b in zip(ours, theirs, strict=True)]
     tokens = sum(len(window.input_ids) for window in windows)
     work = _work(artifact, windows)
-    names = list(systems)
-    ratio = common.paired_ratio(seconds[names[2]], seconds[names[0]])
     return {
         "corpus": corpus,
         "documents": len(rows),
@@ -183,15 +185,14 @@ def _measured(
         "windows": len(windows),
         "tokens": tokens,
         "systems": {
-            name: _figures(times, len(rows), len(texts), tokens, work, peaks[int(name.split()[-1])])
+            name: _figures(times, len(rows), len(texts))
+            | ({} if name == theirs_all else _reading(times, tokens, work, peaks[_number(name)]))
             for name, times in seconds.items()
-            if not name.startswith("pipeline")
-        }
-        | {names[2]: _figures(seconds[names[2]], len(rows), len(texts), None, None, None)},
-        "framelens_over_pipeline": ratio,
+        },
+        "framelens_over_pipeline": common.paired_ratio(seconds[theirs_all], seconds[ours_all]),
         "required": {"news-en": REQUIRED, "news-en-fast": REQUIRED_FAST},
-        "two_workers_over_one": common.paired_ratio(seconds[names[1]], seconds[names[0]]),
-        "share_of_onnxruntime_alone": common.paired_ratio(seconds[names[3]], seconds[names[0]]),
+        "two_workers_over_one": common.paired_ratio(seconds[ours_one], seconds[ours_all]),
+        "share_of_onnxruntime_alone": common.paired_ratio(seconds[alone_all], seconds[ours_all]),
         "equal_labels": round(sum(same) / len(same), 4) if peer.compared else None,
         "equal_labels_note": (
             "the same sentence, alone, int8 against fp32"
@@ -201,25 +202,26 @@ def _measured(
     }
 
 
-def _figures(
-    times: Sequence[float],
-    documents: int,
-    segments: int,
-    tokens: int | None,
-    work: float | None,
-    peak: float | None,
-) -> dict[str, Any]:
+def _number(name: str) -> int:
+    return int(name.split()[-1])
+
+
+def _figures(times: Sequence[float], documents: int, segments: int) -> dict[str, Any]:
     median = statistics.median(times)
-    row: dict[str, Any] = {
+    return {
         "seconds": [round(value, 3) for value in times],
         "median_s": round(median, 3),
         "documents_per_second": round(documents / median, 2),
         "segments_per_second": round(segments / median, 1),
     }
-    if tokens is not None and work is not None and peak is not None:
-        row["tokens_per_second"] = round(tokens / median)
-        row["share_of_sgemm_peak"] = round(work / median / peak, 3)
-    return row
+
+
+def _reading(times: Sequence[float], tokens: int, work: float, peak: float) -> dict[str, Any]:
+    median = statistics.median(times)
+    return {
+        "tokens_per_second": round(tokens / median),
+        "share_of_sgemm_peak": round(work / median / peak, 3),
+    }
 
 
 def _windows(artifact: Artifact, documents: Sequence[list[TextSegment]]) -> list[WindowFeatures]:
