@@ -1,11 +1,13 @@
 """Measure the headline check on the annotated headline/body pairs; prints JSON.
 
     python benchmarks/headline_check.py [--model MODEL] [--part test] [--pairs FILE] [--errors]
+    python benchmarks/headline_check.py [--model MODEL] --markdown
 
 Three systems answer the same pairs: the model's check, the same without word embeddings, and a
 baseline of overlapping words and a list of verbs of saying. Intervals are 95 % bootstrap
 intervals over pairs. A span of own wording is right when it shares at least half of the words
-of both together with an annotated one. `--errors` adds the pairs that the model gets wrong.
+of both together with an annotated one. `--errors` adds the pairs that the model gets wrong;
+`--markdown` prints the table of docs/headline_check.md instead.
 """
 
 from __future__ import annotations
@@ -255,6 +257,46 @@ def _texts(pair: HeadlinePair, spans: Sequence[tuple[int, int]]) -> list[str]:
     return [pair.headline[start:end] for start, end in spans]
 
 
+SYSTEMS = ("check", "check without word embeddings", "lexical baseline")
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The table of the documentation."""
+
+    def cell(figure: list[float]) -> str:
+        value, low, high = figure
+        return "–" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+    def row(name: str, *keys: str) -> str:
+        cells = []
+        for system in SYSTEMS:
+            figure: Any = found[system]
+            for key in keys:
+                figure = figure[key]
+            cells.append(cell(figure))
+        return f"| {name} | {' | '.join(cells)} |"
+
+    lines = [
+        f"| {found['pairs']} {found['part']} pairs | {' | '.join(SYSTEMS)} |",
+        "|---|---|---|---|",
+        row("right segment, of headlines that have one", "alignment accuracy"),
+        row("right outcome, all pairs", "outcome accuracy"),
+    ]
+    for outcome in ("dropped", "weakened", "kept", "none_needed", "unsupported"):
+        lines += [
+            row(f"`{outcome}`: {measure}", "outcomes", outcome, measure)
+            for measure in ("precision", "recall")
+        ]
+    for unit in ("spans", "words"):
+        lines += [
+            row(f"own wording, {unit}: {measure}", f"own wording, {unit}", measure)
+            for measure in ("precision", "recall")
+        ]
+    model = found["model"]
+    lines.append(f"\nModel: {model['name']} {model['version']}, sha256 {model['sha256'][:12]}…")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -262,6 +304,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("test", "tuning"), default="test")
     parser.add_argument("--pairs", type=Path, help="another file of pairs")
     parser.add_argument("--errors", action="store_true", help="add what the model gets wrong")
+    parser.add_argument("--markdown", action="store_true", help="print a table instead")
     arguments = parser.parse_args()
     pairs = [pair for pair in read_pairs(arguments.pairs) if pair.part == arguments.part]
     scorer = framelens.load(arguments.model)
@@ -279,7 +322,9 @@ def main() -> None:
     }
     if arguments.errors:
         found["errors"] = errors(pairs, checked(scorer))
-    print(json.dumps(found, indent=2, ensure_ascii=False))
+    print(
+        markdown(found) if arguments.markdown else json.dumps(found, indent=2, ensure_ascii=False)
+    )
 
 
 if __name__ == "__main__":

@@ -32,10 +32,11 @@ _HEDGES = re.compile(
     re.IGNORECASE,
 )
 _DECISIONS = re.compile(
-    r"\b(?:acquitt|approv|ban+(?:s|ned)|convict|decid|fin(?:ed|es)|grant|order|overturn|pass(?:ed|es)|"
-    r"reject|rul(?:ed|es|ing)|sentenc|strikes? down|struck down|vot(?:ed|es))|\bfound\b.*\bguilty",
+    r"\b(?:acquitt|approv|ban(?:s|ned)\b|convict|decid|fin(?:ed|es)\b|grant|order|overturn|"
+    r"pass(?:ed|es)\b|reject|rul(?:ed|es|ing)\b|sentenc|strikes? down|struck down|vot(?:ed|es)\b)",
     re.IGNORECASE,
 )
+_CONVICTION = re.compile(r"\bf(?:ou|i)nds?\b.*\bguilty\b", re.IGNORECASE)
 _QUOTED = re.compile(r"(?<!\w)(['‘\"“„«])(?P<inner>.+?)['’\"”»](?!\w)")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
@@ -167,7 +168,8 @@ def _folded(text: str) -> str:
 
 
 def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
-    return bool(_DECISIONS.search(segment.text if cue is None else cue.text))
+    said = segment.text if cue is None else cue.text
+    return bool(_DECISIONS.search(said) or _CONVICTION.search(segment.text))
 
 
 def cue_and_source(

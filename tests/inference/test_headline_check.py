@@ -130,6 +130,7 @@ NAMED = segment(
     content="the wall was a time bomb",
 )
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
+CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 
 
@@ -157,6 +158,7 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Engineer cries foul over wall", None, NAMED, "kept"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
         ("Wall must go", None, RULING, "none_needed"),
+        ("Builder convicted", None, CONVICTION, "none_needed"),
         ("Wall must go, court rules", "court", RULING, "kept"),
     ],
 )
