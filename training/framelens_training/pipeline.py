@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from framelens.artifact import Artifact
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
+from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.network import Network
 from framelens_training.answers import Answers
@@ -338,9 +339,10 @@ def _mixture(
 
 def _exported(artifact: Path) -> Parity | None:
     """What was measured of an artifact that an earlier process wrote; None if there is none."""
-    if not artifact.is_dir():
+    try:
+        figures = Artifact.open(artifact).manifest.training["parity"]
+    except ArtifactError:  # none, or one whose card was being written
         return None
-    figures = Artifact.open(artifact).manifest.training["parity"]
     return Parity(**{name.removeprefix("parity/"): value for name, value in figures.items()})
 
 
