@@ -195,9 +195,9 @@ def _signed_tensor(model: bytes, tensor: _Field) -> bytes:
 
 def _integers(model: bytes, field: _Field) -> NDArray[np.uint8]:
     """Values of a tensor that are written as varints: many in a field, or one."""
-    found: list[int] = []
-    at = field.start
-    while at < field.end:
-        value, at = _read_varint(model, at)
-        found.append(value)
-    return np.array(found, dtype=np.uint8)
+    data = np.frombuffer(model, np.uint8, field.end - field.start, field.start)
+    last = np.flatnonzero(data < 0x80)  # a value over 127 takes two bytes, of seven bits each
+    first = np.append(0, last[:-1] + 1)
+    high = np.where(last > first, data[last] << 7, 0)
+    values: NDArray[np.uint8] = (data[first] & 0x7F | high).astype(np.uint8)
+    return values
