@@ -114,10 +114,9 @@ def judged(pairs: list[tuple[HeadlinePair, Compared]], way: str) -> dict[str, An
     alone: list[float] = []
     for pair, words in pairs:
         vectors = words.vectors[way]
-        both = align(words.headline, words.body, vectors)
-        alignment = both
-        if vectors is not None:
-            alignment = Alignment(cosines(words.body, vectors), both.weights)
+        cosine = None if vectors is None else cosines(words.body, *vectors)
+        both = align(words.headline, words.body, cosine)
+        alignment = both if cosine is None else Alignment(cosine, both.weights)
         scores = alignment.scores()
         if not pair.aligned:
             without.append(float(scores.max()))

@@ -23,6 +23,9 @@ LETTERS_ALIKE = 0.7
 """Share of the longer stem that two words must have in common from their start."""
 _MIN_COMMON = 4
 
+MAX_WORDS = 4096
+"""Content words of a segment that are looked at; no sentence has as many."""
+
 _FUNCTION_WORDS = """
 a about after again against all also although among an and any are as at be because been before
 behind being between both but by can cannot could did do does done down during each else even
@@ -95,6 +98,8 @@ def content_words(text: str, segment: TokenizedSegment) -> Words:
     kept: list[int] = []
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         word = text[start:end].casefold()
+        if len(kept) == MAX_WORDS:
+            break
         if word in FUNCTION_WORDS or not word[0].isalnum() or (len(word) == 1 and word.isalpha()):
             continue
         stems.append(stem_of(word))
@@ -146,17 +151,15 @@ def stem_of(word: str) -> str:
     return word
 
 
-def align(
-    headline: Words, body: Sequence[Words], vectors: tuple[Floats, Floats] | None = None
-) -> Alignment:
+def align(headline: Words, body: Sequence[Words], cosine: Floats | None = None) -> Alignment:
     """Compare a headline's words with those of every body segment.
 
-    `vectors` holds the `word_vectors` of the headline and of the body; without them, words
-    are compared by their letters alone.
+    `cosine`, (m, n), holds the `cosines` of their vectors; without it, words are compared by
+    their letters alone.
     """
     similarity = np.zeros((len(body), len(headline.stems)), dtype=np.float32)
-    if vectors is not None:
-        similarity = cosines(body, vectors)
+    if cosine is not None:
+        similarity = cosine.copy()
     by_start: dict[str, list[int]] = {}
     for at, stem in enumerate(headline.stems):
         by_start.setdefault(stem[:_MIN_COMMON], []).append(at)
@@ -168,9 +171,11 @@ def align(
     return Alignment(similarity, _rarity(headline, body))
 
 
-def cosines(body: Sequence[Words], vectors: tuple[Floats, Floats]) -> Floats:
-    """The cosine, at least 0, of each headline word with its nearest in each segment, (m, n)."""
-    headline, words = vectors
+def cosines(body: Sequence[Words], headline: Floats, words: Floats) -> Floats:
+    """The cosine, at least 0, of each headline word with its nearest in each segment, (m, n).
+
+    `headline` and `words` are the `word_vectors` of the headline and of the body.
+    """
     found = np.zeros((len(body), len(headline)), dtype=np.float32)
     sizes = np.array([len(segment.stems) for segment in body])
     filled = np.flatnonzero(sizes)

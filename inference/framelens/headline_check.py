@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framelens.alignment import Alignment, Words, align, content_words, word_vectors
+from framelens.alignment import Alignment, Words, align, content_words, cosines, word_vectors
 from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
 from framelens.schema import BIO_TAGS, HeadlineCheck, OwnWording, ScoredSegment
 from framelens.token_vectors import TokenVectors
 
+MAX_HEADLINE = 1000
+"""Longest headline, in code points, that is checked: what is longer is none."""
+
+_BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
 _LOADED = 0.5  # a word of the headline's source or cue that is not loaded is nobody's wording
 
@@ -48,22 +52,21 @@ def check_headline(
     """Hold a document's headline against its body; None if it lacks either.
 
     `tokenized` and `tokens` are the word pieces of the same segments and their span logits,
-    (n, 8) each. Page furniture is no body. Without `vectors` words are compared by letters.
+    (n, 8) each. Page furniture is no body, and a text of more than `MAX_HEADLINE` code points
+    no headline. Without `vectors` words are compared by letters.
     """
     head = next((segment for segment in segments if segment.role == "headline"), None)
     body = [s for s in segments if s.role == "body" and s.label != "boilerplate"]
-    if head is None or not body:
+    if head is None or not body or len(head.text) > MAX_HEADLINE:
         return None
     headline = content_words(head.text, tokenized[head.index])
-    words = [content_words(s.text, tokenized[s.index]) for s in body]
-    embedded = None
-    if vectors is not None:
-        ours = word_vectors([headline], [tokenized[head.index]], vectors)
-        theirs = word_vectors(words, [tokenized[s.index] for s in body], vectors)
-        embedded = None if ours is None or theirs is None else (ours, theirs)
-    config = BY_LETTERS if embedded is None else BY_EMBEDDINGS
     loaded = _loaded(headline, tokenized[head.index], tokens[head.index])
-    alignment = align(headline, words, embedded)
+    words = [content_words(s.text, tokenized[s.index]) for s in body]
+    cosine = _cosines(
+        headline, tokenized[head.index], words, [tokenized[s.index] for s in body], vectors
+    )
+    config = BY_LETTERS if cosine is None else BY_EMBEDDINGS
+    alignment = align(headline, words, cosine)
     scores = alignment.scores()
     best = int(scores.argmax())
     score = round(float(scores[best]), _DIGITS)
@@ -93,6 +96,27 @@ def check_headline(
         ),
         own_wording=_own_wording(head, headline, alignment, best, loaded, config),
     )
+
+
+def _cosines(
+    headline: Words,
+    segment: TokenizedSegment,
+    body: Sequence[Words],
+    segments: Sequence[TokenizedSegment],
+    vectors: TokenVectors | None,
+) -> Floats | None:
+    """How near the body's words come to the headline's, (m, n); None without embeddings."""
+    ours = None if vectors is None else word_vectors([headline], [segment], vectors)
+    if vectors is None or ours is None:
+        return None
+    found: list[Floats] = []
+    for first in range(0, len(body), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        theirs = word_vectors(body[block], segments[block], vectors)
+        if theirs is None:
+            return None
+        found.append(cosines(body[block], ours, theirs))
+    return np.concatenate(found)
 
 
 def _loaded(headline: Words, segment: TokenizedSegment, logits: Floats) -> Floats:

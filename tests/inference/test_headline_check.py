@@ -85,6 +85,17 @@ def test_a_headline_without_words_is_unsupported(scorer: Scorer) -> None:
     assert check(scorer, "!?").outcome == "unsupported"
 
 
+def test_what_is_too_long_is_no_headline(scorer: Scorer) -> None:
+    assert scorer.score(BODY, "'" * 1000).headline_check is not None
+    assert scorer.score(BODY, "'" * 1001).headline_check is None
+
+
+def test_a_long_body_is_compared_in_blocks(embedding_folder: Path) -> None:
+    near = framelens.load(embedding_folder)
+    body = "The mayor is up. " * 150 + "The road is closed."
+    assert check(near, "Plan closed", body).segment == 151
+
+
 def test_a_first_line_is_a_headline_too(scorer: Scorer) -> None:
     text = f"Shameful road closed\n\n{BODY} {BODY}"
     found = scorer.score(text).headline_check
