@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lxml import html
 
@@ -109,6 +112,21 @@ def test_scored_rows_need_no_model(
     page = text_of(tmp_path / "report" / "articles" / "00001.html")
     assert "make the report with -m MODEL" in page
     assert report(rows, "-o", f"{tmp_path}/other/") == 4
+
+
+def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path) -> None:
+    days = [date(2024, 5, 1), None]
+    columns = {"text": ["A plan.", "A road."], "outlet": ["Novapress", None], "date": days}
+    source, scored = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
+    pq.write_table(pa.table({**columns, "status": ["printed", "online"]}), source)
+    command = ["score", str(source), "-m", str(model_folder), "-o", str(scored), "--keep"]
+    assert main([*command, "--quiet"]) == 0
+    (_, first), (_, second) = read_scored(str(scored))
+    assert first == {"outlet": "Novapress", "date": days[0], "status": "printed"}
+    assert second["outlet"] is None
+    assert report(scored, "-o", f"{tmp_path}/report/") == 0
+    page = text_of(tmp_path / "report" / "articles" / "00001.html")
+    assert "Novapress 2024-05-01" in page
 
 
 @pytest.mark.parametrize("article", examples(), ids=lambda a: a.document.id)

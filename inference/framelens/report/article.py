@@ -21,7 +21,7 @@ PRONOUNS = frozenset((
     "the", "a", "an",
 ))
 # fmt: on
-"""Source mentions that name nobody by themselves."""
+"""Pronouns and articles: as the mention of a source, they name nobody by themselves."""
 
 _UNSEEN_PARAGRAPH = 2
 """Code points between two segments from which on a paragraph ends, where the text itself is not

@@ -22,6 +22,14 @@ OUTCOME_NAMES: dict[Outcome, str] = {
     "none_needed": "no attribution needed",
     "unsupported": "not found in the body",
 }
+OUTCOME_WORDS: dict[Outcome, str] = {
+    "kept": "kept",
+    "weakened": "weakened",
+    "dropped": "dropped",
+    "none_needed": "none needed",
+    "unsupported": "not found",
+}
+"""The same for a narrow column."""
 SHOWN_LABELS: tuple[Label, ...] = ("sourced", "framed", "plain")
 """The labels that shares are of; page furniture is left out, as in `Summary`."""
 
@@ -151,7 +159,7 @@ class Corpus:
         self.all.add(document)
         self._place(article)
         spans = [span for segment in document.segments for span in segment.spans]
-        self.words.add(span.text for span in spans if span.type == "loaded")
+        self.words.add(s.text for s in spans if s.type == "loaded" and not is_pronoun(s.text))
         self.sources.add(s.text for s in spans if s.type == "source" and not is_pronoun(s.text))
         if document.headline_check is None:
             self.unchecked += 1

@@ -19,6 +19,7 @@ from framelens.report.charts import interval_bar, single_bar, stacked_bar, week_
 from framelens.report.dashboard import (
     MIN_ARTICLES,
     OUTCOME_NAMES,
+    OUTCOME_WORDS,
     OUTCOMES,
     SHOWN_LABELS,
     Corpus,
@@ -269,6 +270,7 @@ def _environment() -> Environment:
         "label_signs": LABEL_SIGNS,
         "label_meanings": LABEL_MEANINGS,
         "outcome_names": OUTCOME_NAMES,
+        "outcome_words": OUTCOME_WORDS,
         "all_outcomes": OUTCOMES,
         "stacked_bar": stacked_bar,
         "single_bar": single_bar,
