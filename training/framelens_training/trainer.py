@@ -7,7 +7,6 @@ import json
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -284,10 +283,13 @@ def _layer(name: str) -> int:
     return 0
 
 
-def training_arguments(config: Config, folder: str, steps: int) -> TrainingArguments:
+def training_arguments(
+    config: Config, folder: str, steps: int, *, has_unused: bool = False
+) -> TrainingArguments:
     """The Trainer's settings: early stopping and the best step at evaluations, saved each.
 
-    `steps` counts the steps of all epochs, which the Trainer sees as one pass.
+    `steps` counts the steps of all epochs, which the Trainer sees as one pass; `has_unused` says
+    that some weights never get a gradient, which several processes have to reckon with.
     """
     settings = config.training
     steps_per_epoch = -(-steps // settings.epochs)
@@ -310,6 +312,7 @@ def training_arguments(config: Config, folder: str, steps: int) -> TrainingArgum
         logging_strategy="steps",
         logging_steps=max(1, min(steps_per_epoch // 10, LOG_STEPS)),
         logging_nan_inf_filter=False,  # such a loss stops the training
+        ddp_find_unused_parameters=has_unused,
         report_to=[],
         log_level_replica="error",  # as `quiet_libraries` has it in the process of rank 0
         seed=config.seed,
@@ -361,7 +364,12 @@ def fit(
             sampler=sampler,
             evaluator=evaluator,
             config=config,
-            arguments=training_arguments(config, str(checkpoints.folder), len(sampler.steps)),
+            arguments=training_arguments(
+                config,
+                str(checkpoints.folder),
+                len(sampler.steps),
+                has_unused=processes.count > 1 and _has_unused(model, dataset),
+            ),
             callbacks=[
                 EarlyStoppingCallback(settings.patience),
                 Checkpointing(settings.checkpoint_minutes, processes),
@@ -372,15 +380,21 @@ def fit(
             describe=describe,
         )
         trainer.remove_callback(PrinterCallback)  # the tracker's callback speaks to people
-        with _same_bits(settings.deterministic), warnings.catch_warnings():
-            # An encoder may have weights that nothing uses, such as a pooler's; most have none.
-            warnings.filterwarnings("ignore", message="find_unused_parameters=True")
+        with _same_bits(settings.deterministic):
             trainer.train(None if start is None else str(checkpoints.path(start)))
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
     load_weights(model, checkpoints, step)
     return Fitted(step, list(state.log_history))
+
+
+def _has_unused(model: SegmentSpanModel, dataset: WindowDataset) -> bool:
+    """Whether the encoder has weights that the loss does not depend on, such as a pooler's."""
+    model(**collate([dataset[0]]))["loss"].backward()
+    unused = any(p.requires_grad and p.grad is None for p in model.parameters())
+    model.zero_grad()
+    return unused
 
 
 @contextmanager
