@@ -9,11 +9,12 @@ import json
 import os
 import signal
 import threading
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from framelens import __version__
 from framelens.artifact import Artifact
@@ -53,7 +54,8 @@ _FEW_CHARACTERS = 100_000
 
 _AHEAD_DOCUMENTS = 192  # for each worker
 _AHEAD_CHARACTERS = 4_000_000  # of all documents without an answer
-_REMEMBERED_BYTES = 32_000_000  # of the answers kept for duplicates
+_REMEMBERED_BYTES = 16_000_000  # of the answers kept for duplicates, compressed
+_ENTRY_BYTES = 600  # what the keeping of one answer takes beside its rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class InOrder:
         self._working: dict[int, _Entry] = {}
         self._same: dict[bytes, list[_Entry]] = {}
         self._characters = 0
-        self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
         self._remembered_bytes = 0
 
     def __iter__(self) -> Iterator[tuple[Record, Answer]]:
@@ -184,7 +186,7 @@ class InOrder:
         if key is not None:
             if key in self._remembered:
                 self._remembered.move_to_end(key)
-                entry.answer = self._remembered[key]
+                entry.answer = self._remembered[key].answer()
                 return
             if key in self._same:
                 self._same[key].append(entry)
@@ -208,11 +210,30 @@ class InOrder:
             self._remember(entry.key, answer)
 
     def _remember(self, key: bytes, answer: Answer) -> None:
-        self._remembered[key] = answer
-        self._remembered_bytes += len(answer.body)
+        kept = _Remembered.of(answer)
+        self._remembered[key] = kept
+        self._remembered_bytes += kept.size
         while self._remembered_bytes > _REMEMBERED_BYTES:
             _, dropped = self._remembered.popitem(last=False)
-            self._remembered_bytes -= len(dropped.body)
+            self._remembered_bytes -= dropped.size
+
+
+class _Remembered(NamedTuple):
+    """An answer whose rows are compressed, which takes next to no time beside scoring."""
+
+    head: Answer
+    rows: bytes
+
+    @classmethod
+    def of(cls, answer: Answer) -> _Remembered:
+        return cls(answer._replace(body=""), zlib.compress(answer.body.encode("utf-8"), 1))
+
+    def answer(self) -> Answer:
+        return self.head._replace(body=zlib.decompress(self.rows).decode("utf-8"))
+
+    @property
+    def size(self) -> int:
+        return len(self.rows) + _ENTRY_BYTES
 
 
 @dataclass(slots=True)

@@ -15,7 +15,13 @@ import pytest
 
 import framelens
 from framelens import rows, tabular
+from framelens.batch import InOrder
 from framelens.cli import main
+from framelens.limits import Limits
+from framelens.records import Record
+from framelens.rows import Answer, dumps
+from framelens.schema import ModelInfo
+from framelens.workers import Job, Settings
 
 SENTENCES = (
     "The mayor said a road was closed.",
@@ -281,3 +287,40 @@ def test_usage_errors(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["score", "in.jsonl", *arguments])
     assert stopped.value.code == 2
+
+
+class CountingPool:
+    """Answers each job at once with a body of its own, and counts them."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.taken = 0
+
+    def add(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.taken += 1
+
+    def poll(self, timeout: float) -> list[tuple[int, Answer]]:
+        job = self.jobs.pop(0)
+        text = str((job.row or {})["text"])
+        return [(job.number, Answer(None, 1, {"plain": 1}, dumps({"text": text, "é": "\ud800"})))]
+
+    def close(self) -> None:
+        self.jobs.clear()
+
+
+@pytest.mark.parametrize(("allowed", "scored"), [(10**6, 40), (5 * 700, 80)])
+def test_answers_kept_for_duplicates_are_the_same_and_bounded(
+    allowed: int, scored: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("framelens.batch._REMEMBERED_BYTES", allowed)
+    pool = CountingPool()
+    texts = [f"Road {number} was closed." for number in range(40)] * 2
+    records = (Record(str(n), {"text": text}) for n, text in enumerate(texts))
+    settings = Settings(tmp_path, ModelInfo("m", "1", "0"), Limits())
+    answers = InOrder(records, pool, settings, ahead=1, tick=lambda: None)
+    bodies = [answer.body for _, answer in answers]
+    assert bodies[:40] == bodies[40:]
+    assert [json.loads(body)["text"] for body in bodies] == texts
+    assert pool.taken == scored
+    assert answers._remembered_bytes <= allowed
