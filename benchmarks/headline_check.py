@@ -6,8 +6,8 @@
 Three systems answer the same pairs: the model's check, the same without word embeddings, and a
 baseline of overlapping words and a list of verbs of saying. Intervals are 95 % bootstrap
 intervals over pairs. A span of own wording is right when it shares at least half of the words
-of both together with an annotated one. `--errors` adds the pairs that the model gets wrong;
-`--markdown` prints the table of docs/headline_check.md instead.
+of both together with an annotated one. `--errors` adds the pairs that the model gets wrong, `--time` the
+check's share of the time; `--markdown` prints the table of docs/headline_check.md instead.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
 import framelens
 from framelens.alignment import FUNCTION_WORDS, stem_of
+from framelens.headline_check import check_headline
 from framelens.schema import HeadlineCheck
 from framelens.scorer import Scorer
 from framelens_training.evaluation import Interval, bootstrap
@@ -257,6 +260,34 @@ def _texts(pair: HeadlinePair, spans: Sequence[tuple[int, int]]) -> list[str]:
     return [pair.headline[start:end] for start, end in spans]
 
 
+def share_of_time(scorer: Scorer, pairs: Sequence[HeadlinePair]) -> dict[str, float]:
+    """What the check takes of the processor time of scoring: pairs, and eight bodies as one."""
+    fresh = Scorer(scorer.artifact, cached_windows=0)
+    spent = 0.0
+
+    def timed(*arguments: Any) -> HeadlineCheck | None:
+        nonlocal spent
+        start = time.process_time()
+        check = check_headline(*arguments)
+        spent += time.process_time() - start
+        return check
+
+    bodies = {
+        "pairs": [pair.text for pair in pairs],
+        "eight bodies as one": [
+            "\n\n".join(pair.text for pair in pairs[at : at + 8]) for at in range(0, len(pairs), 8)
+        ],
+    }
+    found: dict[str, float] = {}
+    with mock.patch("framelens.scorer.check_headline", timed):
+        for name, texts in bodies.items():
+            spent, start = 0.0, time.process_time()
+            for text, pair in zip(texts, pairs, strict=False):
+                fresh.score(text, pair.headline)
+            found[name] = round(spent / (time.process_time() - start), 3)
+    return found
+
+
 SYSTEMS = ("check", "check without word embeddings", "lexical baseline")
 
 
@@ -304,6 +335,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("test", "tuning"), default="test")
     parser.add_argument("--pairs", type=Path, help="another file of pairs")
     parser.add_argument("--errors", action="store_true", help="add what the model gets wrong")
+    parser.add_argument("--time", action="store_true", help="add the check's share of the time")
     parser.add_argument("--markdown", action="store_true", help="print a table instead")
     arguments = parser.parse_args()
     pairs = [pair for pair in read_pairs(arguments.pairs) if pair.part == arguments.part]
@@ -320,6 +352,8 @@ def main() -> None:
         "check without word embeddings": report(pairs, checked(by_letters)),
         "lexical baseline": report(pairs, baseline),
     }
+    if arguments.time:
+        found["share of scoring time"] = share_of_time(scorer, pairs)
     if arguments.errors:
         found["errors"] = errors(pairs, checked(scorer))
     print(
