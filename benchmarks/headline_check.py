@@ -6,8 +6,9 @@
 Three systems answer the same pairs: the model's check, the same without word embeddings, and a
 baseline of overlapping words and a list of verbs of saying. Intervals are 95 % bootstrap
 intervals over pairs. A span of own wording is right when it shares at least half of the words
-of both together with an annotated one. `--errors` adds the pairs that the model gets wrong, `--time` the
-check's share of the time; `--markdown` prints the table of docs/headline_check.md instead.
+of both together with an annotated one. `--errors` adds the pairs that the model gets wrong,
+`--time` the check's share of the time; `--markdown` prints the table of
+docs/headline_check.md instead.
 """
 
 from __future__ import annotations
