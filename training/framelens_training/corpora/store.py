@@ -99,8 +99,8 @@ def content_key(reader: Corpus, root: Path | None) -> str:
         for path in sorted(p for name in reader.info.paths for p in _files(folder / name)):
             _add(sha, path.relative_to(folder).as_posix(), path.read_bytes())
     elif isinstance(reader, Starter):
-        folder = resources.files(__package__) / "starter"
-        for item in (folder / f"{split}.jsonl" for split in STARTER_SPLITS):
+        packaged = resources.files(__package__) / "starter"
+        for item in (packaged / f"{split}.jsonl" for split in STARTER_SPLITS):
             if item.is_file():
                 _add(sha, item.name, item.read_bytes())
     return sha.hexdigest()
