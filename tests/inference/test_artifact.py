@@ -127,3 +127,21 @@ def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
 def test_a_model_of_an_unknown_name_is_taken_as_a_directory(tmp_path: Path) -> None:
     assert resolve("no-such-model") == Path("no-such-model")
     assert resolve(tmp_path) == tmp_path
+
+
+def test_another_distribution_can_offer_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "framelens_small_model" / "model"
+    model.mkdir(parents=True)
+    (model.parent / "__init__.py").write_text("raise RuntimeError('models are not imported')\n")
+    metadata = tmp_path / "framelens_small_model-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: framelens-small-model\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[framelens.models]\nsmall-model = framelens_small_model\nlost-model = framelens_lost\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert resolve("small-model") == model
+    assert resolve("lost-model") == Path("lost-model")
+    assert resolve("./small-model") == Path("small-model")

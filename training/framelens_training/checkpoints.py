@@ -12,11 +12,15 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.torch import save_file
+from torch import Tensor
+
 from framelens_training.errors import CheckpointError
+from framelens_training.weight_averaging import FOLDER as EVALUATED
 
 PREFIX = "checkpoint-"
 MANIFEST = "files.json"
@@ -101,6 +105,18 @@ class Checkpoints:
             if step != best:
                 _remove(self.path(step))
 
+    def put_weights(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Put other weights into the checkpoint of a step.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        folder = self.path(step)
+        partial = folder / f"{WEIGHTS}.partial"
+        save_file(dict(weights), partial)
+        partial.replace(folder / WEIGHTS)
+        seal(folder)
+
     def keep_model(self, step: int) -> None:
         """When all is done: keep the model of one step, without what resuming would need."""
         for other in self.steps():
@@ -111,6 +127,7 @@ class Checkpoints:
             if path.name not in (*_MODEL_FILES, MANIFEST):
                 path.unlink()
         seal(folder, _MODEL_FILES)
+        _remove(self.folder / EVALUATED)
 
     def clear(self) -> None:
         """Remove everything."""

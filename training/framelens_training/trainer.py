@@ -34,6 +34,8 @@ from framelens_training.errors import NonFiniteLossError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
 from framelens_training.targets import LabelledWindow
+from framelens_training.weight_averaging import FOLDER as EVALUATED
+from framelens_training.weight_averaging import EvaluatedWeights, KeepingEvaluated
 
 BEST_METRIC = "eval_score"
 TRAINED = "trained.json"
@@ -338,6 +340,9 @@ def fit(
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
+    With `training.average` it gets the mean of the weights at all evaluations, if that scores
+    better; the best step's checkpoint then holds them.
+
     Goes on from the latest of the checkpoints, if there is any.
 
     Raises:
@@ -354,6 +359,10 @@ def fit(
         accumulate=settings.accumulate,
         processes=processes,
     )
+    evaluated = EvaluatedWeights(checkpoints.folder / EVALUATED)
+    keeping: list[TrainerCallback] = []
+    if settings.average and processes.is_main:
+        keeping.append(KeepingEvaluated(evaluated, model))
     # Rank 0 looks for all: another could look when a damaged one has been passed over already.
     start = processes.broadcast(checkpoints.latest() if processes.is_main else None)
     state = None if start is None else _state_of(checkpoints, start)
@@ -373,6 +382,7 @@ def fit(
             callbacks=[
                 EarlyStoppingCallback(settings.patience),
                 Checkpointing(settings.checkpoint_minutes, processes),
+                *keeping,
                 *callbacks,
             ],
             checkpoints=checkpoints,
@@ -385,6 +395,17 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
+    mean = evaluated.mean(state.global_step) if settings.average else None
+    if mean is not None:
+        model.load_state_dict(mean)
+        score = evaluator(model)["score"]
+        line = {"step": state.global_step, f"{BEST_METRIC}_of_mean_weights": score}
+        history = [*state.log_history, line]
+        if state.best_metric is None or score > state.best_metric:
+            if processes.is_main:
+                saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
+            return Fitted(step, history)
+        state.log_history[:] = history
     load_weights(model, checkpoints, step)
     return Fitted(step, list(state.log_history))
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from framelens_training import trainer
+from framelens_training.checkpoints import WEIGHTS, Checkpoints
+from framelens_training.config import Config
+from framelens_training.dataset import WindowDataset
+from framelens_training.encoder import load_encoder
+from framelens_training.mixture import CorpusFeatures, training_windows
+from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.targets import featurize_document
+from framelens_training.weight_averaging import FOLDER, EvaluatedWeights
+from support import tiny_documents
+
+
+def fitted(config: Config, folder: Path, scores: list[float]) -> tuple[SegmentSpanModel, object]:
+    """Train on a few windows with evaluations that give these scores, one after another."""
+    encoder = load_encoder(config.encoder)
+    featurizer = encoder.featurizer(config.windows)
+    documents = [featurize_document(d, featurizer) for d in tiny_documents(6)]
+    windows = training_windows([CorpusFeatures(documents)], featurizer, config.windows, 1)
+    dataset = WindowDataset([windows] * config.training.epochs)
+    parts = dict(config.training.loss_weights)
+    model = SegmentSpanModel(encoder.module, 0.0, LossConfig(parts, dict.fromkeys(parts, 1.0)))
+    given = iter(scores)
+    result = trainer.fit(
+        config, model, dataset, lambda _: {"score": next(given)}, Checkpoints(folder), []
+    )
+    return model, result
+
+
+@pytest.fixture
+def averaging(tiny_config: Config) -> Config:
+    training = tiny_config.training.model_copy(
+        update={"average": True, "epochs": 3, "evaluations_per_epoch": 1, "patience": 9}
+    )
+    return tiny_config.model_copy(update={"training": training})
+
+
+def test_the_mean_is_taken_where_it_scores_better(averaging: Config, tmp_path: Path) -> None:
+    model, result = fitted(averaging, tmp_path, [0.1, 0.5, 0.4, 0.6])
+    steps = EvaluatedWeights(tmp_path / FOLDER).steps()
+    assert len(steps) == 3
+    parts = [load_file(tmp_path / FOLDER / f"{step}.safetensors") for step in steps]
+    name = "segment_head.weight"
+    assert not torch.equal(parts[0][name], parts[2][name])
+    mean = (parts[0][name] + parts[1][name] + parts[2][name]) / 3
+    assert torch.allclose(model.state_dict()[name], mean, atol=1e-7)
+    assert result.step == steps[1]  # type: ignore[attr-defined]
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest() is not None, "the checkpoint with other weights is whole"
+    kept = load_file(checkpoints.path(steps[1]) / WEIGHTS)[name]
+    assert torch.equal(kept, model.state_dict()[name])
+    assert result.history[-1]["eval_score_of_mean_weights"] == 0.6  # type: ignore[attr-defined]
+    checkpoints.keep_model(steps[1])
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_the_best_step_stays_where_the_mean_is_worse(averaging: Config, tmp_path: Path) -> None:
+    model, result = fitted(averaging, tmp_path, [0.1, 0.5, 0.4, 0.3])
+    steps = EvaluatedWeights(tmp_path / FOLDER).steps()
+    best = load_file(tmp_path / FOLDER / f"{steps[1]}.safetensors")
+    assert all(torch.equal(best[name], value) for name, value in model.state_dict().items())
+    assert result.step == steps[1]  # type: ignore[attr-defined]
+    assert result.history[-1]["eval_score_of_mean_weights"] == 0.3  # type: ignore[attr-defined]
+
+
+def test_without_the_setting_nothing_is_kept(averaging: Config, tmp_path: Path) -> None:
+    training = averaging.training.model_copy(update={"average": False})
+    fitted(averaging.model_copy(update={"training": training}), tmp_path, [0.1, 0.5, 0.4])
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_weights_after_the_last_step_do_not_count(tmp_path: Path) -> None:
+    weights = EvaluatedWeights(tmp_path)
+    for step in (3, 6, 9):
+        layer = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(layer.weight, float(step))
+        weights.save(step, layer)  # type: ignore[arg-type]
+    mean = weights.mean(last=6)
+    assert mean is not None
+    assert mean["weight"].item() == 4.5
+    assert weights.mean(last=3) is None

@@ -1,0 +1,76 @@
+"""The mean of the weights that a training went through, taken where it is better.
+
+The weights at the evaluations of one training lie in one valley, and their mean often
+generalises better than each of them (Izmailov et al. 2018, stochastic weight averaging).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from framelens_training.model import SegmentSpanModel
+
+FOLDER = "evaluated"
+_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedWeights:
+    """Weights at the evaluations of one training, in files by step.
+
+    They outlive a killed process, so that a training which was resumed has the same mean.
+    """
+
+    folder: Path
+
+    def save(self, step: int, model: SegmentSpanModel) -> None:
+        """Keep the weights of a step; the file is there whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"{step}.partial"
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(self.folder / f"{step}{_SUFFIX}")
+
+    def steps(self) -> list[int]:
+        """The steps whose weights are there, in order."""
+        return sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
+
+    def mean(self, last: int) -> dict[str, Tensor] | None:
+        """Mean weights of all steps up to the last one; `None` with fewer than two."""
+        steps = [step for step in self.steps() if step <= last]
+        if len(steps) < 2:
+            return None
+        total: dict[str, Tensor] = {}
+        for step in steps:
+            for name, value in load_file(self.folder / f"{step}{_SUFFIX}").items():
+                wide = value.to(torch.float64)
+                total[name] = total[name] + wide if name in total else wide
+        return {name: (value / len(steps)).to(torch.float32) for name, value in total.items()}
+
+    def clear(self) -> None:
+        """Remove all of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class KeepingEvaluated(TrainerCallback):
+    """Keeps the weights of every evaluation."""
+
+    def __init__(self, weights: EvaluatedWeights, model: SegmentSpanModel) -> None:
+        self._weights = weights
+        self._model = model
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Called by the Trainer after an evaluation."""
+        self._weights.save(state.global_step, self._model)
