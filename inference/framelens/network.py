@@ -51,7 +51,11 @@ class Network:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(
-                _graph(path), sess_options=options, providers=["CPUExecutionProvider"]
+                _graph(path),
+                sess_options=options,
+                providers=["CPUExecutionProvider"],
+                # Slower with it, as benchmarks/session_options.py measures.
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common public base
             raise ArtifactError(f"{path}: ONNX Runtime cannot read the graph: {error}") from error

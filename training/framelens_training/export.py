@@ -33,6 +33,7 @@ from framelens.network import EMBEDDINGS, INPUTS, OUTPUTS, Network
 from framelens.schema import AXES
 from framelens_training.encoder import Encoder
 from framelens_training.errors import ExportError
+from framelens_training.graph_fusion import fuse
 from framelens_training.model import ExportModel, SegmentSpanModel, TorchNetwork
 from framelens_training.predictions import NetworkLike
 
@@ -83,7 +84,7 @@ def export_onnx(model: SegmentSpanModel, path: Path) -> None:
     if program is None:
         raise ExportError("torch.onnx.export returned no program")
     program.save(str(path), external_data=False)
-    graph = onnx.load(str(path))
+    graph = fuse(onnx.load(str(path)))
     _show_embeddings(graph)
     onnx.save(graph, str(path))
 
