@@ -157,8 +157,14 @@ def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Pa
     ones = dict.fromkeys(LOSS_PARTS, 1.0)
     model = SegmentSpanModel(encoder.module, 0.1, LossConfig(ones, ones))
     path = tmp_path / "model.onnx"
+    whole = tmp_path / "whole.onnx"
     with quiet_libraries():
-        export_onnx(model, path)
+        export_onnx(model, path, longest=64)
+        export_onnx(model, whole)
+    width = encoder.hidden_size
+    left_out = encoder.module.config.max_position_embeddings - 64
+    saved = whole.stat().st_size - path.stat().st_size
+    assert saved >= 4 * width * left_out, "positions that no window has are left out"
     featurizer: Featurizer = encoder.featurizer(Windows(max_tokens=64, overlap=16))
     torch_network, onnx_network = TorchNetwork(model), Network(path)
     count = 0

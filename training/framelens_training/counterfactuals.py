@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framelens.schema import AXES, SpanType
-from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
 
 CONFIDENCE = 0.7
 """Weight of a made label against an annotator's."""
@@ -87,11 +87,13 @@ def quoted(document: LabelledDocument, generator: np.random.Generator) -> Labell
             spans.append(GoldSpan("text", part.kind, place, place + len(part.text)))
         place += len(part.text)
     # Whether "that" and a comma belong to an indirect content is the annotators' convention.
-    annotated = frozenset(AXES) | ({"attribution_spans"} if direct else set())
+    annotated: set[Annotated] = {*AXES}
+    if direct:
+        annotated.add("attribution_spans")
     return LabelledDocument(
         id=f"{document.id}#quoted",
         text=text,
-        annotated=annotated,
+        annotated=frozenset(annotated),
         segments=(_answer(len(text), attributed=True, framed=False),),
         spans=tuple(spans) if direct else (),
     )

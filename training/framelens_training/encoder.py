@@ -112,7 +112,9 @@ def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig]:
         name, version = row.pop("encoder"), row.pop("version")
         features = FeatureConfig(**row)
         settings = AutoConfig.from_pretrained(folder)
-        module = AutoModel.from_config(settings, **without_pooler(settings))
+        module = AutoModel.from_config(  # type: ignore[no-untyped-call]
+            settings, **without_pooler(settings)
+        )
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(

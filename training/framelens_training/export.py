@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -64,9 +65,13 @@ class Parity:
         }
 
 
-def export_onnx(model: SegmentSpanModel, path: Path) -> None:
-    """Write the fp32 graph: one window of any length, no padding and no attention mask."""
-    module = ExportModel(model).eval()
+def export_onnx(model: SegmentSpanModel, path: Path, longest: int | None = None) -> None:
+    """Write the fp32 graph: one window, no padding and no attention mask.
+
+    `longest` is the length of the longest window that the graph will read, in tokens; the
+    positions after it are left out. Without it, all that the encoder has are kept.
+    """
+    module = ExportModel(_with_positions(model, longest) if longest else model).eval()
     example = (torch.ones((1, 12), dtype=torch.int64), torch.zeros((1, 12), dtype=torch.int64))
     length = torch.export.Dim("length", min=2, max=4096)
     with warnings.catch_warnings(), torch.no_grad():
@@ -87,6 +92,22 @@ def export_onnx(model: SegmentSpanModel, path: Path) -> None:
     graph = fuse(onnx.load(str(path)))
     _show_embeddings(graph)
     onnx.save(graph, str(path))
+
+
+def _with_positions(model: SegmentSpanModel, longest: int) -> SegmentSpanModel:
+    """A copy of a model of the BERT family with its first positions only."""
+    if model.encoder.config.model_type != "bert":
+        return model  # others count positions from elsewhere, or relatively
+    model = copy.deepcopy(model)
+    embeddings = model.encoder.embeddings
+    table = embeddings.position_embeddings
+    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(
+        table.weight.detach()[:longest].clone()
+    )
+    for name in ("position_ids", "token_type_ids"):
+        if getattr(embeddings, name, None) is not None:
+            setattr(embeddings, name, getattr(embeddings, name)[:, :longest])
+    return model
 
 
 def _show_embeddings(model: onnx.ModelProto) -> None:

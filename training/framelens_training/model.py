@@ -141,12 +141,13 @@ class SegmentSpanModel(nn.Module):
                 span_logits[..., : len(BIO_TAGS)][supervised], tag_targets[supervised]
             )
         seen = loaded_targets != IGNORE
-        return total + weights["loaded_spans"] * _binary(
+        found: Tensor = total + weights["loaded_spans"] * _binary(
             span_logits[..., len(BIO_TAGS)],
             loaded_targets.clamp(min=0).to(span_logits.dtype),
             seen.to(span_logits.dtype),
             config.positive["loaded_spans"],
         )
+        return found
 
     def _weights(self, part_scales: Tensor | None, row: int) -> dict[LossPart, Any]:
         """Weights of the parts, of labels (row 0) or of teachers (row 1)."""
@@ -191,8 +192,8 @@ def soft_loss(
         reduction="sum",
         log_target=True,
     )
-    total = total + parts["attribution_spans"] * gap / known.sum().clamp(min=1)
-    return total * temperature**2
+    found: Tensor = total + parts["attribution_spans"] * gap / known.sum().clamp(min=1)
+    return found * temperature**2
 
 
 def answer_counts(batch: dict[str, Tensor]) -> Tensor:
@@ -208,7 +209,7 @@ def answer_counts(batch: dict[str, Tensor]) -> Tensor:
     soft = [0.0] * len(LOSS_PARTS)
     if "soft_targets" in batch:
         known = ~torch.isnan(batch["soft_targets"])
-        axes, tags, loaded = known.split((len(AXES), len(BIO_TAGS), 1), dim=-1)
+        axes, tags, loaded = torch.split(known, [len(AXES), len(BIO_TAGS), 1], dim=-1)
         soft = [*axes.sum(dim=(0, 1)).tolist(), int(tags.all(dim=-1).sum()), int(loaded.sum())]
     return torch.tensor([[float(count) for count in row] for row in (labels, soft)])
 

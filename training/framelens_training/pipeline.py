@@ -360,7 +360,7 @@ def _export(
 ) -> Parity:
     say("Exporting to ONNX")
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-    export_onnx(model, fp32)
+    export_onnx(model, fp32, config.windows.max_tokens)
     quantize(fp32, int8, _calibration_windows(split["train"]))
     parity = measure_parity(model, fp32, int8, _parity_documents(featurizer, split), decoding)
     if parity.torch_onnx_max_difference > config.export.parity_tolerance:

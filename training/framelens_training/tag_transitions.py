@@ -100,7 +100,8 @@ def _stretches(
         gold = np.concatenate([t.tags for t in item.targets] or [np.zeros(0, dtype=np.int64)])
         seen = gold != IGNORE
         words = np.concatenate(
-            [t[:, : len(BIO_TAGS)] for t in found.tokens] or [np.zeros((0, len(BIO_TAGS)))]
+            [t[:, : len(BIO_TAGS)] for t in found.tokens]
+            or [np.zeros((0, len(BIO_TAGS)), np.float32)]
         )[seen]
         gold = gold[seen]
         for start in range(0, len(gold), _STRETCH):
