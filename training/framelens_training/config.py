@@ -143,7 +143,7 @@ class Training(_Strict):
     """Evaluations without a better validation score before training stops."""
     evaluations_per_epoch: int = Field(default=1, ge=1)
     average: bool = False
-    """Whether the mean of the weights at all evaluations is taken where it scores better."""
+    """Whether the mean of the weights at all evaluations is taken instead of the best step's."""
     checkpoint_minutes: float = Field(default=5.0, ge=0)
     """Most minutes, about, that a killed process loses; checkpoints are also written at every
     evaluation, and at every log line if this is 0."""

@@ -340,8 +340,8 @@ def fit(
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
-    With `training.average` it gets the mean of the weights at all evaluations, if that scores
-    better; the best step's checkpoint then holds them.
+    With `training.average` it gets the mean of the weights at all evaluations instead; the best
+    step's checkpoint then holds them.
 
     Goes on from the latest of the checkpoints, if there is any.
 
@@ -400,12 +400,9 @@ def fit(
         model.load_state_dict(mean)
         score = evaluator(model)["score"]
         line = {"step": state.global_step, f"{BEST_METRIC}_of_mean_weights": score}
-        history = [*state.log_history, line]
-        if state.best_metric is None or score > state.best_metric:
-            if processes.is_main:
-                saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
-            return Fitted(step, history)
-        state.log_history[:] = history
+        if processes.is_main:
+            saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
+        return Fitted(step, [*state.log_history, line])
     load_weights(model, checkpoints, step)
     return Fitted(step, list(state.log_history))
 

@@ -1,4 +1,4 @@
-"""The mean of the weights that a training went through, taken where it is better.
+"""The mean of the weights that a training went through.
 
 The weights at the evaluations of one training lie in one valley, and their mean often
 generalises better than each of them (Izmailov et al. 2018, stochastic weight averaging).
