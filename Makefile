@@ -10,11 +10,11 @@ BENCH_MODEL := $(if $(MODEL),--model $(MODEL))
 
 .PHONY: demo test check bench docs notebooks clean
 
-$(STAMP): pyproject.toml inference/pyproject.toml constraints.txt
+$(STAMP): pyproject.toml inference/pyproject.toml inference/news-en-fast/pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"framelens needs Python 3.11 to 3.13, found {v.major}.{v.minor}; set PYTHON=")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e './inference[html,batch,frames,report]' -e '.[dev]'
+		-e './inference[html,batch,frames,report]' -e ./inference/news-en-fast -e '.[dev]'
 	touch $(STAMP)
 
 # The main job: train on the starter corpus, record the run, export, score two inputs.

@@ -1,6 +1,6 @@
 """Run in an environment that holds only the inference wheel: score, and load nothing heavy.
 
-usage: small_package.py MODEL_DIRECTORY ROWS.jsonl
+usage: small_package.py MODEL ROWS.jsonl
 """
 
 from __future__ import annotations
