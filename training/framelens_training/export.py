@@ -101,7 +101,7 @@ def _with_positions(model: SegmentSpanModel, longest: int) -> SegmentSpanModel:
     model = copy.deepcopy(model)
     embeddings = model.encoder.embeddings
     table = embeddings.position_embeddings
-    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(
+    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
         table.weight.detach()[:longest].clone()
     )
     for name in ("position_ids", "token_type_ids"):
