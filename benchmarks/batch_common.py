@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -136,3 +137,18 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
     }
+
+
+@contextlib.contextmanager
+def tmpfs(folder: Path, options: str) -> Iterator[Path | None]:
+    """A small file system in memory, mounted with these options; None for who may not mount."""
+    place = folder / "tmpfs"
+    place.mkdir()
+    line = ["mount", "-t", "tmpfs", "-o", options, "framelens", str(place)]
+    mounted = os.geteuid() == 0 and subprocess.run(line, capture_output=True).returncode == 0
+    try:
+        yield place if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(place)], check=True)
+        place.rmdir()

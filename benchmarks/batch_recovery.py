@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,24 +120,10 @@ def _workers(parent: int) -> list[int]:
     return kept
 
 
-@contextlib.contextmanager
-def _tmpfs(folder: Path, options: str) -> Iterator[Path | None]:
-    place = folder / "tmpfs"
-    place.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", options, "framelens", str(place)]
-    mounted = os.geteuid() == 0 and subprocess.run(line, capture_output=True).returncode == 0
-    try:
-        yield place if mounted else None
-    finally:
-        if mounted:
-            subprocess.run(["umount", str(place)], check=True)
-        place.rmdir()
-
-
 def _full_disk(source: Path, folder: Path, model: str) -> dict[str, Any]:
     whole = folder / "unbroken.jsonl"
     size = whole.stat().st_size // 2 >> 10
-    with _tmpfs(folder, f"size={size}k") as place:
+    with common.tmpfs(folder, f"size={size}k") as place:
         if place is None:
             return {"skipped": "needs root to mount a tmpfs"}
         target = place / "out.jsonl"
@@ -157,7 +142,7 @@ def _full_disk(source: Path, folder: Path, model: str) -> dict[str, Any]:
 
 
 def _read_only(source: Path, folder: Path, model: str) -> dict[str, Any]:
-    with _tmpfs(folder, "size=1m,ro") as place:
+    with common.tmpfs(folder, "size=1m,ro") as place:
         if place is None:
             return {"skipped": "needs root to mount a tmpfs"}
         failed = _failure(_line(source, place / "out.jsonl", model))

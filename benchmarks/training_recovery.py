@@ -10,9 +10,7 @@ root, to mount a small tmpfs; elsewhere it is reported as skipped.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import training_common as common
+from batch_common import tmpfs
 
 COMPARED = ("checkpoints/checkpoint-*/model.safetensors", "model/model.onnx")
 
@@ -136,21 +135,8 @@ def _compared(unbroken: Path, broken: Path) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def _tmpfs(folder: Path, megabytes: int) -> Iterator[Path | None]:
-    place = folder / "tmpfs"
-    place.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "framelens", str(place)]
-    mounted = os.geteuid() == 0 and subprocess.run(line, capture_output=True).returncode == 0
-    try:
-        yield place if mounted else None
-    finally:
-        if mounted:
-            subprocess.run(["umount", str(place)], check=True)
-
-
 def _full_disk(config: Path, folder: Path, overrides: list[str], megabytes: int) -> dict[str, Any]:
-    with _tmpfs(folder, megabytes) as place:
+    with tmpfs(folder, f"size={megabytes}m") as place:
         if place is None:
             return {"skipped": "needs root to mount a tmpfs"}
         work = folder / "full"

@@ -136,7 +136,7 @@ _GOES_ON = 0.01
 def _open_first_word(window: WindowFeatures, span_logits: Floats) -> Floats:
     """Span logits in which the first word of a window may continue a span."""
     opened = span_logits.copy()
-    first = opened[window.positions[0]] if len(window.positions) else opened[0]
+    first = opened[window.positions[0]]
     begins, insides = slice(1, len(BIO_TAGS), 2), slice(2, len(BIO_TAGS), 2)
     first[insides] = np.maximum(first[begins] + _GOES_ON, first[insides])
     return opened

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from framelens_training import feature_store
 from framelens_training import sweep as sweeping
 from framelens_training.cli import main
 from framelens_training.config import Config, load_config
@@ -228,13 +229,13 @@ def test_a_trial_that_lags_behind_is_given_up(write: Write, tiny_config: Config)
 
 def test_a_sweep_never_reads_a_test_document(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    featurize = sweeping.featurize_corpus
+    featurize = feature_store.featurize_corpus
 
     def spying(documents: Any, *rest: Any) -> Any:
         seen.extend(document.id for document in documents)
         return featurize(documents, *rest)
 
-    monkeypatch.setattr(sweeping, "featurize_corpus", spying)
+    monkeypatch.setattr(feature_store, "featurize_corpus", spying)
     quietly(write(trials=1), tracking=False)
     assert {"d0", "d100"} <= set(seen)
     assert not {name for name in seen if name.startswith("d2") and len(name) == 4}

@@ -2,17 +2,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans, viterbi
 from framelens.features import Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.model import IGNORE
 from framelens_training.tag_transitions import fit_transitions
-from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.targets import LabelledFeatures, SegmentTargets, featurize_document
 from support import tiny_documents
 
 Table = tuple[tuple[float, ...], ...]
 Labelled = tuple[list[LabelledFeatures], list[DocumentLogits]]
+
+
+def gold_tokens(target: SegmentTargets, height: float) -> NDArray[np.float32]:
+    """Token logits (n, 8) of a network that knows a segment's tags."""
+    rows = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
+    heads = np.flatnonzero(target.tags != IGNORE)
+    rows[heads, target.tags[heads]] = height
+    return rows
+
+
+def logits_of(item: LabelledFeatures, tokens: list[NDArray[np.float32]]) -> DocumentLogits:
+    return DocumentLogits(np.zeros((len(item.targets), len(AXES)), np.float32), tuple(tokens))
 
 
 @pytest.fixture
@@ -24,16 +37,13 @@ def broken(featurizer: Featurizer) -> Labelled:
     for item in items:
         tokens = []
         for target in item.targets:
-            rows = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-            heads = np.flatnonzero(target.tags != IGNORE)
-            rows[heads, target.tags[heads]] = 2.0
-            inside = heads[(target.tags[heads] > 0) & (target.tags[heads] % 2 == 0)]
+            rows = gold_tokens(target, 2.0)
+            inside = np.flatnonzero((target.tags > 0) & (target.tags % 2 == 0))
             lost = inside[generator.random(len(inside)) < 0.3]
             rows[lost] = 0.0
             rows[lost, 0] = 1.0
             tokens.append(rows)
-        axes = np.zeros((len(item.targets), len(AXES)), dtype=np.float32)
-        logits.append(DocumentLogits(axes, tuple(tokens)))
+        logits.append(logits_of(item, tokens))
     return items, logits
 
 
@@ -71,15 +81,7 @@ def spans_of(items: list[LabelledFeatures], logits: list[DocumentLogits], table:
 
 def test_where_words_are_right_without_them_none_are_kept(featurizer: Featurizer) -> None:
     items = [featurize_document(document, featurizer) for document in tiny_documents(20)]
-    logits = []
-    for item in items:
-        tokens = []
-        for target in item.targets:
-            rows = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-            heads = np.flatnonzero(target.tags != IGNORE)
-            rows[heads, target.tags[heads]] = 9.0
-            tokens.append(rows)
-        logits.append(DocumentLogits(np.zeros((len(item.targets), 3), np.float32), tuple(tokens)))
+    logits = [logits_of(item, [gold_tokens(t, 9.0) for t in item.targets]) for item in items]
     assert fit_transitions(items, logits) == ()
 
 

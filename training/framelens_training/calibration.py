@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from framelens.decoding import DecodingConfig, DocumentLogits, sigmoid
+from framelens.decoding import DecodingConfig, DocumentLogits, Floats, sigmoid
 from framelens.schema import AXES, BIO_TAGS, Axis
 from framelens_training.config import Evaluation
+from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.predictions import AxisData, axis_data
 from framelens_training.tag_transitions import fit_transitions
 from framelens_training.targets import LabelledFeatures
@@ -30,14 +31,11 @@ def tune(
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
-    plain = [item.document for item in documents]
-    temperatures: dict[Axis, float] = {}
-    thresholds: dict[Axis, float] = {}
-    for axis in AXES:
-        data = axis_data(plain, [item.segments for item in logits], axis)
-        temperatures[axis] = temperature(data)
-        scores = sigmoid((data.values / temperatures[axis]).astype(np.float32))
-        thresholds[axis] = best_threshold(data.gold, scores, config.threshold_range)
+    temperatures, thresholds = tune_axes(
+        [item.document for item in documents],
+        [item.segments for item in logits],
+        config.threshold_range,
+    )
     gold, scores = _loaded_words(documents, logits)
     return DecodingConfig(
         temperatures=temperatures,
@@ -46,6 +44,22 @@ def tune(
         loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
         transitions=fit_transitions(documents, logits),
     )
+
+
+def tune_axes(
+    documents: Sequence[LabelledDocument],
+    logits: Sequence[Floats],
+    threshold_range: tuple[float, float],
+) -> tuple[dict[Axis, float], dict[Axis, float]]:
+    """The temperature and the threshold of each axis; `logits` holds an array (s, 3) a document."""
+    temperatures: dict[Axis, float] = {}
+    thresholds: dict[Axis, float] = {}
+    for axis in AXES:
+        data = axis_data(documents, logits, axis)
+        temperatures[axis] = temperature(data)
+        scores = sigmoid((data.values / temperatures[axis]).astype(np.float32))
+        thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
+    return temperatures, thresholds
 
 
 def temperature(data: AxisData) -> float:

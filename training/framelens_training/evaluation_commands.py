@@ -83,6 +83,10 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.config import load_config
 
@@ -92,25 +96,22 @@ def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     config = config.model_copy(update={"name": f"{config.name}-crossval"})
     with quiet_libraries():
         if options.no_tracking:
             found = crossvalidate(
-                config, NullTracker(), folds=options.folds, seeds=options.seeds, say=say
+                config, NullTracker(), folds=options.folds, seeds=options.seeds, say=_say
             )
-            say("\n".join(crossval_lines(found)))
+            _say("\n".join(crossval_lines(found)))
             return 0
         with tracked_run(config) as tracker:
             found = crossvalidate(
-                config, tracker, folds=options.folds, seeds=options.seeds, say=say
+                config, tracker, folds=options.folds, seeds=options.seeds, say=_say
             )
-    say("\n".join(crossval_lines(found)))
-    say(f"\nrun        {found.run_id}")
-    say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
+    _say("\n".join(crossval_lines(found)))
+    _say(f"\nrun        {found.run_id}")
+    _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
     for failure in tracker.failures:
         print(f"not recorded: {failure}", file=sys.stderr)
     return 0
@@ -125,9 +126,6 @@ def _sweep(options: argparse.Namespace) -> int:
     from framelens_training.sweep import search, sweep_lines
     from framelens_training.tracking import tracking_uri
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with quiet_libraries():
         found = search(
@@ -135,12 +133,12 @@ def _sweep(options: argparse.Namespace) -> int:
             trials=options.trials,
             storage=options.storage,
             tracking=not options.no_tracking,
-            say=say,
+            say=_say,
         )
-    say("\n".join(sweep_lines(found)))
+    _say("\n".join(sweep_lines(found)))
     if found.run_id is not None:
-        say(f"\nrun        {found.run_id}")
-        say(f"look at it mlflow ui --backend-store-uri {tracking_uri(sweep.base)}")
+        _say(f"\nrun        {found.run_id}")
+        _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(sweep.base)}")
     for failure in found.failures:
         print(f"not recorded: {failure}", file=sys.stderr)
     return 0

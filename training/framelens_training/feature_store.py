@@ -8,19 +8,19 @@ arrays; windows are packed again when they are read, which takes no time.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment
+from framelens_training.array_store import Arrays, code_version, store, stored
+from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.store import default_cache
+from framelens_training.data import SPLITS, LoadedCorpus
 from framelens_training.targets import (
     LabelledFeatures,
     SegmentTargets,
@@ -43,41 +43,48 @@ def featurize_corpus(
 
     `digest` is the sha256 over the documents (`corpora.labelled.digest`).
     """
-    path = folder / f"{_key(digest, featurizer)}.npz"
-    if path.is_file():
-        path.touch()
-        return _read(path, documents, featurizer)
+    key = _key(digest, featurizer)
+    arrays = stored(folder, key)
+    if arrays is not None:
+        return _items(arrays, documents, featurizer)
     made = [featurize_document(document, featurizer) for document in documents]
-    _write(path, made)
-    _prune(folder)
+    store(folder, key, _arrays(made), kept=_KEPT)
     return made
 
 
+def featurize_splits(
+    corpora: Sequence[LoadedCorpus], featurizer: Featurizer, names: Sequence[Split] = SPLITS
+) -> dict[str, list[LabelledFeatures]]:
+    """Features of splits, corpus after corpus, by way of the user's cache."""
+    folder = default_cache() / "features"
+    return {
+        name: [
+            features
+            for item in corpora
+            for features in featurize_corpus(
+                item.splits[name], item.digests[name], featurizer, folder
+            )
+        ]
+        for name in names
+    }
+
+
 def _key(digest: str, featurizer: Featurizer) -> str:
-    sha = hashlib.sha256(_code_version().encode())
+    sha = hashlib.sha256(code_version(_CODE).encode())
     sha.update(digest.encode())
     sha.update(featurizer.tokenizer_json().encode())
     sha.update(repr(asdict(featurizer.config)).encode())
     return sha.hexdigest()
 
 
-@cache
-def _code_version() -> str:
-    sha = hashlib.sha256()
-    for package, names in _CODE:
-        for name in names:
-            sha.update((resources.files(package) / name).read_bytes())
-    return sha.hexdigest()
-
-
-def _write(path: Path, items: Sequence[LabelledFeatures]) -> None:
+def _arrays(items: Sequence[LabelledFeatures]) -> Arrays:
     segments = [segment for item in items for segment in item.features.segments]
     targets = [target for item in items for target in item.targets]
 
     def joined(arrays: list[NDArray[np.generic]], dtype: str, *shape: int) -> NDArray[np.generic]:
         return np.concatenate([np.zeros((0, *shape), dtype=dtype), *arrays]).astype(dtype)
 
-    arrays = {
+    return {
         "sizes": np.array([len(segment.ids) for segment in segments], dtype="i4"),
         "ids": joined([segment.ids for segment in segments], "i4"),
         "offsets": joined([segment.offsets for segment in segments], "i4", 2),
@@ -87,18 +94,11 @@ def _write(path: Path, items: Sequence[LabelledFeatures]) -> None:
         "axes": joined([target.axes[None] for target in targets], "f4", 3),
         "weights": joined([target.weights[None] for target in targets], "f4", 3),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    with os.fdopen(handle, "wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    Path(name).replace(path)
 
 
-def _read(
-    path: Path, documents: Sequence[LabelledDocument], featurizer: Featurizer
+def _items(
+    arrays: Arrays, documents: Sequence[LabelledDocument], featurizer: Featurizer
 ) -> list[LabelledFeatures]:
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
     wide = {name: arrays[name].astype(np.int64) for name in ("ids", "offsets", "tags", "loaded")}
     ends = np.cumsum(arrays["sizes"]).tolist()
     starts = [0, *ends[:-1]]
@@ -126,9 +126,3 @@ def _read(
         features = DocumentFeatures(tuple(segments), tuple(featurizer.windows(segments)))
         items.append(LabelledFeatures(document, features, tuple(targets)))
     return items
-
-
-def _prune(folder: Path) -> None:
-    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[_KEPT:]:
-        path.unlink(missing_ok=True)

@@ -13,12 +13,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.decoding import DecodingConfig, decode_spans, sigmoid
+from framelens.decoding import DecodingConfig, decode_spans
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis
 from framelens_training.calibration import (
-    best_threshold,
     expected_calibration_error,
-    temperature,
+    tune_axes,
 )
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.context_agreement import differences
@@ -364,13 +363,11 @@ def _in_half(half: int, document: LabelledDocument) -> bool:
 
 
 def _tuned(bench: Bench, read: Read) -> DecodingConfig:
-    temperatures: dict[Axis, float] = {}
-    thresholds: dict[Axis, float] = {}
-    for axis in AXES:
-        data = axis_data(read.documents, [found.segments for found in read.logits], axis)
-        temperatures[axis] = temperature(data) if len(data.gold) else 1.0
-        scores = sigmoid((data.values / temperatures[axis]).astype(np.float32))
-        thresholds[axis] = best_threshold(data.gold, scores, bench.evaluation.threshold_range)
+    temperatures, thresholds = tune_axes(
+        read.documents,
+        [found.segments for found in read.logits],
+        bench.evaluation.threshold_range,
+    )
     return replace(bench.decoding, temperatures=temperatures, thresholds=thresholds)
 
 

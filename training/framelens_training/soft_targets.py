@@ -7,12 +7,8 @@ epochs share them: a teacher reads each text once, in the windows in which servi
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +16,7 @@ import numpy as np
 from framelens.features import TokenizedSegment
 from framelens.schema import AXES, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, aligned, mean_answers
+from framelens_training.array_store import Arrays, code_version, store, stored
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.targets import LabelledFeatures, SoftTargets
 from framelens_training.teachers import Teacher
@@ -41,15 +38,15 @@ def answers_for(
 
     `digest` is the sha256 over the documents (`corpora.labelled.digest`).
     """
-    path = folder / f"{_key(teacher, digest)}.npz"
-    if path.is_file():
-        path.touch()
-        return _read(path, documents)
+    key = _key(teacher, digest)
+    arrays = stored(folder, key)
+    if arrays is not None:
+        return _answers(arrays, documents)
     if documents:
         say(f"Asking the teacher {teacher.name} about {len(documents)} documents")
     found = list(teacher.answer(documents))
-    _write(path, [item for document in found for item in document])
-    _prune(folder)
+    flat = [item for document in found for item in document]
+    store(folder, key, _arrays(flat), kept=_KEPT)
     return found
 
 
@@ -81,38 +78,22 @@ def _soft(segment: TokenizedSegment, several: Sequence[WordAnswers]) -> SoftTarg
 
 
 def _key(teacher: Teacher, digest: str) -> str:
-    text = f"{_code_version()} {teacher.digest} {digest}"
+    text = f"{code_version(_CODE)} {teacher.digest} {digest}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
-def _code_version() -> str:
-    sha = hashlib.sha256()
-    for package, names in _CODE:
-        for name in names:
-            sha.update((resources.files(package) / name).read_bytes())
-    return sha.hexdigest()
-
-
-def _write(path: Path, answers: Sequence[WordAnswers]) -> None:
+def _arrays(answers: Sequence[WordAnswers]) -> Arrays:
     empty = np.zeros((0, len(SPAN_LOGITS)), dtype=np.float16)
-    arrays = {
+    return {
         "sizes": np.array([len(item.starts) for item in answers], dtype=np.int32),
         "axes": np.array([item.axes for item in answers], dtype=np.float16).reshape(-1, len(AXES)),
         "starts": np.concatenate([np.zeros(0, np.int32), *(item.starts for item in answers)]),
         "ends": np.concatenate([np.zeros(0, np.int32), *(item.ends for item in answers)]),
         "words": np.concatenate([empty, *(item.words for item in answers)]),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    with os.fdopen(handle, "wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    Path(name).replace(path)
 
 
-def _read(path: Path, documents: Sequence[LabelledDocument]) -> list[list[WordAnswers]]:
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+def _answers(arrays: Arrays, documents: Sequence[LabelledDocument]) -> list[list[WordAnswers]]:
     edges = np.cumsum([0, *arrays["sizes"].tolist()]).tolist()
     found: list[list[WordAnswers]] = []
     number = 0
@@ -131,9 +112,3 @@ def _read(path: Path, documents: Sequence[LabelledDocument]) -> list[list[WordAn
             number += 1
         found.append(rows)
     return found
-
-
-def _prune(folder: Path) -> None:
-    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[_KEPT:]:
-        path.unlink(missing_ok=True)

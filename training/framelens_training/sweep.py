@@ -27,12 +27,11 @@ from transformers import (
 )
 
 from framelens_training.corpora.base import Split
-from framelens_training.corpora.store import default_cache
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError
-from framelens_training.feature_store import featurize_corpus
+from framelens_training.feature_store import featurize_splits
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.progress import silent
 from framelens_training.search_space import Sweep, Value
@@ -276,17 +275,7 @@ class _Worker:
         teachers = load_teachers(config)
         encoder = load_student(config, documents_of(corpora, "train"), teachers)
         featurizer = encoder.featurizer(config.windows)
-        cache = default_cache() / "features"
-        split = {
-            name: [
-                features
-                for item in corpora
-                for features in featurize_corpus(
-                    item.splits[name], item.digests[name], featurizer, cache
-                )
-            ]
-            for name in _TRAINED_ON
-        }
+        split = featurize_splits(corpora, featurizer, _TRAINED_ON)
         split["train"] = taught(teachers, corpora, split["train"], silent)
         tracker.tags({"framelens.config_sha256": config.digest()})
         tracker.text(to_yaml(config), "config.yaml")

@@ -1,0 +1,53 @@
+"""Files of arrays in a cache folder, whole or not there, the latest read of them kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+Code = tuple[tuple[str, tuple[str, ...]], ...]
+"""Packages, each with the names of source files."""
+
+SUFFIX = ".npz"
+
+
+@cache
+def code_version(code: Code) -> str:
+    """sha256 over source files: a key with it in needs no invalidation by hand."""
+    sha = hashlib.sha256()
+    for package, names in code:
+        for name in names:
+            sha.update((resources.files(package) / name).read_bytes())
+    return sha.hexdigest()
+
+
+def stored(folder: Path, key: str) -> dict[str, NDArray[Any]] | None:
+    """The arrays that are kept under a key; `None` if there are none."""
+    path = folder / f"{key}{SUFFIX}"
+    if not path.is_file():
+        return None
+    path.touch()
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def store(folder: Path, key: str, arrays: Arrays, *, kept: int) -> None:
+    """Keep arrays under a key, and of all files in the folder the `kept` latest read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".partial")
+    with os.fdopen(handle, "wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    Path(name).replace(folder / f"{key}{SUFFIX}")
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[kept:]:
+        path.unlink(missing_ok=True)
