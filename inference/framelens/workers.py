@@ -94,6 +94,22 @@ def usable_cores() -> int:
     return cores
 
 
+def worker_cores(workers: int) -> list[int | None]:
+    """The core on which each worker stays; None where the system moves it as it likes.
+
+    A worker that the system moves from core to core finds its weights in the caches of neither:
+    two of them took half as much processor time again as on cores of their own
+    (`benchmarks/batch_throughput.py`). Workers that leave cores free are not bound: another run
+    would bind its own to the same ones.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return [None] * workers
+    cores = sorted(os.sched_getaffinity(0))
+    if not workers >= len(cores) == usable_cores():
+        return [None] * workers
+    return [cores[number % len(cores)] for number in range(workers)]
+
+
 def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
     """Score one job; whatever is wrong with it becomes an error document."""
     from framelens.records import extract_page
@@ -145,13 +161,19 @@ class LocalPool:
 class _Worker:
     """One process and what it was sent."""
 
-    def __init__(self, context: Any, settings: Settings) -> None:
+    def __init__(self, context: Any, settings: Settings, core: int | None) -> None:
+        self.core = core
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(
             target=serve, args=(theirs, settings), daemon=True
         )
         self.process.start()
         theirs.close()
+        if core is not None and self.process.pid is not None:
+            # Threads that it starts from now on inherit this. It may have died already, or not
+            # be allowed: then it runs wherever the system likes.
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(self.process.pid, {core})
         self.ready = False
         self.chunks: deque[dict[int, Job]] = deque()
         self.since = time.monotonic()
@@ -176,8 +198,8 @@ class WorkerPool:
         self._count = workers
         self._workers: list[_Worker] = []
         try:
-            for _ in range(workers):
-                self._workers.append(_Worker(self._context, settings))
+            for core in worker_cores(workers):
+                self._workers.append(_Worker(self._context, settings, core))
         except BaseException:
             self.close()
             raise
@@ -299,7 +321,7 @@ class WorkerPool:
                 for job in jobs:
                     self._deaths.setdefault(job.number, 0)
         self._queue.extendleft(reversed(again))
-        self._workers.append(_Worker(self._context, self._settings))
+        self._workers.append(_Worker(self._context, self._settings, worker.core))
         return answers
 
     def _lost(self, late: bool, code: int | None) -> Answer:

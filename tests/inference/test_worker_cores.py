@@ -1,0 +1,69 @@
+"""On which core a worker runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from framelens import workers
+from framelens.artifact import Artifact
+from framelens.limits import Limits
+from framelens.workers import Settings, WorkerPool, worker_cores
+
+affinity = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system binds no process to a core"
+)
+
+
+def may_use(monkeypatch: pytest.MonkeyPatch, cores: set[int], share: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores, raising=False)
+    monkeypatch.setattr(workers, "usable_cores", lambda: share)
+
+
+@pytest.mark.parametrize(
+    ("count", "cores", "share", "expected"),
+    [
+        (2, {4, 7}, 2, [4, 7]),
+        (3, {4, 7}, 2, [4, 7, 4]),
+        (1, {4, 7}, 2, [None]),  # another run may use the rest
+        (2, {4, 7}, 1, [None, None]),  # a container's share of the time, not of the cores
+    ],
+)
+def test_workers_that_use_every_core_stay_on_theirs(
+    count: int,
+    cores: set[int],
+    share: int,
+    expected: list[int | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_use(monkeypatch, cores, share)
+    assert worker_cores(count) == expected
+
+
+def test_a_system_without_affinity_binds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert worker_cores(2) == [None, None]
+
+
+@affinity
+def test_each_worker_and_its_successor_is_bound(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = min(os.sched_getaffinity(0))
+    monkeypatch.setattr(workers, "worker_cores", lambda count: [core] * count)
+    info = Artifact.open(model_folder).info
+    pool = WorkerPool(Settings(model_folder, info, Limits()), 1)
+    try:
+        first = pool._workers[0].process
+        assert first.pid is not None
+        assert os.sched_getaffinity(first.pid) == {core}
+        first.kill()
+        while pool._workers[0].process is first:
+            pool.poll(0.1)
+        second = pool._workers[0].process.pid
+        assert second is not None
+        assert os.sched_getaffinity(second) == {core}
+    finally:
+        pool.close()
