@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from framelens.decoding import word_offsets
 from framelens.features import FeatureConfig, Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training import pipeline
-from framelens_training.alignment import WordAnswers, aligned, mean_answers, moved
-from framelens_training.config import Config, Student
+from framelens_training.alignment import WordAnswers, aligned, limited, mean_answers, moved
+from framelens_training.config import LOSS_PARTS, Config, LossPart, Student
 from framelens_training.corpora.labelled import (
     CorpusError,
     LabelledDocument,
@@ -32,7 +33,7 @@ from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork,
 from framelens_training.pipeline import quiet_libraries, run
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.student import load_student
-from framelens_training.targets import featurize_document, labelled_window
+from framelens_training.targets import featurize_document, labelled_window, learnt_parts
 from framelens_training.teachers import NetworkTeacher, TorchTeacher, load_teacher, load_teachers
 from framelens_training.tracking import NullTracker
 from framelens_training.vocabulary import reduced_vocabulary
@@ -59,7 +60,9 @@ def changed(config: Config, **changes: object) -> Config:
     return Config.model_validate({**config.model_dump(), **changes})
 
 
-def run_folder(folder: Path, config: Config, seed: int = 7) -> Path:
+def run_folder(
+    folder: Path, config: Config, seed: int = 7, learnt: Sequence[LossPart] = LOSS_PARTS
+) -> Path:
     """A run's folder with a checkpoint of random weights, larger than training starts from."""
     encoder = load_encoder(config.encoder)
     torch.manual_seed(seed)
@@ -71,7 +74,7 @@ def run_folder(folder: Path, config: Config, seed: int = 7) -> Path:
     from safetensors.torch import save_file
 
     save_file(model.state_dict(), checkpoint / "model.safetensors")
-    save_architecture(encoder, encoder.feature_config(config.windows), folder / "encoder")
+    save_architecture(encoder, encoder.feature_config(config.windows), learnt, folder / "encoder")
     return folder
 
 
@@ -288,7 +291,7 @@ def test_answers_go_to_the_words_that_begin_in_the_teachers_words() -> None:
 
 def test_a_word_that_the_teacher_did_not_see_has_no_answer() -> None:
     (segment,) = Featurizer(make_tokenizer()).tokenize(["a b c"], ["body"])
-    found = aligned(dataclasses.replace(answers_of(2)), segment)
+    found = aligned(replace(answers_of(2)), segment)
     assert not np.isnan(found[:2]).any()
     assert np.isnan(found[2]).all()
 
@@ -298,6 +301,32 @@ def test_the_mean_is_over_the_teachers_that_have_an_answer() -> None:
     one = np.array([1.0, nothing, nothing], dtype=np.float16)
     other = np.array([3.0, 5.0, nothing], dtype=np.float16)
     np.testing.assert_array_equal(mean_answers([one, other]), [2.0, 5.0, nothing])
+
+
+def test_a_teacher_is_silent_on_what_it_never_learnt(tmp_path: Path, tiny_config: Config) -> None:
+    folder = run_folder(tmp_path / "framing", tiny_config, learnt=["framed", "loaded_spans"])
+    config = changed(tiny_config, teacher=[str(folder)])
+    corpora = load_corpora(config)
+    (teacher,) = load_teachers(config)
+    for document in teacher.answer(corpora[0].splits["train"][:3]):
+        for answers in document:
+            assert np.isnan(answers.axes).tolist() == [axis != "framed" for axis in AXES]
+            assert np.isnan(answers.words[:, :-1]).all()
+            assert not np.isnan(answers.words[:, -1]).any()
+    whole = load_teacher(str(run_folder(tmp_path / "whole", tiny_config)), config)
+    assert whole.digest != teacher.digest
+
+
+def test_a_run_knows_which_parts_it_learnt(tiny_config: Config) -> None:
+    featurizer = load_encoder(tiny_config.encoder).featurizer(tiny_config.windows)
+    document = load_corpora(tiny_config)[0].splits["train"][0]
+    bare = featurize_document(without_labels(document), featurizer)
+    assert learnt_parts([bare]) == ()
+    only = replace(document, annotated=frozenset({"framed"}), spans=())
+    assert learnt_parts([bare, featurize_document(only, featurizer)]) == ("framed",)
+    said = [answers_of(len(segment.words)) for segment in bare.features.segments]
+    spoken = with_soft_targets([bare], [[[limited(item, {"loaded_spans"}) for item in said]]])
+    assert learnt_parts(spoken) == ("loaded_spans",)
 
 
 def test_a_first_word_cannot_continue_a_span() -> None:
@@ -340,7 +369,7 @@ def test_soft_targets_stand_where_logits_are_read(tiny_config: Config) -> None:
     assert "soft_targets" not in collate([labelled_window(features, item.targets)])
 
 
-@dataclasses.dataclass
+@dataclass
 class CountingTeacher:
     """Answers at random, and counts how often it is asked."""
 
@@ -495,7 +524,7 @@ def test_unlabelled_texts_are_segmented_and_held_out_ones_left_out(
     text = "The road to the plan was closed on a day in the news. She said so to the mayor."
     held = read_jsonl(Path((tiny_config.corpora.use[0].files or {})["test"]))
     shared = "The minister said road number nine was closed again."
-    leak = dataclasses.replace(held[0], text=held[0].text + "\n\n" + shared)
+    leak = replace(held[0], text=held[0].text + "\n\n" + shared)
     rows = [
         {"id": "own", "headline": "The plan", "text": text},
         {"id": "first line", "text": "A plan for the road\n\n" + text},
@@ -538,10 +567,10 @@ def test_a_row_without_text_is_named(tmp_path: Path, tiny_config: Config) -> Non
 def unlabelled_copy(documents: list[LabelledDocument], axis: str) -> list[LabelledDocument]:
     """Documents on which nobody annotated one axis."""
     return [
-        dataclasses.replace(
+        replace(
             document,
             annotated=document.annotated - {axis},
-            segments=tuple(dataclasses.replace(s, **{axis: None}) for s in document.segments),
+            segments=tuple(replace(s, **{axis: None}) for s in document.segments),
         )
         for document in documents
     ]
@@ -560,7 +589,7 @@ def test_the_student_learns_what_only_its_teacher_knows(
         write_jsonl(documents, Path(own[name]))
     artifact = write_model(tmp_path / "artifact")
     # The graph gives all segments of a window one answer, so it is asked about each alone.
-    teacher = dataclasses.replace(load_teacher(str(artifact), tiny_config), alone=True)
+    teacher = replace(load_teacher(str(artifact), tiny_config), alone=True)
     monkeypatch.setattr(pipeline, "load_teachers", lambda config: [teacher])
     config = changed(
         tiny_config,

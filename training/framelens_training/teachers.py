@@ -23,8 +23,8 @@ from framelens.decoding import merge_windows
 from framelens.errors import FramelensError
 from framelens.features import DocumentFeatures, FeatureConfig, Featurizer, WindowFeatures
 from framelens.network import Network
-from framelens_training.alignment import WordAnswers, word_answers
-from framelens_training.config import Config
+from framelens_training.alignment import WordAnswers, limited, word_answers
+from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.encoder import Encoder, load_architecture, load_encoder
 from framelens_training.environment import usable_cores
@@ -64,7 +64,8 @@ class Teacher(Protocol):
 class NetworkTeacher:
     """An exported model or a classifier, run window by window as serving does.
 
-    `alone` shows it each segment without company, for models that know nothing else.
+    `alone` shows it each segment without company, for models that know nothing else. It is heard
+    on the parts that it learnt.
     """
 
     name: str
@@ -72,6 +73,7 @@ class NetworkTeacher:
     featurizer: Featurizer
     network: NetworkLike
     alone: bool = False
+    learnt: frozenset[LossPart] = frozenset(LOSS_PARTS)
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
         """The answers for each document's segments."""
@@ -87,12 +89,15 @@ class NetworkTeacher:
                 features = self.featurizer.featurize([t for t, _ in part], [r for _, r in part])
                 outputs = [self.network(window) for window in features.windows]
                 found += word_answers(features, merge_windows(features, outputs))
-            yield found
+            yield [limited(answers, self.learnt) for answers in found]
 
 
 @dataclass(frozen=True, slots=True)
 class TorchTeacher:
-    """Torch weights of a run, in batches; a student can be cut out of them."""
+    """Torch weights of a run, in batches; a student can be cut out of them.
+
+    It is heard on the parts that it learnt: its other heads are as they began.
+    """
 
     name: str
     digest: str
@@ -100,6 +105,7 @@ class TorchTeacher:
     encoder: Encoder
     model: SegmentSpanModel
     bf16: bool = False
+    learnt: frozenset[LossPart] = frozenset(LOSS_PARTS)
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
         """The answers for each document's segments."""
@@ -109,7 +115,8 @@ class TorchTeacher:
             first = 0
             for features in batch:
                 last = first + len(features.windows)
-                yield word_answers(features, merge_windows(features, outputs[first:last]))
+                answers = word_answers(features, merge_windows(features, outputs[first:last]))
+                yield [limited(item, self.learnt) for item in answers]
                 first = last
 
     def _outputs(self, windows: Sequence[WindowFeatures]) -> list[Any]:
@@ -212,11 +219,13 @@ def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
 
         mlflow.set_tracking_uri(tracking_uri(config))
     artifact = Artifact.open(resolve(place))
+    learnt = frozenset(artifact.manifest.training.get("learnt", LOSS_PARTS))
     return NetworkTeacher(
         name,
         artifact.info.sha256,
         Featurizer.from_file(artifact.tokenizer, artifact.manifest.features),
         Network(artifact.model, config.threads or usable_cores()),
+        learnt=learnt,
     )
 
 
@@ -240,9 +249,9 @@ def _best_checkpoint(folder: Path) -> Path:
 
 def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTeacher:
     if (folder / ARCHITECTURE).is_dir():
-        encoder, features = load_architecture(folder / ARCHITECTURE)
+        encoder, features, learnt = load_architecture(folder / ARCHITECTURE)
     else:  # a run of another tool, or of before runs kept this: it should be of this encoder
-        encoder = load_encoder(config.encoder)
+        encoder, learnt = load_encoder(config.encoder), frozenset(LOSS_PARTS)
         features = encoder.feature_config(config.windows)
     model = SegmentSpanModel(encoder.module, 0.0, LossConfig({}, {}))
     weights = checkpoint / WEIGHTS
@@ -253,8 +262,11 @@ def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTe
     heads = {n: t for n, t in model.state_dict().items() if not n.startswith("encoder.")}
     featurizer = Featurizer(encoder.tokenizer, features)
     bf16 = config.training.precision == "bf16"
-    digest = _digest(sha256(weights), featurizer.tokenizer_json(), features, f"bf16={bf16}")
-    return TorchTeacher(name, digest, featurizer, replace(encoder, heads=heads), model, bf16)
+    how = f"bf16={bf16}, learnt={sorted(learnt)}"
+    digest = _digest(sha256(weights), featurizer.tokenizer_json(), features, how)
+    return TorchTeacher(
+        name, digest, featurizer, replace(encoder, heads=heads), model, bf16, learnt
+    )
 
 
 def _load_weights(model: SegmentSpanModel, weights: Path, encoder: Encoder) -> None:
