@@ -8,7 +8,7 @@ DEMO := runs/demo
 BENCH := build/bench
 BENCH_MODEL := $(if $(MODEL),--model $(MODEL))
 
-.PHONY: demo test check bench docs notebooks clean
+.PHONY: demo test check bench models docs notebooks clean
 
 $(STAMP): pyproject.toml inference/pyproject.toml inference/news-en-fast/pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"framelens needs Python 3.11 to 3.13, found {v.major}.{v.minor}; set PYTHON=")'
@@ -59,6 +59,17 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/near_duplicates.py $(FRAMELENS_CORPORA)
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
+
+# The models that ship, from nothing: four trainings, each with a folder of its own under runs/, all on
+# the public corpora of FRAMELENS_CORPORA. A training that was killed goes on when this is called again.
+# ENCODER=DIR names the folder of all-mpnet-base-v2 where no hub can be reached.
+models: runs/news-en-fast/.trained
+runs/news-en-fast/.trained: runs/news-en/.trained
+runs/news-en/.trained: runs/news-en-first/.trained runs/news-en-framing/.trained
+runs/news-en-framing/.trained: MORE := $(if $(ENCODER),--set encoder=$(ENCODER))
+runs/%/.trained: | $(STAMP)
+	$(BIN)/framelens-train run configs/$*.yaml $(if $(wildcard runs/$*),--resume) $(MORE)
+	touch $@
 
 # The site, in build/docs. A link or a reference that leads nowhere is an error.
 docs: $(STAMP)

@@ -317,6 +317,24 @@ def test_a_teacher_is_silent_on_what_it_never_learnt(tmp_path: Path, tiny_config
     assert whole.digest != teacher.digest
 
 
+def test_a_teacher_is_heard_on_what_the_config_says(tmp_path: Path, tiny_config: Config) -> None:
+    name = str(run_folder(tmp_path / "teacher", tiny_config))
+    heard = {"heard_on": {name: ["framed", "loaded_spans"]}}
+    config = changed(tiny_config, teacher=name, distillation=heard)
+    (teacher,) = load_teachers(config)
+    (answers, *_), *_ = teacher.answer(load_corpora(config)[0].splits["train"][:1])
+    assert np.isnan(answers.axes).tolist() == [axis != "framed" for axis in AXES]
+    assert np.isnan(answers.words).all(axis=0).tolist() == [*[True] * len(BIO_TAGS), False]
+    (whole,) = load_teachers(changed(tiny_config, teacher=name))
+    assert whole.digest != teacher.digest  # whose answers are kept apart
+    with pytest.raises(ValueError, match="found runs/other"):
+        changed(config, distillation={"heard_on": {"runs/other": ["framed"]}})
+    other = str(run_folder(tmp_path / "spans", tiny_config, learnt=["attribution_spans"]))
+    silent_one = {"heard_on": {other: ["framed"]}}
+    with pytest.raises(TeacherError, match="expected a part that it learnt"):
+        load_teachers(changed(tiny_config, teacher=other, distillation=silent_one))
+
+
 def test_a_run_knows_which_parts_it_learnt(tiny_config: Config) -> None:
     featurizer = load_encoder(tiny_config.encoder).featurizer(tiny_config.windows)
     document = load_corpora(tiny_config)[0].splits["train"][0]
@@ -425,6 +443,16 @@ def test_every_form_of_teacher_is_found(tmp_path: Path, tiny_config: Config) -> 
     )
     for place in (artifact, tmp_path / "exported"):
         assert isinstance(load_teacher(str(place), tiny_config), NetworkTeacher)
+
+
+def test_a_folder_of_one_run_stands_for_it(tmp_path: Path, tiny_config: Config) -> None:
+    runs = tmp_path / "runs"
+    folder = run_folder(runs / "first-0123abcd", tiny_config)
+    found = load_teacher(str(runs), tiny_config)
+    assert found.digest == load_teacher(str(folder), tiny_config).digest
+    run_folder(runs / "second-4567cdef", tiny_config)
+    with pytest.raises(TeacherError, match="found first-0123abcd, second-4567cdef"):
+        load_teacher(str(runs), tiny_config)
 
 
 def test_the_best_checkpoint_teaches(tmp_path: Path, tiny_config: Config) -> None:

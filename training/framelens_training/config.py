@@ -163,6 +163,9 @@ class Distillation(_Strict):
     """Weight of the teachers' answers in the loss; the labels have the rest."""
     temperature: Positive = 2.0
     """Divides logits of both sides before they are compared (Hinton et al. 2015)."""
+    heard_on: dict[str, tuple[LossPart, ...]] = Field(default_factory=dict)
+    """For a teacher by its name in `teacher`, the parts of the loss on which it is heard; any
+    other is heard on all that its run learnt."""
     unlabelled: tuple[str, ...] = ()
     """More text for the teachers to answer: names of corpora, of which the training split is
     read without its labels, and files with `text` and perhaps `headline` (JSONL, CSV, Parquet)."""
@@ -173,6 +176,13 @@ class Distillation(_Strict):
     @classmethod
     def _sequence(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("heard_on", mode="before")
+    @classmethod
+    def _sequences(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {k: tuple(parts) if isinstance(parts, list) else parts for k, parts in value.items()}
 
 
 class Student(_Strict):
@@ -273,6 +283,12 @@ class Config(_Strict):
     def _taught(self) -> Self:
         if self.distillation != Distillation() and not self.teacher:
             raise ValueError("expected 'teacher' beside 'distillation', found none")
+        strangers = [name for name in self.distillation.heard_on if name not in self.teacher]
+        if strangers:
+            raise ValueError(
+                f"distillation.heard_on: expected names out of 'teacher' "
+                f"({', '.join(self.teacher)}), found {', '.join(strangers)}"
+            )
         used = {use.name for use in self.corpora.use}
         twice = [name for name in self.distillation.unlabelled if name in used]
         if twice:

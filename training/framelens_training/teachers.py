@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -151,6 +151,9 @@ class TorchTeacher:
         return [(both[0][row, :size], both[1][row, :size]) for row, size in enumerate(sizes)]
 
 
+KnownTeacher = NetworkTeacher | TorchTeacher
+
+
 def featurize(document: LabelledDocument, featurizer: Featurizer) -> DocumentFeatures:
     """Features of a document's segments, without targets."""
     return featurizer.featurize(
@@ -169,7 +172,7 @@ def load_teachers(config: Config) -> list[Teacher]:
     problems: list[str] = []
     for name in config.teacher:
         try:
-            teachers.append(load_teacher(name, config))
+            teachers.append(_heard(load_teacher(name, config), config.distillation.heard_on))
         except (TeacherError, EncoderError, FramelensError) as error:
             problems.append(f"teacher {name!r}: {error}")
     if problems:
@@ -177,7 +180,25 @@ def load_teachers(config: Config) -> list[Teacher]:
     return teachers
 
 
-def load_teacher(name: str, config: Config) -> Teacher:
+def _heard(teacher: KnownTeacher, heard_on: Mapping[str, Sequence[LossPart]]) -> Teacher:
+    """A teacher that is silent on all but what the config wants to hear of it.
+
+    Raises:
+        TeacherError: if it never learnt any of that.
+    """
+    if teacher.name not in heard_on:
+        return teacher
+    parts = teacher.learnt.intersection(heard_on[teacher.name])
+    if not parts:
+        raise TeacherError(
+            f"expected a part that it learnt ({', '.join(sorted(teacher.learnt))}) in "
+            f"distillation.heard_on, found {', '.join(heard_on[teacher.name]) or 'none'}"
+        )
+    digest = hashlib.sha256(f"{teacher.digest} {sorted(parts)}".encode()).hexdigest()
+    return replace(teacher, learnt=parts, digest=digest)
+
+
+def load_teacher(name: str, config: Config) -> KnownTeacher:
     """One teacher, by what stands under its name.
 
     Raises:
@@ -191,6 +212,7 @@ def load_teacher(name: str, config: Config) -> Teacher:
             return _artifact(name, f"runs:/{name}/model", config)
     elif name.startswith(("runs:/", "models:/")):
         return _artifact(name, name, config)
+    folder = _only_run(folder)
     if (folder / MANIFEST_FILE).is_file():
         return _artifact(name, folder, config)
     if _checkpoints(folder):
@@ -233,6 +255,13 @@ def _checkpoints(folder: Path) -> list[Path]:
     """A run's checkpoints, the latest last."""
     found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/checkpoint-*/{WEIGHTS}")]
     return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _only_run(folder: Path) -> Path:
+    """The one run that a folder of runs holds; otherwise the folder itself."""
+    parts = sorted(folder.iterdir()) if folder.is_dir() else []
+    runs = [p for p in parts if _checkpoints(p) or (p / "model" / MANIFEST_FILE).is_file()]
+    return runs[0] if len(runs) == 1 else folder
 
 
 def _best_checkpoint(folder: Path) -> Path:
