@@ -1,6 +1,7 @@
 """Promotion between trained models, by the commands a user types; prints JSON.
 
     python benchmarks/promotion.py [--config configs/quickstart.yaml] [--stores sqlite server]
+                                   [--set training.precision=bf16]
 
 Five trainings a store: in an sqlite database, and on an `mlflow server` on loopback. The corpus is
 the starter corpus; what differs is what a model is trained and tuned with:
@@ -129,13 +130,20 @@ def command(
     return done.returncode, done.stdout, round(time.perf_counter() - started, 1)
 
 
-def submit(step: Step, config: Path, data: Path, folder: Path, environment: dict[str, str]) -> Any:
+def submit(
+    step: Step,
+    config: Path,
+    overrides: Sequence[str],
+    data: Path,
+    folder: Path,
+    environment: dict[str, str],
+) -> Any:
     """Train a model, which registers it as challenger, and ask for its promotion."""
     files: dict[str, str] = {name: str(data / f"{step.data}-{name}.jsonl") for name in TUNED_WITH}
     files["test"] = str(data / "test.jsonl")
     corpora = json.dumps([{"name": "files", "files": files}])
     run = ["run", str(config), "--set", "name=promotion", f"corpora.use={corpora}"]
-    code, shown, seconds = command([*run, *step.overrides], folder, environment)
+    code, shown, seconds = command([*run, *overrides, *step.overrides], folder, environment)
     if code:
         sys.exit(f"framelens-train run ended with {code}:\n{shown}")
     asked = ["promote", "promotion", "--explain", EXPLANATION]
@@ -160,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
     parser.add_argument("--stores", nargs="+", default=["sqlite", "server"], choices=STORES)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides")
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
     parser.add_argument("--tables", action="store_true", help="print the gates' tables too")
     options = parser.parse_args()
@@ -173,7 +182,14 @@ def main() -> None:
             folder.mkdir()
             with store(kind, folder) as environment:
                 steps = [
-                    submit(step, options.config.resolve(), data, folder, environment)
+                    submit(
+                        step,
+                        options.config.resolve(),
+                        options.overrides,
+                        data,
+                        folder,
+                        environment,
+                    )
                     for step in STEPS
                 ]
             expected = expected and all(step["as_expected"] for step in steps)

@@ -9,6 +9,7 @@ from framelens.features import Featurizer
 from framelens.schema import AXES, LABELS, SPAN_LOGITS
 from framelens_training.calibration import (
     best_threshold,
+    chance_calibration_errors,
     expected_calibration_error,
     temperature,
     tune,
@@ -91,6 +92,16 @@ def test_calibration_error() -> None:
     gold = GENERATOR.random(50_000) < scores
     assert expected_calibration_error(gold, scores) < 0.01
     assert expected_calibration_error(gold, np.full(50_000, 0.9)) == pytest.approx(0.4, abs=0.02)
+
+
+def test_few_examples_show_an_error_even_if_they_are_calibrated() -> None:
+    scores = GENERATOR.random(300)
+    chance = chance_calibration_errors(scores, draws=100)
+    assert chance.shape == (100,)
+    assert 0.02 < chance.mean() < 0.1
+    assert chance_calibration_errors(GENERATOR.random(30_000), draws=10).mean() < 0.01
+    gold = GENERATOR.random(300) < scores**3
+    assert expected_calibration_error(gold, scores) > chance.max()
 
 
 ARTICLE = """#id: d1

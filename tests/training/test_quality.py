@@ -199,7 +199,9 @@ class TestStarter:
         ]  # fmt: skip
         for row in found.rows:
             assert not row.higher_is_better
-            assert set(row.also) == {"half 0", "half 1"}
+            chance = "by chance, were they perfectly calibrated"
+            assert set(row.also) == {"half 0", "half 1", chance}
+            assert 0 <= row.also[chance].low <= row.also[chance].value <= row.also[chance].high
             assert row.n == sum(len(d.segments) for d in subset(STARTER_SPLITS["validation"], 60))
 
     def test_no_half_is_scored_with_what_was_tuned_on_it(self, bench: Bench) -> None:

@@ -135,6 +135,23 @@ def expected_calibration_error(
     )
 
 
+def chance_calibration_errors(
+    scores: NDArray[np.floating], draws: int = 200, seed: int = 0
+) -> NDArray[np.float64]:
+    """Errors (draws,) that these scores would show if they were perfectly calibrated.
+
+    Labels are drawn with the scores as their probabilities. An error is never 0 on few examples,
+    and one within these is no sign of bad calibration (Bröcker and Smith 2007).
+    """
+    generator = np.random.default_rng(seed)
+    return np.array(
+        [
+            expected_calibration_error(generator.random(len(scores)) < scores, scores)
+            for _ in range(draws)
+        ]
+    )
+
+
 def calibration_bins(
     gold: NDArray[np.bool_], scores: NDArray[np.floating], bins: int = _BINS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

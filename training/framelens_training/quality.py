@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from framelens.decoding import DecodingConfig, decode_spans
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis
 from framelens_training.calibration import (
+    chance_calibration_errors,
     expected_calibration_error,
     tune_axes,
 )
@@ -318,6 +319,7 @@ def calibration(bench: Bench) -> list[Row]:
         if not len(gold):
             continue
         numbers = np.unique(np.array(names), return_inverse=True)[1]
+        chance = chance_calibration_errors(scores)
         rows.append(
             Row(
                 f"calibration/{axis}",
@@ -336,6 +338,11 @@ def calibration(bench: Bench) -> list[Row]:
                     f"half {number}": Interval(error, error, error)
                     for number, (data, _) in enumerate(found)
                     for error in [expected_calibration_error(data.gold, data.values)]
+                }
+                | {
+                    "by chance, were they perfectly calibrated": Interval(
+                        float(chance.mean()), *np.quantile(chance, (0.025, 0.975)).tolist()
+                    )
                 },
                 note="temperatures of the other half; resampling biases the interval upwards",
             )
