@@ -28,7 +28,7 @@ from framelens_training.data import load_corpora
 from framelens_training.dataset import collate
 from framelens_training.distillation import unlabelled_corpora, without_labels
 from framelens_training.encoder import load_encoder, save_architecture
-from framelens_training.errors import StudentError, TeacherError
+from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
 from framelens_training.pipeline import quiet_libraries, run
 from framelens_training.soft_targets import answers_for, with_soft_targets
@@ -106,6 +106,29 @@ def test_a_student_of_all_layers_answers_as_its_teacher(taught_config: Config) -
     expected = window_logits(teacher.model, teacher.featurizer)
     np.testing.assert_allclose(window_logits(model, featurizer), expected, atol=1e-5)
     assert np.abs(expected).max() > 0.5  # not the zeros of an untrained head
+
+
+def test_a_run_goes_on_from_another_ones_weights(tmp_path: Path, tiny_config: Config) -> None:
+    folder = run_folder(tmp_path / "runs" / "first-0123abcd", tiny_config)
+    encoder = load_encoder(str(tmp_path / "runs"), dropout=0.25)
+    assert encoder.module.config.hidden_dropout_prob == 0.25
+    model = SegmentSpanModel(encoder.module, 0.0, LossConfig({}, {}))
+    assert not model.load_state_dict(dict(encoder.heads or {}), strict=False).unexpected_keys
+    model.eval()
+    teacher = load_teacher(str(folder), tiny_config)
+    assert isinstance(teacher, TorchTeacher)
+    featurizer = encoder.featurizer(tiny_config.windows)
+    expected = window_logits(teacher.model, teacher.featurizer)
+    np.testing.assert_allclose(window_logits(model, featurizer), expected, atol=1e-5)
+    assert np.abs(expected).max() > 0.5
+
+
+def test_a_run_with_other_weights_is_not_gone_on_from(tmp_path: Path, tiny_config: Config) -> None:
+    folder = run_folder(tmp_path / "run", tiny_config)
+    (weights,) = folder.glob("checkpoints/*/model.safetensors")
+    weights.write_bytes(b"cut off")
+    with pytest.raises(EncoderError, match="expected the weights of the encoder"):
+        load_encoder(str(folder))
 
 
 def test_chosen_layers_are_copied_exactly(taught_config: Config) -> None:

@@ -254,7 +254,8 @@ class Config(_Strict):
     version: str = "0.1.0"
     seed: int = Field(default=13, ge=0, lt=2**32)
     encoder: str = "minilm-l6"
-    """`minilm-l6` (packaged), a directory of a Hugging Face encoder, or a hub name."""
+    """`minilm-l6` (packaged), a run's folder, whose weights training goes on from, a directory of a
+    Hugging Face encoder, or a hub name."""
     output: str = "runs"
     """Folder under which each run makes its own."""
     threads: int | None = Field(default=None, ge=1)

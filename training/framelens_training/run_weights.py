@@ -1,0 +1,38 @@
+"""The torch weights that a run leaves in its folder, and which of them are its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from framelens.artifact import MANIFEST_FILE
+
+CHECKPOINTS = "checkpoints"
+ARCHITECTURE = "encoder"
+"""Folder in a run's folder with the shape and the tokenizer of its encoder."""
+WEIGHTS = "model.safetensors"
+
+
+def checkpoints_of(folder: Path) -> list[Path]:
+    """A run's checkpoints, the latest last."""
+    found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/checkpoint-*/{WEIGHTS}")]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def only_run(folder: Path) -> Path:
+    """The one run that a folder of runs holds; otherwise the folder itself."""
+    parts = sorted(folder.iterdir()) if folder.is_dir() else []
+    runs = [p for p in parts if checkpoints_of(p) or (p / "model" / MANIFEST_FILE).is_file()]
+    return runs[0] if len(runs) == 1 else folder
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """The checkpoint of the best validation score, otherwise the latest; there has to be one."""
+    latest = checkpoints_of(folder)[-1]
+    state = latest / "trainer_state.json"
+    if state.is_file():
+        step = json.loads(state.read_text(encoding="utf-8")).get("best_global_step")
+        best = latest.parent / f"checkpoint-{step}"
+        if step and (best / WEIGHTS).is_file():
+            return best
+    return latest
