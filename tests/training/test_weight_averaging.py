@@ -7,12 +7,13 @@ import torch
 from safetensors.torch import load_file
 
 from framelens_training import trainer
-from framelens_training.checkpoints import WEIGHTS, Checkpoints
+from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import Config
 from framelens_training.dataset import WindowDataset
 from framelens_training.encoder import load_encoder
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.run_weights import WEIGHTS
 from framelens_training.targets import featurize_document
 from framelens_training.weight_averaging import FOLDER, EvaluatedWeights
 from support import tiny_documents

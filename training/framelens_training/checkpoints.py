@@ -20,12 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from framelens_training.errors import CheckpointError
+from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
 
-PREFIX = "checkpoint-"
 MANIFEST = "files.json"
-WEIGHTS = "model.safetensors"
-STATE = "trainer_state.json"
 KEPT = 2
 """Latest checkpoints that are kept beside the best one."""
 

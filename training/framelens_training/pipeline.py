@@ -50,10 +50,11 @@ from framelens_training.processes import ALONE, Processes
 from framelens_training.progress import progress_bars, training_report
 from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord, finish
+from framelens_training.run_weights import ARCHITECTURE, CHECKPOINTS
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
-from framelens_training.teachers import ARCHITECTURE, CHECKPOINTS, load_teachers
+from framelens_training.teachers import load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
 from framelens_training.trainer import Fitted, fit, load_weights
 

@@ -10,13 +10,16 @@ from framelens.artifact import MANIFEST_FILE
 CHECKPOINTS = "checkpoints"
 ARCHITECTURE = "encoder"
 """Folder in a run's folder with the shape and the tokenizer of its encoder."""
+PREFIX = "checkpoint-"
 WEIGHTS = "model.safetensors"
+STATE = "trainer_state.json"
+"""Names in the folder of checkpoints, as the Trainer gives them."""
 
 
 def checkpoints_of(folder: Path) -> list[Path]:
     """A run's checkpoints, the latest last."""
-    found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/checkpoint-*/{WEIGHTS}")]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/{PREFIX}*/{WEIGHTS}")]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
 
 
 def only_run(folder: Path) -> Path:
@@ -29,10 +32,10 @@ def only_run(folder: Path) -> Path:
 def best_checkpoint(folder: Path) -> Path:
     """The checkpoint of the best validation score, otherwise the latest; there has to be one."""
     latest = checkpoints_of(folder)[-1]
-    state = latest / "trainer_state.json"
+    state = latest / STATE
     if state.is_file():
         step = json.loads(state.read_text(encoding="utf-8")).get("best_global_step")
-        best = latest.parent / f"checkpoint-{step}"
+        best = latest.parent / f"{PREFIX}{step}"
         if step and (best / WEIGHTS).is_file():
             return best
     return latest

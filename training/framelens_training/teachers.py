@@ -32,12 +32,16 @@ from framelens_training.errors import EncoderError, TeacherError
 from framelens_training.huggingface_teacher import is_classifier, load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.predictions import NetworkLike
+from framelens_training.run_weights import (
+    ARCHITECTURE,
+    CHECKPOINTS,
+    STATE,
+    WEIGHTS,
+    best_checkpoint,
+    checkpoints_of,
+    only_run,
+)
 from framelens_training.targets import role_of
-
-CHECKPOINTS = "checkpoints"
-ARCHITECTURE = "encoder"
-"""Folder in a run's folder with the shape and the tokenizer of its encoder."""
-WEIGHTS = "model.safetensors"
 
 _DOCUMENTS = 256
 """Documents whose windows are sorted by length together."""
@@ -207,17 +211,17 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
     folder = Path(name).expanduser()
     if _RUN_ID.fullmatch(name):
         folders = sorted(Path(config.output).glob(f"*-{name[:8]}"))
-        folder = next((f for f in folders if _checkpoints(f)), folder)
+        folder = next((f for f in folders if checkpoints_of(f)), folder)
         if not folder.is_dir():
             return _artifact(name, f"runs:/{name}/model", config)
     elif name.startswith(("runs:/", "models:/")):
         return _artifact(name, name, config)
-    folder = _only_run(folder)
+    folder = only_run(folder)
     if (folder / MANIFEST_FILE).is_file():
         return _artifact(name, folder, config)
-    if _checkpoints(folder):
-        return _torch(name, folder, _best_checkpoint(folder), config)
-    if (folder / WEIGHTS).is_file() and (folder / "trainer_state.json").is_file():
+    if checkpoints_of(folder):
+        return _torch(name, folder, best_checkpoint(folder), config)
+    if (folder / WEIGHTS).is_file() and (folder / STATE).is_file():
         return _torch(name, folder.parent.parent, folder, config)
     if is_classifier(folder):
         featurizer, network = load_classifier(folder)
@@ -249,31 +253,6 @@ def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
         Network(artifact.model, config.threads or usable_cores()),
         learnt=learnt,
     )
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """A run's checkpoints, the latest last."""
-    found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/checkpoint-*/{WEIGHTS}")]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def _only_run(folder: Path) -> Path:
-    """The one run that a folder of runs holds; otherwise the folder itself."""
-    parts = sorted(folder.iterdir()) if folder.is_dir() else []
-    runs = [p for p in parts if _checkpoints(p) or (p / "model" / MANIFEST_FILE).is_file()]
-    return runs[0] if len(runs) == 1 else folder
-
-
-def _best_checkpoint(folder: Path) -> Path:
-    """The checkpoint of the best validation score, otherwise the latest."""
-    latest = _checkpoints(folder)[-1]
-    state = latest / "trainer_state.json"
-    if state.is_file():
-        step = json.loads(state.read_text(encoding="utf-8")).get("best_global_step")
-        best = latest.parent / f"checkpoint-{step}"
-        if step and (best / WEIGHTS).is_file():
-            return best
-    return latest
 
 
 def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTeacher:

@@ -27,12 +27,13 @@ from transformers import (
     set_seed,
 )
 
-from framelens_training.checkpoints import STATE, WEIGHTS, Checkpoints, saving, write_whole
+from framelens_training.checkpoints import Checkpoints, saving, write_whole
 from framelens_training.config import Config
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
 from framelens_training.errors import NonFiniteLossError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
+from framelens_training.run_weights import STATE, WEIGHTS
 from framelens_training.targets import LabelledWindow
 from framelens_training.weight_averaging import FOLDER as EVALUATED
 from framelens_training.weight_averaging import EvaluatedWeights, KeepingEvaluated
