@@ -50,11 +50,20 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
+def _affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_CORES = _affinity()
+# Counted before torch is imported: where OMP_PROC_BIND is set, torch's OpenMP binds the main
+# thread to one core as it is loaded, and the rest would seem forbidden from then on.
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return _CORES
 
 
 def launched_count() -> int:
