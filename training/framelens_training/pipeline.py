@@ -24,7 +24,7 @@ from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
-from framelens_training.config import Config
+from framelens_training.config import Config, LossPart
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
@@ -152,9 +152,9 @@ def run_jointly(
         split = featurize_splits(corpora, featurizer)
         say(_size_line(split))
         split["train"] = taught(teachers, corpora, split["train"], say)
+    learnt = learnt_parts(split["train"])
     if processes.is_main:
         record_inputs(config, corpora, tracker)
-        learnt = learnt_parts(split["train"])
         save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     model, history = train_model(
         config,
@@ -182,7 +182,17 @@ def run_jointly(
             config.evaluation,
         )
         parity = _export(
-            config, encoder, featurizer, model, decoding, split, corpora, folder, tracker, say
+            config,
+            encoder,
+            featurizer,
+            model,
+            decoding,
+            split,
+            corpora,
+            learnt,
+            folder,
+            tracker,
+            say,
         )
     decoding = Artifact.open(artifact).manifest.decoding
 
@@ -338,6 +348,7 @@ def _export(
     decoding: DecodingConfig,
     split: Mapping[str, Sequence[LabelledFeatures]],
     corpora: Sequence[LoadedCorpus],
+    learnt: Sequence[LossPart],
     folder: Path,
     tracker: Tracker,
     say: Say,
@@ -360,7 +371,7 @@ def _export(
         "corpora": [
             {"name": c.name, "licence": c.licence, "sha256": dict(c.digests)} for c in corpora
         ],
-        "learnt": learnt_parts(split["train"]),
+        "learnt": learnt,
         "parity": parity.flat(),
     }
     write_artifact(

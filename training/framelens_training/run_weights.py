@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from framelens.artifact import MANIFEST_FILE
 
@@ -14,6 +17,8 @@ PREFIX = "checkpoint-"
 WEIGHTS = "model.safetensors"
 STATE = "trainer_state.json"
 """Names in the folder of checkpoints, as the Trainer gives them."""
+INNER = "encoder."
+"""How the names of the encoder's tensors begin; all others are of heads."""
 
 
 def checkpoints_of(folder: Path) -> list[Path]:
@@ -39,3 +44,8 @@ def best_checkpoint(folder: Path) -> Path:
         if step and (best / WEIGHTS).is_file():
             return best
     return latest
+
+
+def heads_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a model that are not of its encoder."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(INNER)}

@@ -39,6 +39,7 @@ from framelens_training.run_weights import (
     WEIGHTS,
     best_checkpoint,
     checkpoints_of,
+    heads_of,
     only_run,
 )
 from framelens_training.targets import role_of
@@ -267,7 +268,7 @@ def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTe
     model.eval()
     if torch.cuda.is_available():
         model.to("cuda")
-    heads = {n: t for n, t in model.state_dict().items() if not n.startswith("encoder.")}
+    heads = heads_of(model.state_dict())
     featurizer = Featurizer(encoder.tokenizer, features)
     bf16 = config.training.precision == "bf16"
     how = f"bf16={bf16}, learnt={sorted(learnt)}"

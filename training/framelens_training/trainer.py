@@ -33,7 +33,7 @@ from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collat
 from framelens_training.errors import NonFiniteLossError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
-from framelens_training.run_weights import STATE, WEIGHTS
+from framelens_training.run_weights import INNER, STATE, WEIGHTS
 from framelens_training.targets import LabelledWindow
 from framelens_training.weight_averaging import FOLDER as EVALUATED
 from framelens_training.weight_averaging import EvaluatedWeights, KeepingEvaluated
@@ -266,7 +266,7 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
         if not parameter.requires_grad:
             continue
         rate = settings.head_learning_rate
-        if name.startswith("encoder."):
+        if name.startswith(INNER):
             below = depth - _layer(name)
             rate = settings.learning_rate * settings.layer_decay**below
         decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
