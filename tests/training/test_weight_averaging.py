@@ -62,6 +62,18 @@ def test_the_mean_is_taken(averaging: Config, tmp_path: Path) -> None:
     assert not (tmp_path / FOLDER).exists()
 
 
+def test_the_first_evaluations_can_be_left_out(averaging: Config, tmp_path: Path) -> None:
+    training = averaging.training.model_copy(update={"average_from": 2})
+    config = averaging.model_copy(update={"training": training})
+    model, _ = fitted(config, tmp_path, [0.1, 0.5, 0.4, 0.3])
+    name = "segment_head.weight"
+    _, second, third = (
+        load_file(tmp_path / FOLDER / f"{step}.safetensors")[name]
+        for step in EvaluatedWeights(tmp_path / FOLDER).steps()
+    )
+    assert torch.allclose(model.state_dict()[name], (second + third) / 2, atol=1e-7)
+
+
 def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
     training = averaging.training.model_copy(update={"epochs": 1})
     config = averaging.model_copy(update={"training": training})
@@ -88,3 +100,4 @@ def test_weights_after_the_last_step_do_not_count(tmp_path: Path) -> None:
     assert mean is not None
     assert mean["weight"].item() == 4.5
     assert weights.mean(last=3) is None
+    assert weights.mean(last=9, first=3) is None

@@ -144,6 +144,8 @@ class Training(_Strict):
     evaluations_per_epoch: int = Field(default=1, ge=1)
     average: bool = False
     """Whether the mean of the weights at all evaluations is taken instead of the best step's."""
+    average_from: int = Field(default=1, ge=1)
+    """The first evaluation that the mean takes in, counted from 1."""
     checkpoint_minutes: float = Field(default=5.0, ge=0)
     """Most minutes, about, that a killed process loses; checkpoints are also written at every
     evaluation, and at every log line if this is 0."""

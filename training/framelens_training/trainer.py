@@ -341,8 +341,8 @@ def fit(
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
-    With `training.average` it gets the mean of the weights at all evaluations instead; the best
-    step's checkpoint then holds them.
+    With `training.average` it gets the mean of the weights at the evaluations instead, from
+    `training.average_from` on; the best step's checkpoint then holds them.
 
     Goes on from the latest of the checkpoints, if there is any.
 
@@ -396,7 +396,9 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
-    mean = evaluated.mean(state.global_step) if settings.average else None
+    mean = None
+    if settings.average:
+        mean = evaluated.mean(state.global_step, first=settings.average_from)
     if mean is not None:
         model.load_state_dict(mean)
         score = evaluator(model)["score"]

@@ -45,9 +45,12 @@ class EvaluatedWeights:
         """The steps whose weights are there, in order."""
         return sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
 
-    def mean(self, last: int) -> dict[str, Tensor] | None:
-        """Mean weights of all steps up to the last one; `None` with fewer than two."""
-        steps = [step for step in self.steps() if step <= last]
+    def mean(self, last: int, *, first: int = 1) -> dict[str, Tensor] | None:
+        """Mean weights of all steps up to the last one; `None` with fewer than two.
+
+        `first` is the number of the evaluation to begin with, counted from 1.
+        """
+        steps = [step for step in self.steps() if step <= last][first - 1 :]
         if len(steps) < 2:
             return None
         total: dict[str, Tensor] = {}
