@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framelens.decoding import DecodingConfig
 from framelens.errors import ArtifactError
-from framelens.features import FEATURE_VERSION, FeatureConfig
+from framelens.model_settings import FEATURE_VERSION, DecodingConfig, FeatureConfig
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
 
 FORMAT_VERSION = 1

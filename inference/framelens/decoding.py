@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framelens.features import DocumentFeatures, TokenizedSegment, WindowFeatures
+from framelens.model_settings import DecodingConfig as DecodingConfig
 from framelens.schema import (
     ATTRIBUTION_TYPES,
     AXES,
@@ -22,34 +22,6 @@ from framelens.schema import (
 )
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodingConfig:
-    """Thresholds and calibration, tuned on validation data; they travel with the weights.
-
-    A probability is `sigmoid(logit / temperature)` (temperature scaling, Guo et al. 2017).
-    """
-
-    temperatures: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 1.0))
-    thresholds: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 0.5))
-    uncertain_band: float = 0.1
-    """A segment whose label would change if a score within this distance of its threshold
-    fell on the other side is uncertain."""
-    loaded_threshold: float = 0.5
-    transitions: tuple[tuple[float, ...], ...] = ()
-    """(7, 7) score of each tag, by column, after each other, by row, on the scale of the span
-    logits: what a linear-chain CRF adds to them. Empty stands for zeros."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration as it stands in a manifest."""
-        return {
-            "temperatures": dict(self.temperatures),
-            "thresholds": dict(self.thresholds),
-            "uncertain_band": self.uncertain_band,
-            "loaded_threshold": self.loaded_threshold,
-            "transitions": [list(row) for row in self.transitions],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +50,8 @@ class TokenSpan:
 
 def sigmoid(x: Floats) -> Floats:
     """Logistic function, without overflow for any finite input."""
-    with np.errstate(over="ignore"):
-        probability: Floats = (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
+    small = np.exp(-np.abs(x))
+    probability: Floats = (np.where(x < 0, small, 1.0) / (1.0 + small)).astype(np.float32)
     return probability
 
 
@@ -116,6 +88,11 @@ def merge_windows(
         if number:
             span_logits = _open_first_word(window, span_logits)
         for piece, position in zip(window.pieces, window.positions, strict=True):
+            if piece.size == len(tokens[piece.segment]):  # a whole segment
+                segments[piece.segment] = segment_logits[position + piece.size]
+                weights[piece.segment] = 1
+                tokens[piece.segment][:] = span_logits[position : position + piece.size]
+                continue
             weight = max(piece.size, 1)
             segments[piece.segment] += weight * segment_logits[position + piece.size]
             weights[piece.segment] += weight
@@ -201,17 +178,19 @@ def viterbi(
     into = np.ascontiguousarray(moves.T)  # row: the tag that is moved to
     scores = logits[0].copy()
     scores[2::2] = -math.inf
-    back = np.empty(logits.shape, dtype=np.int64)
-    columns = np.arange(len(BIO_TAGS))
-    for step in range(1, len(logits)):
-        reach = into + scores
-        back[step] = reach.argmax(axis=1)
-        scores = reach[columns, back[step]] + logits[step]
-    path = np.empty(len(logits), dtype=np.int64)
-    path[-1] = scores.argmax()
-    for step in range(len(logits) - 1, 0, -1):
-        path[step - 1] = back[step, path[step]]
-    return path
+    reach = np.empty_like(into)
+    flat, rows = reach.reshape(-1), len(BIO_TAGS) * np.arange(len(BIO_TAGS))
+    back = np.zeros(logits.shape, dtype=np.int64)
+    for came, row in zip(back[1:], logits[1:], strict=True):
+        np.add(into, scores, out=reach)
+        reach.argmax(axis=1, out=came)
+        scores = flat[rows + came] + row
+    tag = int(scores.argmax())
+    path = [tag]
+    for came_from in reversed(back[1:].tolist()):
+        tag = came_from[tag]
+        path.append(tag)
+    return np.array(path[::-1], dtype=np.int64)
 
 
 def _valid(tags: NDArray[np.int64]) -> bool:
@@ -236,22 +215,22 @@ def decode_spans(
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
     bio = words[:, : len(BIO_TAGS)]
     tags = viterbi(bio, config.transitions)
-    tag_scores = softmax(bio)[np.arange(len(tags)), tags]
     loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
     loaded = loaded_scores >= config.loaded_threshold
-    first = 0
-    for index, (segment, count) in enumerate(zip(segments, counts, strict=True)):
-        if not count:
-            continue
-        here = slice(first, first + count)
-        starts, ends = word_offsets(segment)
+    evidence = np.flatnonzero((tags > 0) | loaded)
+    tag_scores = softmax(bio)[np.arange(len(tags)), tags]
+    edges = np.cumsum([0, *counts])
+    for index in sorted({n - 1 for n in np.searchsorted(edges, evidence, "right").tolist()}):
+        here = slice(edges[index], edges[index + 1])
+        starts, ends = (offsets.tolist() for offsets in word_offsets(segments[index]))
+        certain = tag_scores[here].tolist()
         for kind, a, b, continues in tag_runs(tags[here]):
-            score = float(tag_scores[here][a:b].mean())
-            spans.append(TokenSpan(index, kind, int(starts[a]), int(ends[b - 1]), score, continues))
+            score = sum(certain[a:b]) / (b - a)
+            spans.append(TokenSpan(index, kind, starts[a], ends[b - 1], score, continues))
+        charged = loaded_scores[here].tolist()
         for a, b in runs(loaded[here]):
-            score = float(loaded_scores[here][a:b].mean())
-            spans.append(TokenSpan(index, "loaded", int(starts[a]), int(ends[b - 1]), score))
-        first += count
+            score = sum(charged[a:b]) / (b - a)
+            spans.append(TokenSpan(index, "loaded", starts[a], ends[b - 1], score))
     spans.sort(key=lambda span: (span.segment, span.start, -span.end))
     return spans
 
@@ -267,10 +246,11 @@ def tag_runs(tags: NDArray[np.int64]) -> list[tuple[SpanType, int, int, bool]]:
     """Spans of one segment's tags: type, first word, word after the last, continues."""
     found: list[tuple[SpanType, int, int, bool]] = []
     start = 0
-    for at in range(1, len(tags) + 1):
-        if at < len(tags) and tags[at] > 0 and tags[at] % 2 == 0:
+    sequence = tags.tolist()
+    for at in range(1, len(sequence) + 1):
+        if at < len(sequence) and sequence[at] > 0 and sequence[at] % 2 == 0:
             continue  # inside: a valid sequence has the same type before it
-        tag = int(tags[start])
+        tag = sequence[start]
         if tag:
             found.append((ATTRIBUTION_TYPES[(tag - 1) // 2], start, at, tag % 2 == 0))
         start = at
@@ -279,5 +259,10 @@ def tag_runs(tags: NDArray[np.int64]) -> list[tuple[SpanType, int, int, bool]]:
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Maximal runs of true, as (first, one past the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    found: list[tuple[int, int]] = []
+    for at in np.flatnonzero(flags).tolist():
+        if found and found[-1][1] == at:
+            found[-1] = (found[-1][0], at + 1)
+        else:
+            found.append((at, at + 1))
+    return found

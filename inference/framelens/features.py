@@ -11,36 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from framelens.model_settings import FEATURE_VERSION as FEATURE_VERSION
+from framelens.model_settings import FeatureConfig as FeatureConfig
 from framelens.schema import Role
-from framelens.windows import MAX_TOKENS, OVERLAP, Piece, Window, pack
-
-FEATURE_VERSION = 1
-"""Rises whenever the same text would give other features; a model carries the one it saw."""
+from framelens.windows import Piece, Window, pack
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureConfig:
-    """How text becomes features; travels with the weights in the manifest."""
-
-    max_tokens: int = MAX_TOKENS
-    overlap: int = OVERLAP
-    cls_token: str = "[CLS]"  # noqa: S105
-    sep_token: str = "[SEP]"  # noqa: S105
-    token_types: bool = True
-    """Whether headline tokens are marked by `token_type_ids`."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The configuration as it stands in a manifest."""
-        return {
-            "version": FEATURE_VERSION,
-            "max_tokens": self.max_tokens,
-            "overlap": self.overlap,
-            "cls_token": self.cls_token,
-            "sep_token": self.sep_token,
-            "token_types": self.token_types,
-        }
 
 
 @dataclass(frozen=True, slots=True)

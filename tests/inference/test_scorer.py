@@ -159,9 +159,11 @@ def test_types_are_checked(scorer: Scorer) -> None:
         scorer.score("text", 3)  # type: ignore[arg-type]
 
 
-def test_importing_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("module", ["framelens", "framelens.batch"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    """Neither the package nor the parent of a batch run, whose workers start the sooner for it."""
     heavy = "{'torch', 'transformers', 'onnxruntime', 'tokenizers', 'numpy'}"
-    code = f"import sys, framelens; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

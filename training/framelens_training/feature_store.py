@@ -29,7 +29,7 @@ from framelens_training.targets import (
 )
 
 _CODE = (
-    ("framelens", ("features.py", "decoding.py")),
+    ("framelens", ("features.py", "model_settings.py", "decoding.py")),
     ("framelens_training", ("targets.py", "feature_store.py")),
 )
 _KEPT = 12

@@ -22,7 +22,7 @@ from framelens_training.targets import LabelledFeatures, SoftTargets
 from framelens_training.teachers import Teacher
 
 _CODE = (
-    ("framelens", ("features.py", "windows.py", "decoding.py")),
+    ("framelens", ("features.py", "model_settings.py", "windows.py", "decoding.py")),
     ("framelens_training", ("alignment.py", "teachers.py", "soft_targets.py")),
 )
 _KEPT = 48

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from framelens.artifact import Artifact, resolve
 from framelens.batch import InOrder
-from framelens.decoding import DecodingConfig
 from framelens.errors import ArtifactError
 from framelens.limits import Limits
+from framelens.model_settings import DecodingConfig
 from framelens.progress import Progress, Tally
 from framelens.records import FieldNames, Position, Record, read_records
 from framelens.report.article import Article, article_of

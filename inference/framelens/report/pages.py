@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framelens import __version__
-from framelens.decoding import DecodingConfig
 from framelens.errors import MissingExtraError
+from framelens.model_settings import DecodingConfig
 from framelens.report.article import Article, paragraphs, quoted_sources, shortened, shown
 from framelens.report.charts import Column as WeekColumn
 from framelens.report.charts import interval_bar, single_bar, stacked_bar, week_columns

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens.decoding import DecodingConfig
 from framelens.errors import FramelensError, InputError
+from framelens.model_settings import DecodingConfig
 from framelens.report.article import Article
 from framelens.report.dashboard import Corpus
 from framelens.report.pages import (
