@@ -1,5 +1,9 @@
 """A model of framelens as Hugging Face's `pipeline("text-classification")` runs it.
 
+    python benchmarks/batch_pipeline.py FOLDER
+
+opens one that `Peer.save` wrote and scores one sentence: what it takes to start, from exec to exit.
+
 The weights are read from the fp32 graph of a training run, or from the graph that ships, whose
 int8 weights are multiplied out; where the graph is not as expected they are random, which costs
 the same time, and labels are not compared.
@@ -8,6 +12,7 @@ the same time, and labels are not compared.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,9 +110,20 @@ class Peer:
         """Scores of each text, as the pipeline gives them in batches of 32."""
         return _scores(self._run, texts)
 
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer as a Hugging Face directory."""
+        self._run.save_pretrained(folder)
+
     def label(self, scores: dict[Axis, float]) -> str:
         """The label of framelens for these scores."""
         return label_of({axis: round(scores[axis], 4) for axis in AXES}, self._decoding)
+
+
+def main() -> None:
+    """Open a saved pipeline and score one sentence."""
+    folder = sys.argv[1]
+    model = SeparatorClassifier.from_pretrained(folder)
+    _scores(_pipeline(model, PreTrainedTokenizerFast.from_pretrained(folder)), _TRIAL[:1])
 
 
 def _scores(run: TextClassificationPipeline, texts: Sequence[str]) -> list[dict[Axis, float]]:
@@ -293,3 +309,7 @@ def shape_of(path: Path) -> dict[str, int]:
         "types": dims[embeddings + "token_type_embeddings.weight"][0],
         "flop": sum(2 * rows * columns for rows, columns in products),
     }
+
+
+if __name__ == "__main__":
+    main()
