@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from framelens.schema import AXES
 from framelens_training.answers import Answers, AnswersError
 from framelens_training.cli import main
 from framelens_training.corpora.markup import parse_markup
+from framelens_training.predictions import axis_data
 from framelens_training.significance import (
     PREDICTIONS,
     ComparisonError,
@@ -77,9 +79,7 @@ def test_runs_on_other_segments_or_labels_are_refused() -> None:
     part = Answers(*(getattr(whole, name)[:-6] for name in Answers.__slots__))
     with pytest.raises(ComparisonError, match="354 in both, 6 in the first alone and 0"):
         compare(whole, part)
-    other = Answers(
-        whole.document, whole.segment, whole.axis, ~whole.gold, whole.score, whole.threshold
-    )
+    other = replace(whole, gold=~whole.gold)
     with pytest.raises(ComparisonError, match="360 of 360 that differ"):
         compare(whole, other)
 
@@ -104,7 +104,7 @@ def test_a_file_that_holds_no_answers_is_told(tmp_path: Path) -> None:
     with pytest.raises(AnswersError, match="expected a Parquet file"):
         Answers.read(text)
     pq.write_table(pa.table({"document": ["a"], "gold": [True]}), tmp_path / "b.parquet")
-    with pytest.raises(AnswersError, match="found no segment, axis, score, threshold"):
+    with pytest.raises(AnswersError, match="found no article, segment, axis, score, threshold"):
         Answers.read(tmp_path / "b.parquet")
 
 
@@ -117,3 +117,28 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     code = main(["compare", str(tmp_path / "a"), "0" * 32, "--uri", uri])
     assert code == 1
     assert "no predictions of '000" in capsys.readouterr().err
+
+
+def test_texts_of_one_article_are_drawn_together() -> None:
+    scores = [np.full((len(d.segments), 3), 0.9, dtype=np.float32) for d in DOCUMENTS]
+    decoding = DecodingConfig()
+    grouped = [
+        replace(document, meta={"group": f"article-{number // 10}"})
+        for number, document in enumerate(DOCUMENTS)
+    ]
+    assert axis_data(grouped, scores, "framed").groups.max() == 2
+    assert set(Answers.collect(grouped, scores, decoding).article) == {
+        "article-0", "article-1", "article-2"
+    }  # fmt: skip
+    first, second = answers(0.9, 3), answers(0.8, 4)
+    apart = compare(first, second, samples=400)
+    articles = np.array([f"{int(d[1:]) // 15}" for d in first.document], dtype=np.object_)
+    together = compare(
+        replace(first, article=articles), replace(second, article=articles), samples=400
+    )
+    for axis in AXES:
+        values = {round(v, 9) for v in (together[axis].first.low, together[axis].first.high)}
+        # Two articles: a draw holds one of them twice, or both.
+        assert len(values) == 2
+        assert apart[axis].first.value == together[axis].first.value
+        assert apart[axis].first.low != together[axis].first.low

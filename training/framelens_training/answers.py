@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from framelens.decoding import DecodingConfig, Floats
 from framelens.schema import AXES
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.splits import group_of
 from framelens_training.errors import TrainingError
 from framelens_training.predictions import AxisData
 
@@ -25,11 +26,13 @@ class AnswersError(TrainingError):
 class Answers:
     """One row for each supervised axis of each segment; all arrays have shape (n,).
 
-    `document` and `axis` hold strings, `segment` the index within the document, `score` a
-    calibrated probability, `threshold` the run's threshold on that axis.
+    `document`, `article` and `axis` hold strings, of which `article` is the same for texts that
+    are not independent; `segment` is the index within the document, `score` a calibrated
+    probability, `threshold` the run's threshold on that axis.
     """
 
     document: NDArray[np.object_]
+    article: NDArray[np.object_]
     segment: NDArray[np.int64]
     axis: NDArray[np.object_]
     gold: NDArray[np.bool_]
@@ -52,7 +55,8 @@ class Answers:
                     if gold is not None and axis in document.annotated:
                         score = float(values[index, column])
                         threshold = decoding.thresholds[axis]
-                        rows.append((document.id, index, axis, gold, score, threshold))
+                        names = document.id, group_of(document)
+                        rows.append((*names, index, axis, gold, score, threshold))
         columns = zip(*rows, strict=True) if rows else [()] * len(_DTYPES)
         return cls(*(np.array(c, dtype=t) for c, t in zip(columns, _DTYPES, strict=True)))
 
@@ -83,7 +87,7 @@ class Answers:
         if missing:
             raise AnswersError(
                 f"{path}: expected the columns {', '.join(names)}, found no "
-                f"{', '.join(missing)}; give a run's predictions/test.parquet"
+                f"{', '.join(missing)}; give the predictions/test.parquet of a run of this version"
             )
         return cls(
             *(
@@ -104,8 +108,10 @@ class Answers:
         return type(self)(*(getattr(self, f.name)[order] for f in fields(self)))
 
     def axis_data(self, rows: NDArray[np.bool_], groups: NDArray[np.int64]) -> AxisData:
-        """Chosen rows as metrics take them; `groups` (m,) numbers their documents."""
+        """Chosen rows as metrics take them; `groups` (m,) numbers their articles."""
         return AxisData(self.gold[rows], self.score[rows], groups)
 
 
-_DTYPES: tuple[Any, ...] = (np.object_, np.int64, np.object_, np.bool_, np.float64, np.float64)
+_DTYPES: tuple[Any, ...] = (
+    np.object_, np.object_, np.int64, np.object_, np.bool_, np.float64, np.float64
+)  # fmt: skip

@@ -22,7 +22,7 @@ from framelens_training.figures import (
     reliability_figure,
     slice_figure,
 )
-from framelens_training.predictions import NetworkLike, axis_data
+from framelens_training.predictions import NetworkLike, article_count, axis_data
 from framelens_training.slices import (
     FalseAlarms,
     SliceMetrics,
@@ -84,9 +84,10 @@ def assess(
     comparison: dict[Axis, Comparison] = {}
     if settings.baseline:
         fitted = fit_baselines(plain["train"], plain["validation"], settings.threshold_range, seed)
+        articles = article_count(plain["test"])
         ours = {
             axis: axis_counts(
-                axis_data(plain["test"], scores, axis), decoding.thresholds[axis], len(test)
+                axis_data(plain["test"], scores, axis), decoding.thresholds[axis], articles
             )
             for axis in AXES
         }

@@ -24,7 +24,7 @@ from framelens_training.evaluation import (
     paired_difference,
 )
 from framelens_training.lexicon import FURNITURE, loaded_places, reports, words
-from framelens_training.predictions import AxisData
+from framelens_training.predictions import AxisData, article_numbers
 
 BASELINES = {"majority": "majority", "rules": "rules", "tfidf": "TF-IDF"}
 """Names in metrics, and as people read them."""
@@ -160,14 +160,14 @@ def _probability(pipeline: Pipeline) -> Callable[[Sequence[str]], Scores]:
 def labelled_segments(
     documents: Sequence[LabelledDocument], axis: Axis
 ) -> tuple[list[str], NDArray[np.bool_], NDArray[np.int64]]:
-    """Texts, gold answers and document numbers of the segments supervised on an axis.
+    """Texts, gold answers and article numbers of the segments supervised on an axis.
 
     In the order of `predictions.axis_data`.
     """
     texts: list[str] = []
     gold: list[bool] = []
     groups: list[int] = []
-    for number, document in enumerate(documents):
+    for number, document in zip(article_numbers(documents).tolist(), documents, strict=True):
         if axis not in document.annotated:
             continue
         for segment in document.segments:
@@ -187,7 +187,7 @@ def compare_baselines(
     samples: int,
     seed: int,
 ) -> dict[Axis, Comparison]:
-    """The model's outcomes by document (see `axis_counts`) against every baseline's."""
+    """The model's outcomes by article (see `axis_counts`) against every baseline's."""
     found: dict[Axis, Comparison] = {}
     for axis, ours in model.items():
         texts, gold, groups = labelled_segments(test, axis)
@@ -198,7 +198,7 @@ def compare_baselines(
         for name, by_axis in fitted.items():
             if axis in by_axis:
                 data = AxisData(gold, by_axis[axis].score(texts), groups)
-                theirs = axis_counts(data, by_axis[axis].threshold, len(test))
+                theirs = axis_counts(data, by_axis[axis].threshold, len(ours))
                 intervals[name] = bootstrap(theirs, samples, seed)
                 differences[name] = paired_difference(ours, theirs, samples, seed)
         found[axis] = Comparison(bootstrap(ours, samples, seed), intervals, differences)

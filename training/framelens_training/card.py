@@ -188,7 +188,7 @@ def _figures(assessment: Assessment) -> str:
         "## Figures",
         "",
         "On the test documents of the run: the exported model, decoded by the package that ships; "
-        "95 % bootstrap intervals over documents in square brackets.",
+        "95 % bootstrap intervals over articles in square brackets.",
         "",
         "| axis | segments | positive | macro-F1 | precision | recall | average precision "
         "| best baseline | better by |",

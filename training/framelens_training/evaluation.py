@@ -26,11 +26,18 @@ from framelens.decoding import (
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
 from framelens_training.calibration import expected_calibration_error, with_temperatures_of_one
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
-from framelens_training.predictions import AxisData, SpanKey, axis_data, gold_spans, span_keys
+from framelens_training.predictions import (
+    AxisData,
+    SpanKey,
+    article_count,
+    axis_data,
+    gold_spans,
+    span_keys,
+)
 from framelens_training.targets import LabelledFeatures
 
 Counts = NDArray[np.int64]
-"""Per document (d, 4): true positives, false positives, false negatives, true negatives."""
+"""Per article (a, 4): true positives, false positives, false negatives, true negatives."""
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Counts (..., k) in, a figure (...) out."""
@@ -143,9 +150,10 @@ def evaluate(
 ) -> Metrics:
     """Compute all metrics of a split.
 
-    `samples` is the number of bootstrap samples, drawn by document; 0 leaves intervals out.
+    `samples` is the number of bootstrap samples, drawn by article; 0 leaves intervals out.
     """
     plain = [item.document for item in documents]
+    articles = article_count(plain)
     scores = [axis_scores(item.segments, decoding) for item in logits]
     uncalibrated = with_temperatures_of_one(decoding)
     raw = [axis_scores(item.segments, uncalibrated) for item in logits]
@@ -154,7 +162,7 @@ def evaluate(
             axis_data(plain, scores, axis),
             axis_data(plain, raw, axis),
             decoding.thresholds[axis],
-            len(plain),
+            articles,
             samples,
             seed,
         )
@@ -167,9 +175,9 @@ def evaluate(
 
 
 def _axis_metrics(
-    data: AxisData, raw: AxisData, threshold: float, documents: int, samples: int, seed: int
+    data: AxisData, raw: AxisData, threshold: float, articles: int, samples: int, seed: int
 ) -> AxisMetrics:
-    counts = axis_counts(data, threshold, documents)
+    counts = axis_counts(data, threshold, articles)
     tp, fp, fn, _ = counts.sum(axis=0)
     both = bool(data.gold.any() and not data.gold.all())
     return AxisMetrics(
@@ -189,11 +197,11 @@ def _axis_metrics(
     )
 
 
-def axis_counts(data: AxisData, threshold: float, documents: int) -> Counts:
-    """Outcomes by document."""
+def axis_counts(data: AxisData, threshold: float, articles: int) -> Counts:
+    """Outcomes by article."""
     found = data.values >= threshold
     outcome = np.where(data.gold, np.where(found, 0, 2), np.where(found, 1, 3))
-    counts = np.zeros((documents, 4), dtype=np.int64)
+    counts = np.zeros((articles, 4), dtype=np.int64)
     np.add.at(counts, (data.groups, outcome), 1)
     return counts
 
@@ -233,14 +241,14 @@ def span_f1(counts: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 @functools.lru_cache(maxsize=2)
-def draws(documents: int, samples: int, seed: int) -> NDArray[np.float64]:
-    """How often each document is in each bootstrap sample, shape (samples, documents).
+def draws(articles: int, samples: int, seed: int) -> NDArray[np.float64]:
+    """How often each article is in each bootstrap sample, shape (samples, articles).
 
     Kept, because a run draws the same ones for every axis and system.
     """
     generator = np.random.default_rng(seed)
-    shares = np.full(documents, 1 / documents)
-    counts = generator.multinomial(documents, shares, size=samples).astype(np.float64)
+    shares = np.full(articles, 1 / articles)
+    counts = generator.multinomial(articles, shares, size=samples).astype(np.float64)
     counts.flags.writeable = False
     return counts
 
@@ -251,7 +259,7 @@ def bootstrap(
     seed: int,
     statistic: Statistic = macro_f1,
 ) -> Interval:
-    """A statistic of counts (d, k) with its percentile interval, documents drawn with replacement.
+    """A statistic of counts (a, k) with its percentile interval, articles drawn with replacement.
 
     A draw in which the statistic is undefined is left out.
     """
@@ -272,7 +280,7 @@ def percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:
-    """Difference of macro-F1 between two systems on the same documents, resampled in pairs."""
+    """Difference of macro-F1 between two systems on the same articles, resampled in pairs."""
     value = float(macro_f1(ours.sum(axis=0)) - macro_f1(theirs.sum(axis=0)))
     weights = draws(len(ours), samples, seed)
     resampled = macro_f1(weights @ ours) - macro_f1(weights @ theirs)

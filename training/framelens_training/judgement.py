@@ -177,7 +177,8 @@ class _Counts:
         for axis in AXES:
             data = axis_data(test.documents, answered.scores, axis)
             if data.gold.any() and not data.gold.all():
-                self.axes[axis] = _outcomes(data, groups, answered.decoding.thresholds[axis], size)
+                threshold = answered.decoding.thresholds[axis]
+                self.axes[axis] = axis_counts(data, threshold, size).astype(np.float64)
         self.spans = np.zeros((size, 3))
         np.add.at(self.spans, groups, answered.spans)
 
@@ -189,11 +190,6 @@ class _Counts:
             parts.append(2 * right / np.maximum(found + expected, 1))
         mean: Table = np.mean(parts, axis=0)
         return mean
-
-
-def _outcomes(data: AxisData, groups: NDArray[np.int64], threshold: float, size: int) -> Table:
-    by_article = AxisData(data.gold, data.values, groups[data.groups])
-    return axis_counts(by_article, threshold, size).astype(np.float64)
 
 
 def _score(test: PinnedTest, answered: Answered) -> float:
@@ -229,7 +225,6 @@ def _slices(
     test: PinnedTest, champion: Answered, challenger: Answered, gates: Gates
 ) -> Iterator[Check]:
     gate = gates.slices
-    groups = article_numbers(test.documents)
     members = [
         segment_slices(document, corpus)
         for document, corpus in zip(test.documents, test.corpora, strict=True)
@@ -242,7 +237,7 @@ def _slices(
             if not gate.minimum <= len(rows) < len(ours.gold):  # all of them are the gate above
                 continue
             looked += 1
-            numbers = np.unique(groups[ours.groups[rows]], return_inverse=True)[1]
+            numbers = np.unique(ours.groups[rows], return_inverse=True)[1]
             size = int(numbers.max()) + 1
             counts = [
                 axis_counts(

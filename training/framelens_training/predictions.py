@@ -35,7 +35,7 @@ class AxisData:
     """Supervised answers on one axis, over all segments of all documents.
 
     `gold` (n,) holds the answers, `values` (n,) the logits or probabilities, `groups` (n,)
-    the index of the document that each segment came from.
+    the number of the article that each segment came from (`article_numbers`).
     """
 
     gold: NDArray[np.bool_]
@@ -48,10 +48,11 @@ def axis_data(
 ) -> AxisData:
     """Collect one axis; `values` holds an array (s, 3) a document."""
     column = AXES.index(axis)
+    numbers = article_numbers(documents).tolist()
     gold: list[bool] = []
     found: list[float] = []
     groups: list[int] = []
-    for index, (document, rows) in enumerate(zip(documents, values, strict=True)):
+    for number, document, rows in zip(numbers, documents, values, strict=True):
         if axis not in document.annotated:
             continue
         for segment, row in zip(document.segments, rows, strict=True):
@@ -59,7 +60,7 @@ def axis_data(
             if answer is not None:
                 gold.append(answer)
                 found.append(float(row[column]))
-                groups.append(index)
+                groups.append(number)
     return AxisData(
         np.array(gold, dtype=np.bool_),
         np.array(found, dtype=np.float64),
@@ -74,6 +75,11 @@ def article_numbers(documents: Sequence[LabelledDocument]) -> NDArray[np.int64]:
         [numbers.setdefault(group_of(document), len(numbers)) for document in documents],
         dtype=np.int64,
     )
+
+
+def article_count(documents: Sequence[LabelledDocument]) -> int:
+    """How many articles documents are of."""
+    return len({group_of(document) for document in documents})
 
 
 def gold_spans(document: LabelledDocument) -> list[SpanKey]:

@@ -27,7 +27,13 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.semeval import SemEval
 from framelens_training.evaluation import Interval, Statistic, macro_f1, span_f1, weighted_f1
 from framelens_training.held_out import half_of
-from framelens_training.predictions import article_numbers, axis_data, gold_spans, span_keys
+from framelens_training.predictions import (
+    article_count,
+    article_numbers,
+    axis_data,
+    gold_spans,
+    span_keys,
+)
 from framelens_training.quality_bench import (
     Bench,
     Read,
@@ -189,7 +195,7 @@ def babe(bench: Bench) -> list[Row]:
                 "babe validation and test",
                 alarms.gap,
                 alarms.neutral["left"] + alarms.neutral["right"],
-                len(set(article_numbers(read.documents).tolist())),
+                article_count(read.documents),
                 higher_is_better=False,
                 also={
                     f"rate, {lean} ({alarms.neutral[lean]} neutral)": rate
@@ -309,16 +315,15 @@ def calibration(bench: Bench) -> list[Row]:
     parts = cross_fitted(bench)
     rows: list[Row] = []
     for axis in AXES:
-        found = [
-            (axis_data(part.documents, part.scores(decoding), axis), part.documents)
-            for part, decoding in parts
-        ]
-        gold = np.concatenate([data.gold for data, _ in found])
-        scores = np.concatenate([data.values for data, _ in found])
-        names = [documents[group].id for data, documents in found for group in data.groups]
+        found = [axis_data(part.documents, part.scores(decoding), axis) for part, decoding in parts]
+        gold = np.concatenate([data.gold for data in found])
+        scores = np.concatenate([data.values for data in found])
         if not len(gold):
             continue
-        numbers = np.unique(np.array(names), return_inverse=True)[1]
+        # No article is in both halves.
+        first = article_count(parts[0][0].documents)
+        groups = np.concatenate([data.groups + first * n for n, data in enumerate(found)])
+        numbers = np.unique(groups, return_inverse=True)[1]
         chance = chance_calibration_errors(scores)
         rows.append(
             Row(
@@ -332,11 +337,11 @@ def calibration(bench: Bench) -> list[Row]:
                     _ECE_SAMPLES,
                 ),
                 len(gold),
-                len(set(names)),
+                int(numbers.max()) + 1,
                 higher_is_better=False,
                 also={
                     f"half {number}": Interval(error, error, error)
-                    for number, (data, _) in enumerate(found)
+                    for number, data in enumerate(found)
                     for error in [expected_calibration_error(data.gold, data.values)]
                 }
                 | {

@@ -7,7 +7,7 @@ Everything goes through the package that ships: the artifact's own tokenizer, wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ from framelens_training.evaluation import (
     percentiles,
 )
 from framelens_training.held_out import Holdings, subset
-from framelens_training.predictions import AxisData, NetworkLike, article_numbers, axis_data
+from framelens_training.predictions import AxisData, NetworkLike, article_count, axis_data
 from framelens_training.targets import LabelledFeatures, featurize_document
 
 Say = Callable[[str], None]
@@ -213,9 +213,7 @@ def article_counts(read: Read, axis: Axis, decoding: DecodingConfig) -> NDArray[
 def _counts(
     data: AxisData, documents: Sequence[LabelledDocument], threshold: float
 ) -> NDArray[np.float64]:
-    numbers = article_numbers(documents)
-    by_article = replace(data, groups=numbers[data.groups])
-    return axis_counts(by_article, threshold, len(set(numbers.tolist()))).astype(np.float64)
+    return axis_counts(data, threshold, article_count(documents)).astype(np.float64)
 
 
 def axis_row(

@@ -76,7 +76,7 @@ def compare(
         rows = first.axis == axis
         if not rows.any():
             continue
-        groups = np.unique(first.document[rows], return_inverse=True)[1]
+        groups = np.unique(first.article[rows], return_inverse=True)[1]
         size = int(groups.max()) + 1
         ours, theirs = (
             axis_counts(item.axis_data(rows, groups), float(item.threshold[rows][0]), size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocu
 from framelens_training.corpora.quotations import QUOTATION_WORDS, quoted_ranges
 from framelens_training.evaluation import Interval, axis_counts, bootstrap, draws
 from framelens_training.lexicon import UNNAMED_SOURCES, loaded_places, words
-from framelens_training.predictions import AxisData, axis_data
+from framelens_training.predictions import AxisData, article_count, axis_data
 
-MINIMUM_DOCUMENTS = 5
-"""Fewest documents of a slice that is reported: one article does not speak for its outlet."""
+MINIMUM_ARTICLES = 5
+"""Fewest articles of a slice that is reported: one article does not speak for its outlet."""
 
 LENGTHS = ((10, "under_10_words"), (25, "10_to_24_words"))
 LONG = "25_words_and_more"
@@ -185,10 +185,10 @@ def slice_metrics(
     samples: int,
     seed: int,
 ) -> list[SliceMetrics]:
-    """Each axis on each slice with at least `minimum` supervised segments in enough documents.
+    """Each axis on each slice with at least `minimum` supervised segments in enough articles.
 
     `corpora` names each document's corpus; `scores` holds an array (s, 3) a document.
-    Intervals are drawn by document. A kind of which only one slice is left, and that slice is
+    Intervals are drawn by article. A kind of which only one slice is left, and that slice is
     everything, says nothing new and is left out.
     """
     slices = [segment_slices(d, c) for d, c in zip(documents, corpora, strict=True)]
@@ -210,14 +210,14 @@ def slice_metrics(
             if not minimum <= len(members) < len(data.gold):
                 continue
             part = _part(data, np.array(members))
-            if part.groups.max() + 1 >= MINIMUM_DOCUMENTS:
+            if part.groups.max() + 1 >= MINIMUM_ARTICLES:
                 threshold = decoding.thresholds[axis]
                 found.append(_metrics(axis, kind, value, part, threshold, samples, seed))
     return found
 
 
 def _part(data: AxisData, rows: NDArray[np.int64]) -> AxisData:
-    """Some rows, their documents numbered anew."""
+    """Some rows, their articles numbered anew."""
     groups = np.unique(data.groups[rows], return_inverse=True)[1]
     return AxisData(data.gold[rows], data.values[rows], groups)
 
@@ -262,21 +262,24 @@ def false_alarms(
 ) -> FalseAlarms:
     """False-alarm rate of `framed` by lean, and the gap between left and right.
 
-    Documents are drawn with replacement from all that have a lean, so that the interval of
+    Articles are drawn with replacement from all that have a lean, so that the interval of
     the gap holds the chance in both sides. A lean with fewer than `minimum` neutral sentences
     is left out.
     """
     leaning = [i for i, document in enumerate(documents) if document.lean in LEANS]
-    data = axis_data([documents[i] for i in leaning], [scores[i] for i in leaning], "framed")
-    counts = axis_counts(data, decoding.thresholds["framed"], len(leaning))
-    weights = draws(len(leaning), samples, seed) if len(leaning) > 1 else None
+    texts = [documents[i] for i in leaning]
+    articles = article_count(texts)
+    weights = draws(articles, samples, seed) if articles > 1 else None
     rates: dict[str, Interval] = {}
     neutral: dict[str, int] = {}
     resampled: dict[str, NDArray[np.float64]] = {}
     for lean in LEANS:
-        own = np.array([documents[i].lean == lean for i in leaning], dtype=np.bool_)
-        alarms = np.where(own, counts[:, 1], 0)
-        quiet = np.where(own, counts[:, 3], 0)
+        own = [
+            text if text.lean == lean else replace(text, annotated=frozenset()) for text in texts
+        ]
+        data = axis_data(own, [scores[i] for i in leaning], "framed")
+        counts = axis_counts(data, decoding.thresholds["framed"], articles)
+        alarms, quiet = counts[:, 1], counts[:, 3]
         if (n := int((alarms + quiet).sum())) < max(minimum, 1):
             continue
         neutral[lean] = n
