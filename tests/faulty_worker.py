@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import Any
@@ -18,6 +19,8 @@ def serve(connection: Any, settings: workers.Settings) -> None:
         text = (job.row or {}).get("text")
         if text == "hang":
             time.sleep(3600)
+        if text == "runaway":  # holds the interpreter's lock, as no sleep does
+            re.match(r"(a+)+$", "a" * 60 + "b")
         if text == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
         if text == "fault":

@@ -26,6 +26,7 @@ from framelens.parts import (
     PartStore,
     fingerprints,
     output_errors,
+    partial_of,
     replace_synced,
 )
 from framelens.progress import Progress, Tally
@@ -53,7 +54,7 @@ _FEW_CHARACTERS = 100_000
 # Up to here, scoring takes less time than starting a worker.
 
 _AHEAD_DOCUMENTS = 192  # for each worker
-_AHEAD_CHARACTERS = 4_000_000  # of all documents without an answer
+_AHEAD_CHARACTERS = 4_000_000  # of all documents that were read and not yet written
 _REMEMBERED_BYTES = 16_000_000  # of the answers kept for duplicates, compressed
 _ENTRY_BYTES = 600  # what the keeping of one answer takes beside its rows
 
@@ -128,12 +129,13 @@ class InOrder:
         *,
         ahead: int,
         tick: Callable[[], None],
+        enough: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        """Take `ahead` records at most before the first of them is answered."""
-        self.last: int | None = None
-        """How many answers are wanted; None for all."""
-        self.given = 0
-        self.exhausted = False
+        """Take `ahead` records at most before the first of them is answered, and none after as
+        many as are `enough`.
+        """
+        self._exhausted = False
+        self._enough = enough
         self._records = records
         self._pool = pool
         self._settings = settings
@@ -147,8 +149,13 @@ class InOrder:
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
         self._remembered_bytes = 0
 
+    @property
+    def finished(self) -> bool:
+        """Whether all records were read, and all of their answers given."""
+        return self._exhausted and not self._waiting
+
     def __iter__(self) -> Iterator[tuple[Record, Answer]]:
-        while self.last is None or self.given < self.last:
+        while True:
             self._fill()
             if not self._waiting:
                 return
@@ -158,27 +165,31 @@ class InOrder:
                     self._settle(self._working.pop(number), answer)
             else:
                 self._waiting.popleft()
-                self.given += 1
+                self._characters -= entry.size
                 yield entry.record, entry.answer
             self._tick()
 
     def _fill(self) -> None:
         while (
-            not self.exhausted
-            and (self.last is None or self._read < self.last)
+            not self._exhausted
+            and not self._enough(self._read)
             and len(self._waiting) < self._ahead
             and self._characters < _AHEAD_CHARACTERS
         ):
             record = next(self._records, None)
             if record is None:
-                self.exhausted = True
+                self._exhausted = True
                 return
             self._take(record)
             self._read += 1
 
     def _take(self, record: Record) -> None:
-        entry = _Entry(record)
+        job = Job(self._read, record.row, record.page)
+        # Counted until the record is given away, whether it is in work, a duplicate, or answered
+        # and waiting for one before it.
+        entry = _Entry(record, size=job.size)
         self._waiting.append(entry)
+        self._characters += entry.size
         if record.error is not None:
             entry.answer = refused(record.error, self._settings)
             return
@@ -193,15 +204,11 @@ class InOrder:
                 return
             self._same[key] = []
             entry.key = key
-        job = Job(self._read, record.row, record.page)
-        entry.size = job.size
-        self._characters += entry.size
         self._working[self._read] = entry
         self._pool.add(job)
 
     def _settle(self, entry: _Entry, answer: Answer) -> None:
         entry.answer = answer
-        self._characters -= entry.size
         if entry.key is None:
             return
         for other in self._same.pop(entry.key):
@@ -289,18 +296,18 @@ class Run:
         self._layout = Layout(plan.format, explode=plan.explode, kept=kept)
 
     def to_stream(self, stream: IO[bytes]) -> Outcome:
-        """Write the rows to a stream as they come: nothing to resume, nothing to rename.
+        """Write the rows to a stream in order: nothing to resume, nothing to rename.
 
         Raises:
             TooManyErrorsError: if there are more error rows than allowed.
         """
         self._progress.start(0, None)
         writer = self._layout.open(stream)
-        with self._answers(0) as answers, _interruptible(answers, None):
+        with _interruptible(), self._answers() as answers:
             for record, answer in answers:
                 writer.write(record, answer)
                 stream.flush()
-                self._count(record, answer, self._tally)
+                self._count(record, answer)
         writer.close()
         return self._outcome(interrupted=False)
 
@@ -311,17 +318,18 @@ class Run:
             OutputError: if the directory cannot be used, or is another run's.
             TooManyErrorsError: if there are more error rows than allowed.
         """
-        store = self._store(folder)
-        try:
-            with output_errors(folder):
-                if store.complete is None and not self._parts(store):
-                    return self._outcome(interrupted=True)
-                if store.complete is None:
-                    store.succeed(self._tally.to_dict())
-                else:
-                    self._already(store)
-        finally:
-            store.release()
+        with _interruptible() as stop:
+            store = self._store(folder)
+            try:
+                with output_errors(folder):
+                    if store.complete is not None and store.is_whole:
+                        self._already(store)
+                    elif self._parts(store, stop):
+                        store.succeed(self._tally.to_dict())
+                    else:
+                        return self._outcome(interrupted=True)
+            finally:
+                store.release()
         return self._outcome(interrupted=False)
 
     def to_file(self, target: Path) -> Outcome:
@@ -331,24 +339,25 @@ class Run:
             OutputError: if the file cannot be written, or its parts are another run's.
             TooManyErrorsError: if there are more error rows than allowed.
         """
-        store = self._store(target.with_name(target.name + ".partial"))
-        try:
-            with output_errors(target.parent):
-                if store.complete is None or not target.is_file():
-                    if not self._parts(store):
-                        return self._outcome(interrupted=True)
-                    joined = store.folder / JOINED
-                    with joined.open("wb") as stream:
-                        self._layout.join(store.paths, stream)
-                        stream.flush()
-                        os.fsync(stream.fileno())
-                    replace_synced(joined, target)
-                    store.succeed(self._tally.to_dict())
-                else:
-                    self._already(store)
-                store.remove()
-        finally:
-            store.release()
+        with _interruptible() as stop:
+            store = self._store(partial_of(target))
+            try:
+                with output_errors(target.parent):
+                    if store.complete is None or not target.is_file():
+                        if not self._parts(store, stop):
+                            return self._outcome(interrupted=True)
+                        joined = store.folder / JOINED
+                        with joined.open("wb") as stream:
+                            self._layout.join(store.paths, stream)
+                            stream.flush()
+                            os.fsync(stream.fileno())
+                        replace_synced(joined, target)
+                        store.succeed(self._tally.to_dict())
+                    else:
+                        self._already(store)
+                    store.remove()
+            finally:
+                store.release()
         return self._outcome(interrupted=False)
 
     def _store(self, folder: Path) -> PartStore:
@@ -369,28 +378,32 @@ class Run:
         self._tally.add_counts(store.complete or {})
         self._progress.start(self._tally.documents, None)
 
-    def _parts(self, store: PartStore) -> bool:
+    def _parts(self, store: PartStore, stop: Stop) -> bool:
         """Score what is not in a part yet; false if the run was interrupted before the end."""
+        store.reopen()
         for counts in store.counts:
             self._tally.add_counts(counts)
         done = self._tally.documents
+        self._check_errors("in the parts of the earlier run")
         self._progress.start(done, None)
-        size = self._plan.part_rows
-        if done % size:
-            return True  # the last part is there: only a complete run has a short one
-        with (
-            self._answers(done) as answers,
-            _interruptible(answers, None if STANDARD_INPUT in self._inputs else size),
-        ):
+        size, begun = self._plan.part_rows, 0
+        with self._answers(done, lambda read: stop.wanted and read >= begun * size) as answers:
+            # What comes through a pipe cannot be read again: there, the run ends at once.
+            stop.after_part = STANDARD_INPUT not in self._inputs
             rows = iter(answers)
-            while True:
-                part = list(itertools.islice(rows, 1))
-                if not part and (store.counts or not answers.exhausted):
+            while not stop.wanted and not answers.finished:
+                begun += 1
+                first = list(itertools.islice(rows, 1))
+                if not first and store.counts:
                     break
-                self._write_part(store, itertools.chain(part, itertools.islice(rows, size - 1)))
-                if not part:
-                    break
-            return answers.exhausted
+                if first and done % size:
+                    raise OutputError(
+                        f"{store.folder}: expected the input to end with its last part, found "
+                        "more rows; start again with --overwrite"
+                    )
+                self._write_part(store, itertools.chain(first, itertools.islice(rows, size - 1)))
+            stop.after_part = False
+            return answers.finished
 
     def _write_part(self, store: PartStore, rows: Iterator[tuple[Record, Answer]]) -> None:
         counts = Tally()
@@ -398,23 +411,28 @@ class Run:
         for record, answer in rows:
             writer.write(record, answer)
             counts.add(answer)
-            self._count(record, answer, self._tally)
+            self._count(record, answer)
         writer.close()
         store.commit(counts.to_dict())
 
-    def _count(self, record: Record, answer: Answer, tally: Tally) -> None:
-        tally.add(answer)
-        allowed = self._running.max_errors
-        if allowed is not None and tally.failed > allowed:
+    def _count(self, record: Record, answer: Answer) -> None:
+        self._tally.add(answer)
+        if answer.error is not None:
             row = json.loads(answer.body.split("\n")[0])
             message = row["error_message"] if self._plan.explode else row["error"]["message"]
+            self._check_errors(f"the last is {record.id}: {answer.error}: {message}")
+
+    def _check_errors(self, which: str) -> None:
+        allowed, found = self._running.max_errors, self._tally.failed
+        if allowed is not None and found > allowed:
             raise TooManyErrorsError(
-                f"expected at most {allowed} error rows, found {tally.failed}; the last is "
-                f"{record.id}: {answer.error}: {message}"
+                f"expected at most {allowed} error rows, found {found}; {which}"
             )
 
     @contextlib.contextmanager
-    def _answers(self, done: int) -> Iterator[InOrder]:
+    def _answers(
+        self, done: int = 0, enough: Callable[[int], bool] = lambda _: False
+    ) -> Iterator[InOrder]:
         records = read_records(
             self._inputs, self._plan.fields, keep=self._keep, position=self._position
         )
@@ -436,6 +454,7 @@ class Run:
                 self._settings,
                 ahead=_AHEAD_DOCUMENTS * self._running.workers,
                 tick=lambda: self._progress.tick(self._tally, self._position.fraction),
+                enough=enough,
             )
         finally:
             pool.close()
@@ -484,24 +503,33 @@ def _kept_columns(plan: Plan, inputs: Sequence[str]) -> tuple[Keep, Any]:
     return "cells", schemas[0]
 
 
-@contextlib.contextmanager
-def _interruptible(answers: InOrder, part_rows: int | None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run after the part in hand; a second one ends it at once.
+class Stop:
+    """What Ctrl-C and SIGTERM ask for: the end of the run after the part in hand.
 
-    Without parts, or where what comes through a pipe cannot be read again, the first one does.
+    A second one, or one that comes where no part is in hand, ends it at once.
     """
 
-    def stop(*_: object) -> None:
-        if answers.last is not None or part_rows is None:
-            raise KeyboardInterrupt
-        answers.last = -(-answers.given // part_rows) * part_rows
+    def __init__(self) -> None:
+        self.wanted = False
+        self.after_part = False
 
+    def __call__(self, *_: object) -> None:
+        """Take a signal."""
+        if self.wanted or not self.after_part:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Stop]:
+    """Take Ctrl-C and SIGTERM within the block, where this thread may."""
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stop
         return
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -152,36 +152,61 @@ def _add_score(score: argparse.ArgumentParser) -> None:
 
 
 def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 up, found {value}")
-    return number
+    return _whole(value, 1)
 
 
 def _count(value: str) -> int:
-    number = int(value)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 up, found {value}")
-    return number
+    return _whole(value, 0)
+
+
+def _whole(value: str, least: int) -> int:
+    if not value.isdecimal() or int(value) < least:
+        raise argparse.ArgumentTypeError(f"expected a number from {least} up, found {value!r}")
+    return int(value)
 
 
 def _seconds(value: str) -> float:
-    number = float(value)
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, found {value}")
+        raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, found {value!r}")
     return number
 
 
 def _score(options: argparse.Namespace) -> int:
-    from framelens.records import expand_inputs
+    from framelens.parts import partial_of
+    from framelens.records import check_apart, expand_inputs
 
-    target = None if options.output in (None, "-") else Path(options.output)
+    target = None if options.output in (None, "-") else _followed(Path(options.output))
     style = _style(options, target)
     _check_usage(options, target, style)
-    inputs = expand_inputs(options.inputs, [] if target is None else [target])
+    outputs = [] if target is None else [target, partial_of(target)]
+    inputs = expand_inputs(options.inputs, outputs)
+    check_apart(inputs, outputs)
     if style == "table":
         return _table(inputs, options)
     return _batch(inputs, target, style, options)
+
+
+def _followed(target: Path) -> Path:
+    """What an output's link leads to: a rename would take the link's place.
+
+    What leads into /dev or /proc is left as it is, to be written to and not replaced.
+    """
+    seen = target
+    for _ in range(40):
+        if not seen.is_symlink():
+            break
+        seen = seen.parent / seen.readlink()
+        if _is_device(seen):
+            return seen
+    return target.resolve() if target.is_symlink() else target
+
+
+def _is_device(target: Path) -> bool:
+    return target.absolute().parts[1:2] in (("dev",), ("proc",))
 
 
 def _style(options: argparse.Namespace, target: Path | None) -> Style:
@@ -190,10 +215,29 @@ def _style(options: argparse.Namespace, target: Path | None) -> Style:
         return chosen
     if target is None:
         on_terminal = options.output is None and sys.stdout.isatty()
-        return "table" if on_terminal and not options.explode else "jsonl"
-    endings: dict[str, Style] = {".parquet": "parquet", ".csv": "csv", ".jsonl.gz": "jsonl.gz"}
+        return "table" if on_terminal and not _beyond_table(options) else "jsonl"
+    endings: dict[str, Style] = {
+        ".parquet": "parquet",
+        ".csv": "csv",
+        ".jsonl.gz": "jsonl.gz",
+        ".ndjson.gz": "jsonl.gz",
+    }
     name = target.name.lower()
+    if name.endswith((".gz", ".tsv", ".zip", ".zst", ".bz2", ".xz")) and not name.endswith(
+        tuple(endings)
+    ):
+        options.usage_error(
+            f"{target.name}: expected an output that ends in .jsonl, .jsonl.gz, .csv or .parquet, "
+            "or --format"
+        )
     return next((endings[ending] for ending in endings if name.endswith(ending)), "jsonl")
+
+
+def _beyond_table(options: argparse.Namespace) -> bool:
+    """Whether options ask for what only a batch run does."""
+    return bool(options.explode or options.keep or options.summary) or (
+        options.max_errors is not None
+    )
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
@@ -204,9 +248,10 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
         problems.append("expected --resume or --overwrite, found both")
     if target is None and style == "parquet":
         problems.append("Parquet cannot be written to a pipe; give -o FILE.parquet")
-    if style == "table" and (target is not None or options.explode or options.keep):
+    if style == "table" and (target is not None or _beyond_table(options)):
         problems.append(
-            "--format table is for reading on a terminal: without -o, --explode, --keep"
+            "--format table is for reading on a terminal: without -o, --explode, --keep, "
+            "--summary, --max-errors"
         )
     if problems:
         options.usage_error("; ".join(problems))
@@ -244,7 +289,8 @@ def _batch(
         outcome = run.to_stream(sys.stdout.buffer)
     elif target.is_dir() or options.output.endswith(("/", os.sep)):
         outcome = run.to_directory(target)
-    elif target.exists() and not target.is_file():  # a pipe or a device has no parts
+    elif _is_device(target) or (target.exists() and not target.is_file()):
+        # A pipe or a device has no parts.
         with target.open("wb") as stream:
             outcome = run.to_stream(stream)
     else:
@@ -279,8 +325,9 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
             document = score_job(scorer, Job(0, record.row, record.page), settings)
         errors += document.status == "error"
         print(render(replace(document, id=record.id), width=width, color=color))
-        if errors and options.on_error == "stop":
-            return EXIT_FAILURE
+        if document.error is not None and options.on_error == "stop":
+            said = f"{document.error.code}: {document.error.message}"
+            return _fail(f"stopped at {record.id}: {said}", EXIT_FAILURE)
     return EXIT_ERROR_ROWS if errors else EXIT_OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -205,8 +206,9 @@ def decode_spans(
     """All evidence spans of a document, by segment and start.
 
     Tags are read at the first piece of each word, so that no span begins or ends inside a
-    word. The tag sequence runs through the whole document: a content that goes on in the
-    next segment comes out as a span there that `continues`.
+    word. The tag sequence runs through the whole body: a content that goes on in the next
+    segment comes out as a span there that `continues`. A headline has a sequence of its own:
+    no body goes on with what a headline quotes.
     """
     spans: list[TokenSpan] = []
     counts = [int(segment.words.sum()) for segment in segments]
@@ -214,7 +216,14 @@ def decode_spans(
         return spans
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
     bio = words[:, : len(BIO_TAGS)]
-    tags = viterbi(bio, config.transitions)
+    sizes = [
+        sum(count for _, count in group)
+        for _, group in itertools.groupby(
+            zip(segments, counts, strict=True), key=lambda pair: pair[0].role == "headline"
+        )
+    ]
+    parts = np.split(bio, np.cumsum(sizes)[:-1])
+    tags = np.concatenate([viterbi(part, config.transitions) for part in parts if len(part)])
     loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
     loaded = loaded_scores >= config.loaded_threshold
     evidence = np.flatnonzero((tags > 0) | loaded)

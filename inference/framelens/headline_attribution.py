@@ -36,8 +36,9 @@ _DECISIONS = re.compile(
     r"pass(?:ed|es)\b|reject|rul(?:ed|es|ing)\b|sentenc|strikes? down|struck down|vot(?:ed|es)\b)",
     re.IGNORECASE,
 )
-_CONVICTION = re.compile(r"\bf(?:ou|i)nds?\b.*\bguilty\b", re.IGNORECASE)
-_QUOTED = re.compile(r"(?<!\w)(['‘\"“„«])(?P<inner>.+?)['’\"”»](?!\w)")
+_FINDING = re.compile(r"\bf(?:ou|i)nds?\b", re.IGNORECASE)
+_GUILTY = re.compile(r"\bguilty\b", re.IGNORECASE)
+_QUOTED = re.compile(r"(?<!\w)(['‘\"“„«])(?P<inner>.{1,400}?)['’\"”»](?!\w)")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
 _BEHIND_COLON = re.compile(r":\s+(?P<source>[^:]{2,40})\Z")
@@ -169,7 +170,9 @@ def _folded(text: str) -> str:
 
 def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
     said = segment.text if cue is None else cue.text
-    return bool(_DECISIONS.search(said) or _CONVICTION.search(segment.text))
+    finding = _FINDING.search(segment.text)
+    convicts = finding is not None and _GUILTY.search(segment.text, finding.end()) is not None
+    return convicts or _DECISIONS.search(said) is not None
 
 
 def cue_and_source(

@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ SUCCESS = "_SUCCESS"
 LOCK = "_lock"
 TEMPORARY = "_part.tmp"
 JOINED = "_joined.tmp"
+_PART = re.compile(r"part-\d{5,}\.(?:jsonl|jsonl\.gz|csv|parquet)")
 
 
 class OutputError(FramelensError):
@@ -88,21 +90,20 @@ class PartStore:
         self._stream: IO[bytes] | None = None
         self._lock: int | None = None
         row = {"format_version": FORMAT_VERSION, **manifest}
+        self._created = False
         with output_errors(folder):
-            created = not folder.exists()
-            folder.mkdir(parents=True, exist_ok=True)
+            made = _made(folder)
             try:
                 self._take_lock()
+                self._created = made
                 self._open(row, resume=resume, overwrite=overwrite)
             except BaseException:
                 self.release()
-                if created:
-                    shutil.rmtree(folder, ignore_errors=True)
                 raise
 
     def _open(self, row: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
-        found = self._manifest()
-        if found is None or overwrite:
+        found = None if overwrite else self._manifest()
+        if found is None:
             self._clear(overwrite=overwrite)
             _write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
             return
@@ -127,6 +128,16 @@ class PartStore:
             return dict(json.loads((self.folder / SUCCESS).read_bytes()))
         except (FileNotFoundError, ValueError):
             return None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all parts of a complete run are there and unharmed."""
+        totals = self.complete or {}
+        return bool(sum(counts["documents"] for counts in self.counts) == totals.get("documents"))
+
+    def reopen(self) -> None:
+        """Take back that the run is complete, since parts of it are missing."""
+        (self.folder / SUCCESS).unlink(missing_ok=True)
 
     @property
     def paths(self) -> list[Path]:
@@ -160,20 +171,29 @@ class PartStore:
             journal.write(json.dumps(entry).encode() + b"\n")
             journal.flush()
             os.fsync(journal.fileno())
+        if not self.counts:
+            _sync_directory(self.folder)  # the journal's name is new
         self.counts.append(dict(counts))
 
     def succeed(self, totals: Mapping[str, Any]) -> None:
         """Mark the run as complete."""
-        (self.folder / LOCK).unlink(missing_ok=True)
         _write_whole(self.folder / SUCCESS, json.dumps(totals).encode() + b"\n")
 
     def release(self) -> None:
-        """Drop the part in hand and let go of the directory; complete parts stay."""
+        """Drop the part in hand and let go of the directory; complete parts stay.
+
+        A directory that this run has made, and put nothing into, goes.
+        """
         if self._stream is not None:
             with contextlib.suppress(OSError):  # a full disk may refuse the last buffer
                 self._stream.close()
             self._stream = None
             (self.folder / TEMPORARY).unlink(missing_ok=True)
+        if self.complete is not None:
+            (self.folder / LOCK).unlink(missing_ok=True)
+        elif self._created and not self.counts:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._created = False
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -202,21 +222,23 @@ class PartStore:
 
     def _clear(self, *, overwrite: bool) -> None:
         """Remove an earlier run's files; refuse where others stand."""
-        own = (MANIFEST, JOURNAL, SUCCESS, LOCK, TEMPORARY, JOINED)
-        paths = sorted(self.folder.iterdir())
-        partial = self.folder.name.endswith(".partial")
-        stale = [p for p in paths if p.name in own or p.name == MANIFEST + ".tmp"]
-        parts = [p for p in paths if p.name.startswith("part-") and p.is_file()]
-        others = [p.name for p in paths if p not in stale and p not in parts]
-        if others or (parts and not (overwrite or partial)):
+        # Another program's directory may have parts and a _SUCCESS as well, but no manifest.
+        known = (self.folder / MANIFEST).is_file()
+        begun = [LOCK, MANIFEST + ".tmp"]
+        if not known and self.folder.name.endswith(".partial"):
+            begun.append(SUCCESS)  # all that is left when `remove` was cut short
+        paths = [path for path in sorted(self.folder.iterdir()) if path.name not in begun]
+        others = [path.name for path in paths if not (known and _is_own(path))]
+        if others or (paths and not overwrite):
             raise OutputError(
                 f"{self.folder}: expected an empty or new directory for the output, found "
-                f"{', '.join((others or [p.name for p in parts])[:3])}"
+                f"{', '.join((others or [p.name for p in paths])[:3])}"
             )
-        # The manifest first: without it nothing here can be taken for a run.
-        for path in sorted(stale, key=lambda p: p.name != MANIFEST) + parts:
-            if path.name != LOCK:
-                path.unlink()
+        # Whatever is left when this is cut short is a run that can be dropped or continued: its
+        # journal goes before its parts, and its manifest last.
+        order = {SUCCESS: 0, JOURNAL: 1, MANIFEST: 3}
+        for path in sorted(paths, key=lambda path: order.get(path.name, 2)):
+            path.unlink()
 
     def _read_journal(self) -> None:
         """Take over the parts that are complete and unharmed; drop everything after them."""
@@ -252,6 +274,29 @@ class PartStore:
             raise OutputError(
                 f"{self.folder}: another run is writing here; wait for it or choose another output"
             ) from None
+
+
+def partial_of(target: Path) -> Path:
+    """Where the parts of one output file live until it is complete."""
+    return target.parent / f"{target.name}.partial"
+
+
+def _made(folder: Path) -> bool:
+    """Make a directory, so that it survives a crash; false if it is there."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if folder.is_dir():
+            return False
+        raise
+    _sync_directory(folder.parent)
+    return True
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file in a run's directory is one that runs write."""
+    own = (MANIFEST, JOURNAL, SUCCESS, TEMPORARY, JOINED, SUCCESS + ".tmp")
+    return path.is_file() and (path.name in own or _PART.fullmatch(path.name) is not None)
 
 
 def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

@@ -13,12 +13,14 @@ import importlib.util
 import io
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from framelens.errors import InputError, MissingExtraError
+from framelens.rows import type_error
 from framelens.schema import RowError
 
 STANDARD_INPUT = "-"
@@ -29,8 +31,13 @@ TEXT_ENDINGS = (".txt",)
 HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
 
+_JOURNAL = "_journal.jsonl"  # of a run's parts
+
 MAX_ROW_BYTES = 64_000_000
 """Size of a JSON line, a CSV value or a file over which it is an error row, never read whole."""
+
+_UNREADABLE = (OSError, EOFError, csv.Error, zlib.error)
+"""What opening and unpacking a damaged file may raise."""
 
 Keep = Literal["nothing", "json", "cells"]
 """What comes along with each row: nothing, its other columns as JSON, or as they are."""
@@ -120,7 +127,11 @@ def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[st
             # Path.glob takes no absolute pattern.
             matches = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
             kept = [
-                p for p in matches if p.lower().endswith(ALL_ENDINGS) and Path(p) not in exclude
+                p
+                for p in matches
+                if p.lower().endswith(ALL_ENDINGS)
+                and Path(p).name != _JOURNAL
+                and not _is_below(Path(p), exclude)
             ]
             found += kept
             if not kept:
@@ -144,7 +155,6 @@ def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[st
 
 def _in_directory(folder: Path, exclude: Sequence[Path]) -> list[str]:
     hidden = (".", "_")
-    skipped = {path.resolve() for path in exclude}
     found: list[str] = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or not path.name.lower().endswith(ALL_ENDINGS):
@@ -152,10 +162,30 @@ def _in_directory(folder: Path, exclude: Sequence[Path]) -> list[str]:
         inner = path.relative_to(folder).parts
         if any(part.startswith(hidden) or part.endswith(".partial") for part in inner):
             continue
-        if skipped and not skipped.isdisjoint((path.resolve(), *path.resolve().parents)):
+        if _is_below(path, exclude):
             continue
         found.append(str(path))
     return found
+
+
+def _is_below(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a file is one of these, or lies in one of them, by whatever name it goes."""
+    own = path.resolve()
+    return any(folder.resolve() in (own, *own.parents) for folder in folders)
+
+
+def check_apart(inputs: Sequence[str], output: Sequence[Path]) -> None:
+    """Make sure that a run does not write over what it reads.
+
+    Raises:
+        InputError: naming the inputs that are the output, or lie in it.
+    """
+    same = [name for name in inputs if name != STANDARD_INPUT and _is_below(Path(name), output)]
+    if same:
+        raise InputError(
+            f"{', '.join(same[:3])}: expected an output apart from the inputs, found that it would "
+            "be written over; give another -o"
+        )
 
 
 def _require(package: str, extra: str, purpose: str) -> None:
@@ -173,7 +203,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
     try:
         if lowered.endswith(CSV_ENDINGS):
             with _open(name) as raw:
-                header = next(_csv_rows(raw), None)
+                header = next(_csv_rows(_Lines(raw)), None)
             columns = _header(header, name)
         elif lowered.endswith(PARQUET_ENDINGS):
             from framelens.tabular import parquet_columns
@@ -181,7 +211,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
             columns = parquet_columns(name)
         else:
             return None
-    except (OSError, EOFError, csv.Error) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if fields.text not in columns:
         raise InputError(
@@ -209,7 +239,7 @@ def read_records(
     for name, size in zip(inputs, sizes, strict=True):
         try:
             yield from _read(name, fields, keep, position)
-        except (OSError, EOFError, csv.Error) as error:
+        except _UNREADABLE as error:
             raise InputError(f"{name}: cannot be read: {error}") from error
         position.leave(size)
 
@@ -302,6 +332,9 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
         message = f"expected a field {fields.text!r}, found {found}"
         return Record(own_id, error=RowError("missing_text", message), kept=kept)
     picked = {"text": row[fields.text], "headline": row.get(fields.headline)}
+    problem = type_error(picked["text"], picked["headline"], (fields.text, fields.headline))
+    if problem is not None:
+        return Record(own_id, error=problem, kept=kept)
     return Record(own_id, picked, kept=kept)
 
 
@@ -347,7 +380,8 @@ def _finite(value: Any) -> Any:
 # The csv module, not pyarrow.csv: there, a row that is longer than a block, or an unclosed
 # quotation mark, fails the whole file, and a row of too many values is left out.
 def _csv(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterator[Record]:
-    rows = _csv_rows(stream)
+    lines = _Lines(stream)
+    rows = _csv_rows(lines)
     header = _header(next(rows, None), name)
     others = [at for at, column in enumerate(header) if column not in fields.all]
     number = 0
@@ -356,11 +390,21 @@ def _csv(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterat
         where = f"{name}:{number}"
         try:
             values = next(rows, None)
+        except _LongLineError:
+            yield Record(where, error=_too_long("a line"))
+            continue
         except csv.Error as error:
             message = f"expected a CSV row: {error}; is a quotation mark left open?"
             yield Record(where, error=RowError("bad_row", message))
             continue
         if values is None:
+            return
+        if lines.ended:  # the row has asked for one more line
+            message = (
+                "expected a CSV row, found a quotation mark that is left open: what follows it, to "
+                "the end of the file, is one value"
+            )
+            yield Record(where, error=RowError("bad_row", message))
             return
         if not values:
             number -= 1  # a blank line is no row
@@ -405,17 +449,42 @@ def _first_fault(raw: bytes) -> RowError:
     return RowError("not_utf8", "expected UTF-8, found lone surrogates")
 
 
-def _csv_rows(stream: IO[bytes]) -> Iterator[list[str]]:
+def _csv_rows(lines: _Lines) -> Iterator[list[str]]:
     if csv.field_size_limit() < MAX_ROW_BYTES:
         csv.field_size_limit(MAX_ROW_BYTES)
-    # Not closed with the wrapper: the stream belongs to the caller.
-    text = io.TextIOWrapper(
-        io.BufferedReader(_Unclosed(stream)),
-        encoding="utf-8-sig",
-        errors="surrogateescape",
-        newline="",
-    )
-    return csv.reader(text)
+    return csv.reader(lines)
+
+
+class _LongLineError(Exception):
+    """A line over the limit; it was skipped."""
+
+
+class _Lines:
+    """The lines of a CSV file, none over `MAX_ROW_BYTES` characters in memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.ended = False
+        # Not closed with the wrapper: the stream belongs to the caller.
+        self._text = io.TextIOWrapper(
+            io.BufferedReader(_Unclosed(stream)),
+            encoding="utf-8-sig",
+            errors="surrogateescape",
+            newline="",
+        )
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_ROW_BYTES)
+        if not line:
+            self.ended = True
+            raise StopIteration
+        if len(line) < MAX_ROW_BYTES or line.endswith(("\n", "\r")):
+            return line
+        while (rest := self._text.readline(MAX_ROW_BYTES)) and not rest.endswith(("\n", "\r")):
+            pass
+        raise _LongLineError
 
 
 class _Unclosed(io.RawIOBase):

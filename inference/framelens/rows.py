@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from framelens.schema import AXES, SCHEMA_VERSION, Document, ScoredSegment
+from framelens.schema import AXES, SCHEMA_VERSION, Document, RowError, ScoredSegment
 
 DOCUMENT_COLUMNS = (
     "schema",
@@ -60,6 +60,19 @@ class Answer(NamedTuple):
     segments: int
     labels: dict[str, int]
     body: str
+
+
+def type_error(
+    text: object, headline: object, names: tuple[str, str] = ("text", "headline")
+) -> RowError | None:
+    """What is wrong with a row's two fields, of which the second may be missing."""
+    if text is None:
+        return RowError("missing_text", f"expected a field {names[0]!r}, found none")
+    for code, name, value in (("text", names[0], text), ("headline", names[1], headline)):
+        if value is not None and not isinstance(value, str):
+            message = f"expected {name!r} to be a string, found {type(value).__name__}"
+            return RowError(f"bad_{code}", message)
+    return None
 
 
 def answer_of(document: Document, *, explode: bool) -> Answer:

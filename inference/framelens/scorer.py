@@ -6,10 +6,11 @@ import ctypes
 import os
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from framelens.limits import MAX_CHARACTERS as MAX_CHARACTERS
 from framelens.limits import LimitError as LimitError
 from framelens.limits import Limits as Limits
 from framelens.network import Network
+from framelens.rows import type_error
 from framelens.schema import (
     AXES,
     Axis,
@@ -106,24 +108,29 @@ class Scorer:
             TypeError: if `text` or `headline` is not a string.
             LimitError: (a ValueError) if the document is over a limit.
         """
+        return self._within(self.limits, text, headline, id, unit)
+
+    def _within(
+        self, limits: Limits, text: str, headline: str | None, id: str, unit: Unit
+    ) -> Document:
         if not isinstance(text, str):
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
         if headline is not None and not isinstance(headline, str):
             raise TypeError(f"expected headline to be a string, found {type(headline).__name__}")
         size = len(text) + len(headline or "")
-        if size > self.limits.characters:
+        if size > limits.characters:
             raise LimitError(
                 "too_long",
-                f"expected at most {self.limits.characters} characters, found {size}; "
+                f"expected at most {limits.characters} characters, found {size}; "
                 "split the document or raise the limit",
             )
-        deadline = time.monotonic() + self.limits.seconds
+        deadline = time.monotonic() + limits.seconds
         split = segment_article if unit == "article" else segment_unit
         segments = split(text, headline)
-        if len(segments) > self.limits.segments:
+        if len(segments) > limits.segments:
             raise LimitError(
                 "too_many_segments",
-                f"expected at most {self.limits.segments} segments, found {len(segments)}; "
+                f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
         return self._document(id, segments, deadline)
@@ -151,17 +158,11 @@ class Scorer:
         name = row.get("id")
         identifier = default_id if name is None else str(name)
         text, headline = row.get("text"), row.get("headline")
-        if text is None:
-            return self.error(identifier, "missing_text", "expected a field 'text', found none")
-        for key, value in (("text", text), ("headline", headline)):
-            if value is not None and not isinstance(value, str):
-                return self.error(
-                    identifier,
-                    f"bad_{key}",
-                    f"expected {key!r} to be a string, found {type(value).__name__}",
-                )
+        problem = type_error(text, headline)
+        if problem is not None:
+            return self.error(identifier, problem.code, problem.message)
         try:
-            return self.score(text, headline, id=identifier, unit=unit)
+            return self.score(cast(str, text), headline, id=identifier, unit=unit)
         except LimitError as error:
             return self.error(identifier, error.code, str(error))
 
@@ -293,13 +294,14 @@ def assemble(
     by_segment: list[list[Span]] = [[] for _ in segments]
     for span in spans:
         segment = segments[span.segment]
-        start, end = segment.start + span.start, segment.start + span.end
+        last = _with_marks(segment.text, span.end)
+        start, end = segment.start + span.start, segment.start + last
         by_segment[span.segment].append(
             Span(
                 span.type,
                 start,
                 end,
-                segment.text[span.start : span.end],
+                segment.text[span.start : last],
                 round(span.score, _DIGITS),
                 span.continues,
             )
@@ -308,6 +310,13 @@ def assemble(
         _scored(index, segment, _row(scores[index]), tuple(by_segment[index]), config)
         for index, segment in enumerate(segments)
     ]
+
+
+def _with_marks(text: str, end: int) -> int:
+    """The end of a word with the combining marks behind it, which the tokenizer strips."""
+    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
+        end += 1
+    return end
 
 
 def _row(scores: np.ndarray[Any, np.dtype[np.float32]]) -> dict[Axis, float]:
@@ -394,7 +403,8 @@ def check_golden(scorer: Scorer) -> None:
     """
     manifest = scorer.artifact.manifest
     for number, golden in enumerate(manifest.golden):
-        document = scorer.score(golden.text, golden.headline)
+        # The user's limits are for the user's texts.
+        document = scorer._within(Limits(), golden.text, golden.headline, "golden", "article")
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         same_shape = len(found) == len(golden.scores)
         worst = (

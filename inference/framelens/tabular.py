@@ -6,6 +6,7 @@ code point for one, so that offsets stay true.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -161,7 +162,7 @@ def batch_records(
     """The rows of a batch, of which `before` rows of input `name` came earlier."""
     others = [column for column in batch.schema.names if column not in fields.all]
     picked = {c: _values(batch.column(c)) for c in batch.schema.names if c in fields.all}
-    kept = batch.select(others).to_pylist() if keep == "json" else None
+    kept = _rows(batch.select(others)) if keep == "json" else None
     rest = pa.table(batch.select(others)) if keep == "cells" else None
     for at in range(batch.num_rows):
         where = f"{name}:{before + at + 1}"
@@ -176,6 +177,30 @@ def batch_records(
         yield Record(record.id, record.row, error=record.error, kept=text, cells=cells)
 
 
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """A batch's rows in Python, as far as it can hold their values."""
+    try:
+        return list(batch.to_pylist())
+    except Exception:  # by type: bytes that are no UTF-8, years over 9999, unknown time zones
+        columns = [[_value(item) for item in column] for column in batch.columns]
+        return [
+            dict(zip(batch.schema.names, values, strict=True))
+            for values in zip(*columns, strict=True)
+        ]
+
+
+def _value(item: pa.Scalar) -> Any:
+    """A value in Python, otherwise its text, otherwise nothing."""
+    with contextlib.suppress(Exception):
+        return item.as_py()
+    try:
+        if pa.types.is_string(item.type) or pa.types.is_large_string(item.type):
+            return item.cast(pa.large_binary()).as_py().decode("utf-8", "replace")
+        return item.cast(_TEXT).as_py()
+    except Exception:
+        return None
+
+
 def _values(column: pa.Array) -> list[Any]:
     """Python values; of a string that is no UTF-8, the error."""
     if pa.types.is_dictionary(column.type):
@@ -183,7 +208,10 @@ def _values(column: pa.Array) -> list[Any]:
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return list(column.to_pylist())
+        try:
+            return list(column.to_pylist())
+        except Exception:  # as in `_rows`
+            return [_value(item) for item in column]
     binary = pa.binary() if pa.types.is_string(column.type) else pa.large_binary()
     return [None if raw is None else _decoded(raw) for raw in column.cast(binary).to_pylist()]
 

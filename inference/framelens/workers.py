@@ -1,7 +1,7 @@
 """Worker processes that score: one thread each, watched, and replaced when they die.
 
-Answers come back in any order. A document that takes far longer than its limit, or twice
-kills the process that scores it, becomes an error; its neighbours are scored again.
+Answers come back in any order. A document that takes far longer than its limit, or three times
+kills the process that scores it alone, becomes an error; its neighbours are scored again.
 """
 
 from __future__ import annotations
@@ -177,11 +177,26 @@ class _Worker:
         self.ready = False
         self.chunks: deque[dict[int, Job]] = deque()
         self.since = time.monotonic()
+        self._outbox: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._sender = threading.Thread(target=self._send_all, daemon=True)
+        self._sender.start()
+
+    def send(self, chunk: list[Job]) -> None:
+        """Send without waiting: a worker that hangs reads nothing, and is to be noticed."""
+        self._outbox.put(chunk)
+
+    def _send_all(self) -> None:
+        # A worker that has died is noticed when its connection is read.
+        with contextlib.suppress(OSError):
+            while (chunk := self._outbox.get()) is not None:
+                self.connection.send(chunk)
 
     def kill(self) -> int | None:
-        self.connection.close()
         self.process.kill()
         self.process.join()
+        self._outbox.put(None)
+        self._sender.join()  # with its reader gone, it no longer waits
+        self.connection.close()
         return self.process.exitcode
 
 
@@ -199,7 +214,7 @@ class WorkerPool:
         self._workers: list[_Worker] = []
         try:
             for core in worker_cores(workers):
-                self._workers.append(_Worker(self._context, settings, core))
+                self._workers.append(self._started(core))
         except BaseException:
             self.close()
             raise
@@ -244,6 +259,15 @@ class WorkerPool:
         self._workers = []
         self._queue.clear()
 
+    def _started(self, core: int | None) -> _Worker:
+        try:
+            return _Worker(self._context, self._settings, core)
+        except OSError as error:
+            raise FramelensError(
+                f"a worker process cannot be started: {error.strerror or error}; "
+                "try fewer with --workers"
+            ) from error
+
     def _take(self, worker: _Worker, message: Any) -> list[tuple[int, Answer]]:
         worker.since = time.monotonic()
         kind, content = message
@@ -273,9 +297,7 @@ class WorkerPool:
             if not worker.chunks:
                 worker.since = time.monotonic()
             worker.chunks.append({job.number: job for job in chunk})
-            # A worker that has died is noticed when its connection is read.
-            with contextlib.suppress(OSError):
-                worker.connection.send(chunk)
+            worker.send(chunk)
 
     def _chunk(self) -> list[Job]:
         chunk = [self._queue.popleft()]
@@ -321,7 +343,7 @@ class WorkerPool:
                 for job in jobs:
                     self._deaths.setdefault(job.number, 0)
         self._queue.extendleft(reversed(again))
-        self._workers.append(_Worker(self._context, self._settings, worker.core))
+        self._workers.append(self._started(worker.core))
         return answers
 
     def _lost(self, late: bool, code: int | None) -> Answer:

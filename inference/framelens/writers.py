@@ -144,9 +144,10 @@ def _csv_text(value: Any) -> str:
 
 
 def _csv_line(values: Sequence[str]) -> bytes:
+    # The csv module quotes what is in the line's end: both kinds, also where one stands alone.
     line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue().translate(_SURROGATES).encode("utf-8")
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return (line.getvalue()[:-2] + "\n").translate(_SURROGATES).encode("utf-8")
 
 
 class _Parquet:

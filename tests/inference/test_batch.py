@@ -202,6 +202,71 @@ def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path
     assert found[1]["id"] == f"{source}:2"
 
 
+def test_a_quotation_mark_left_open_is_no_row(model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text('id,text\n1,first\n2,"He said hello\n3,third\n', "utf-8")
+    assert score(model_folder, source, "-o", target) == 3
+    found = read_jsonl(target)
+    assert [row["status"] for row in found] == ["ok", "error"]
+    assert "left open" in found[1]["error"]["message"]
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "a\rb", ","])
+def test_a_csv_row_is_one_row_whatever_its_values_hold(
+    end: str, model_folder: Path, tmp_path: Path
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"id": f"x{end}", "text": f"A plan.{end}A road."}])
+    target = tmp_path / "out.csv"
+    assert score(model_folder, source, "-o", target, "--unit", "segment", "--explode") == 0
+    with target.open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["id"] == f"x{end}"
+    assert None not in row
+
+
+def test_values_that_python_cannot_hold_are_kept_as_text(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    far = pa.array([4_000_000], pa.int32()).cast(pa.date32())
+    raw = pa.Array.from_buffers(pa.string(), 1, pa.array([b"caf\xe9"]).buffers())
+    zone = pa.array([0], pa.timestamp("s", tz="Nowhere/Else"))
+    columns = {"id": far, "text": pa.array(["A plan."]), "far": far, "raw": raw, "zone": zone}
+    pq.write_table(pa.table(columns), source)
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    (row,) = read_jsonl(target)
+    assert row["id"] == row["input"]["far"] == "12921-08-18"
+    assert row["input"]["raw"] == "caf\ufffd"
+    assert set(row["input"]) == {"far", "raw", "zone"}
+
+
+def test_a_damaged_gzip_file_is_named(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(gzip.compress(b'{"text": "A plan."}\n' * 50, mtime=0))
+    source = tmp_path / "in.jsonl.gz"
+    for at in range(10, len(content)):
+        damaged = content.copy()
+        damaged[at] ^= 1
+        source.write_bytes(damaged)
+        code = score(model_folder, source, "-o", tmp_path / "out.jsonl", "--overwrite")
+        assert code in (0, 1, 3)
+        if code == 1:
+            assert f"{source}: cannot be read" in capsys.readouterr().err
+
+
+def test_a_message_names_the_field_as_the_input_does(model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"body": 5}, {"body": None}, {}])
+    target = tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target, "--text-field", "body") == 3
+    messages = [row["error"]["message"] for row in read_jsonl(target)]
+    assert messages == [
+        "expected 'body' to be a string, found int",
+        "expected a field 'body', found none",
+        "expected a field 'body', found nothing",
+    ]
+
+
 def test_a_table_without_a_text_column_is_refused(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -281,6 +346,11 @@ def test_errors_can_stop_a_run(
         ["-o", "x.jsonl", "--format", "table"],
         ["--max-seconds", "0"],
         ["--workers", "0"],
+        ["--workers", "many"],
+        ["-o", "x.csv.gz"],
+        ["-o", "x.tsv"],
+        ["--format", "table", "--summary", "s.json"],
+        ["--format", "table", "--max-errors", "1"],
     ],
 )
 def test_usage_errors(arguments: list[str]) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import framelens
+from framelens.batch import InOrder
 from framelens.cli import main
 from framelens.limits import LimitError, Limits
+from framelens.records import Record
+from framelens.rows import Answer
+from framelens.schema import ModelInfo
 from framelens.scorer import Scorer
+from framelens.workers import Job, Settings
 from hostile_texts import hostile_lines, hostile_texts, html_bombs
 
 SIZE = 60_000
@@ -103,14 +109,16 @@ def test_a_worker_that_hangs_or_dies_costs_one_document(
     monkeypatch.setattr("framelens.workers._GRACE", 0.5)
     texts = [f"The mayor closed road {number}." for number in range(30)]
     texts[3], texts[11], texts[20] = "hang", "crash", "fault"
+    # A worker in a runaway search reads nothing, and the next chunk is more than a pipe takes.
+    texts[7], texts[8] = "runaway", "A road. " * 80_000
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
-    options = ["--workers", 2, "--max-seconds", 1]
+    options = ["--workers", 2, "--max-seconds", 1, "--max-characters", 100_000]
     assert score(model_folder, source, "-o", target, *options) == 3
     found = read_jsonl(target)
     assert [row["id"] for row in found] == [f"{source}:{n}" for n in range(1, 31)]
     errors = {n: row["error"]["code"] for n, row in enumerate(found) if row["error"]}
-    assert errors == {3: "too_slow", 11: "crashed", 20: "internal"}
+    assert errors == {3: "too_slow", 7: "too_slow", 8: "too_long", 11: "crashed", 20: "internal"}
 
 
 def test_a_line_without_end_is_never_read_whole(
@@ -125,3 +133,68 @@ def test_a_line_without_end_is_never_read_whole(
     assert [row["status"] for row in found] == ["ok", "error", "ok"]
     assert found[1]["error"]["code"] == "too_long"
     assert found[2]["id"] == f"{source}:3"
+
+
+def test_a_users_limits_are_not_those_of_the_golden_inputs(tmp_path: Path) -> None:
+    from support import write_model
+
+    example = {
+        "text": "The mayor said so. A road was closed. A plan.", "headline": "A shameful plan"
+    }  # fmt: skip
+    model = write_model(tmp_path / "model")
+    document = framelens.load(model).score(**example)
+    manifest = json.loads((model / "manifest.json").read_text("utf-8"))
+    manifest["golden"] = [
+        {
+            **example,
+            "labels": [segment.label for segment in document.segments],
+            "scores": [list(segment.scores.values()) for segment in document.segments],
+        }
+    ]
+    (model / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    limits = Limits(characters=10, segments=1)
+    (found,) = framelens.load(model, limits=limits).score_many(["A plan."])
+    assert found.status == "ok"
+
+
+def test_what_waits_for_a_slow_document_is_bounded(tmp_path: Path) -> None:
+    class SlowFirst:
+        def __init__(self) -> None:
+            self.jobs: list[Job] = []
+            self.most = 0
+
+        def add(self, job: Job) -> None:
+            self.jobs.append(job)
+
+        def poll(self, timeout: float) -> list[tuple[int, Answer]]:
+            quick = [job for job in self.jobs if job.number] or list(self.jobs)
+            self.jobs = [job for job in self.jobs if job not in quick]
+            return [(job.number, Answer(None, 0, {}, "{}")) for job in quick]
+
+        def close(self) -> None:
+            self.jobs.clear()
+
+    settings = Settings(tmp_path, ModelInfo("m", "1", "0"), Limits())
+    given, read = 0, 0
+
+    def records() -> Iterator[Record]:
+        nonlocal read
+        for number in range(60):
+            read += 1
+            yield Record(str(number), {"text": f"{number} ".ljust(1_000_000)})
+
+    for _ in InOrder(records(), SlowFirst(), settings, ahead=1000, tick=lambda: None):
+        given += 1
+        assert read - given < 6
+    assert given == 60
+
+
+def test_a_csv_line_without_end_is_never_read_whole(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framelens.records.MAX_ROW_BYTES", 1000)
+    source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
+    source.write_text("id,text\n1,A plan.\n2," + "x" * 5000 + "\n3,A road.\n", "utf-8")
+    assert score(model_folder, source, "-o", target) == 3
+    codes = [row["error"] and row["error"]["code"] for row in read_jsonl(target)]
+    assert codes == [None, "too_long", None]

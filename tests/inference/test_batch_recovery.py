@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from framelens import parts
+from framelens.batch import InOrder, Stop
 from framelens.cli import main
+from framelens.records import expand_inputs
 
 ROWS = 600
 PART = 40
@@ -126,6 +128,77 @@ def test_an_interrupt_finishes_the_part_in_hand(
     assert whole.count(b"\n") == len(done) * PART < ROWS
     assert score(model_folder, source, "-o", target, "--resume") == 0
     assert target.read_bytes() == unbroken
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("few") / "in.jsonl"
+    rows = ["{bad", *(json.dumps({"text": f"The mayor closed road {n}."}) for n in range(69))]
+    path.write_text("".join(row + "\n" for row in rows), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("when", ["_take", "_settle"])
+@pytest.mark.parametrize("moment", [0, 1, 7, 39, 40, 41, 60, 68])
+def test_an_interrupt_at_any_row_leaves_whole_parts(
+    when: str,
+    moment: int,
+    model_folder: Path,
+    few: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("framelens.batch._FEW_DOCUMENTS", 100)  # in this process: no waiting
+    wanted, target = tmp_path / "wanted.jsonl", tmp_path / "out.jsonl"
+    assert score(model_folder, few, "-o", wanted) == 3
+    original = getattr(InOrder, when)
+    seen = 0
+
+    def interrupted(*arguments: object) -> None:
+        nonlocal seen
+        if seen == moment:
+            signal.raise_signal(signal.SIGTERM)
+        seen += 1
+        original(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(InOrder, when, interrupted)
+        code = score(model_folder, few, "-o", target)
+    assert seen > moment
+    if code == 130:
+        assert not target.exists()
+        for part in (tmp_path / "out.jsonl.partial").glob("part-*"):
+            assert part.read_bytes().count(b"\n") == PART
+        code = score(model_folder, few, "-o", target, "--resume")
+    assert code == 3
+    assert target.read_bytes() == wanted.read_bytes()
+
+
+def test_a_second_interrupt_ends_a_run_at_once() -> None:
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt):
+        stop()  # no part is in hand
+    stop.after_part = True
+    stop()
+    assert stop.wanted
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+
+
+def test_a_directory_whose_parts_were_lost_is_not_complete(
+    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    assert score(model_folder, source, "-o", f"{folder}/") == 0
+    assert not (folder / parts.LOCK).exists()
+    (folder / "part-00003.jsonl").unlink()
+    damaged = folder / "part-00004.jsonl"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    assert score(model_folder, source, "-o", f"{folder}/", "--resume") == 0
+    assert b"".join(path.read_bytes() for path in sorted(folder.glob("part-*"))) == unbroken
+    assert {path.name for path in folder.iterdir() if not path.name.startswith("part-")} == {
+        parts.MANIFEST, parts.JOURNAL, parts.SUCCESS
+    }  # fmt: skip
 
 
 class Stopped(BaseException):
@@ -253,6 +326,82 @@ def test_other_files_are_left_alone(
     assert score(model_folder, source, "-o", f"{tmp_path}/", "--overwrite") == 1
     assert "found thesis.txt" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_another_programs_parts_are_left_alone(
+    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for name in ("part-00000.jsonl", "_SUCCESS"):
+        (folder / name).write_text('{"text": "theirs"}\n')
+    for options in (["--overwrite"], ["--resume"], []):
+        assert score(model_folder, source, "-o", f"{folder}/", *options) == 1
+        assert "expected an empty or new directory" in capsys.readouterr().err
+    assert (folder / "part-00000.jsonl").read_text() == '{"text": "theirs"}\n'
+
+
+@pytest.mark.parametrize("output", ["in.jsonl", "./in.jsonl", "link.jsonl", "."])
+def test_an_output_is_never_one_of_the_inputs(
+    output: str,
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    row = '{"text": "A plan."}\n'
+    (tmp_path / "in.jsonl").write_text(row)
+    (tmp_path / "link.jsonl").symlink_to("in.jsonl")
+    assert score(model_folder, "in.jsonl", "-o", output, "--overwrite") == 1
+    assert "expected an output apart from the inputs" in capsys.readouterr().err
+    assert (tmp_path / "in.jsonl").read_text() == row
+    # Patterns and directories leave out what the run writes itself, by whatever name.
+    partial = tmp_path / "out.jsonl.partial"
+    partial.mkdir()
+    (partial / "part-00000.jsonl").write_text(row)
+    (tmp_path / "out.jsonl").write_text(row)
+    exclude = [tmp_path / "out.jsonl", partial]
+    assert expand_inputs(["**/*.jsonl"], exclude) == ["in.jsonl", "link.jsonl"]
+    assert expand_inputs([str(tmp_path)], exclude) == [
+        str(tmp_path / "in.jsonl"), str(tmp_path / "link.jsonl")
+    ]  # fmt: skip
+
+
+def test_an_output_through_a_link_is_written_where_it_leads(
+    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+) -> None:
+    real = tmp_path / "real" / "out.jsonl"
+    real.parent.mkdir()
+    real.write_text("old")
+    link = tmp_path / "link.jsonl"
+    link.symlink_to("real/out.jsonl")
+    assert score(model_folder, source, "-o", link) == 0
+    assert link.is_symlink()
+    assert real.read_bytes() == unbroken
+    assert [path.name for path in real.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_a_run_that_never_began_leaves_nothing(model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("{bad\n" + '{"text": "A plan."}\n', "utf-8")
+    assert score(model_folder, source, "-o", target, "--on-error", "stop") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert score(model_folder, source, "-o", target) == 3
+
+
+def test_errors_of_earlier_parts_count(
+    model_folder: Path,
+    few: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    target = tmp_path / "out.jsonl"
+    cut_short(model_folder, few, target, 1, monkeypatch)
+    assert score(model_folder, few, "-o", target, "--resume", "--max-errors", 0) == 1
+    assert "found 1; in the parts of the earlier run" in capsys.readouterr().err
+    assert score(model_folder, few, "-o", target, "--resume", "--max-errors", 1) == 3
 
 
 @pytest.mark.parametrize("moment", [1, 300, 601])

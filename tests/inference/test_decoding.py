@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -221,3 +222,13 @@ def test_a_span_goes_on_over_the_border_of_two_windows() -> None:
     assert found([5, 6], [5, 6]) == [("content", False), ("content", True)]
     assert found([5, 0], [5, 6]) == [("content", False), ("content", False)]
     assert found([1, 2], [5, 6]) == [("source", False), ("content", False)]
+
+
+def test_a_body_does_not_go_on_with_what_the_headline_quotes(featurizer: Featurizer) -> None:
+    tags = [["O", "B-content"], ["I-content", "I-content"]]
+    segments, tokens = tokens_for(featurizer, ["said it", "was closed"], tags)
+    assert [s.continues for s in decode_spans(segments, tokens, DecodingConfig())] == [False, True]
+    segments = (replace(segments[0], role="headline"), segments[1])
+    found = decode_spans(segments, tokens, DecodingConfig())
+    assert [s.segment for s in found][:1] == [0]
+    assert not any(span.continues for span in found)
