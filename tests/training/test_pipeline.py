@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from framelens.scorer import assemble
 from framelens.segmentation import TextSegment
 from framelens_training.cli import main, summary
 from framelens_training.config import Config, load_config
-from framelens_training.corpora.labelled import digest, read_jsonl
+from framelens_training.corpora.formats import read_any
+from framelens_training.corpora.labelled import digest, read_jsonl, write_jsonl
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import ExportError, SplitError, TrackingError
 from framelens_training.evaluation import gold_label
@@ -147,6 +149,31 @@ def test_the_same_seed_gives_the_same_metrics(tiny_config: Config, tmp_path: Pat
         second.artifact.joinpath("model.onnx").read_bytes()
     )
     assert first.flat() != other.flat()
+
+
+def test_what_no_label_taught_is_never_answered(tiny_config: Config, tmp_path: Path) -> None:
+    files = {}
+    for name, path in (tiny_config.corpora.use[0].files or {}).items():
+        documents = [
+            replace(document, annotated=frozenset({"framed"}), spans=())
+            for document in read_any(Path(path))
+        ]
+        files[name] = str(tmp_path / f"{name}.jsonl")
+        write_jsonl(documents, Path(files[name]))
+    said: list[str] = []
+    use = [{"name": "files", "files": files}]
+    config = rerun(tiny_config, corpora={"use": use}, export={"precision": "int8"})
+    with quiet_libraries():
+        result = run(config, NullTracker(), said.append)
+    silent_parts = "attributed, boilerplate, attribution_spans, loaded_spans"
+    assert any(silent_parts in line for line in said)
+    scorer = framelens.load(result.artifact)
+    document = scorer.score("“It is closed,” the mayor said. Sign up.", "A shameful plan")
+    for segment in document.segments:
+        assert segment.spans == ()
+        assert segment.scores["attributed"] < 0.01
+        assert segment.scores["boilerplate"] < 0.01
+    assert {segment.scores["framed"] for segment in document.segments} != {0.0}
 
 
 def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Path) -> None:

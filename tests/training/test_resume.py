@@ -14,6 +14,7 @@ import torch
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.cli import main
 from framelens_training.config import Config
+from framelens_training.data import LoadedCorpus
 from framelens_training.errors import ResumeError
 from framelens_training.run_record import RunRecord, find_run
 from framelens_training.settings_text import to_yaml
@@ -173,6 +174,18 @@ def test_only_the_same_run_is_gone_on_with(config: Config, tmp_path: Path) -> No
     ):
         assert part in said, said
     record.check(replace(record, code="0" * 64), folder, allow_code=True)
+    taught = replace(record, origins={"teacher t": "a" * 64})
+    taught.check(record, folder)  # not read yet
+    with pytest.raises(ResumeError, match="weights of teacher t: aaaaaaaaaaaa… then, bbb"):
+        taught.check(replace(record, origins={"teacher t": "b" * 64}), folder)
+
+
+def test_two_corpora_of_one_kind_are_told_apart(config: Config) -> None:
+    digests = [{"train": "a"}, {"train": "b"}]
+    corpora = [LoadedCorpus("files", "", 1.0, {}, sums) for sums in digests]
+    assert RunRecord.of(config, None, 1).with_corpora(corpora).corpora == {
+        "files/train": "a", "files 2/train": "b"
+    }  # fmt: skip
 
 
 def test_a_run_that_still_goes_on_is_left_alone(config: Config, tmp_path: Path) -> None:

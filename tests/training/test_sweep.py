@@ -190,6 +190,11 @@ def test_a_killed_sweep_continues_to_what_an_unbroken_one_finds(
     ]
     assert len({tuple(trial.values.values()) for trial in again.trials}) == 8
 
+    # One that is gone on with records its figures anew.
+    assert main(["sweep", str(path), "--trials", "9"]) == 0
+    run = mlflow.MlflowClient(tiny_config.tracking.uri).get_run(parent)
+    assert run.data.metrics["sweep/complete"] == 9
+
     # The best config is a run's, with the best trial's values.
     best = load_config(folder / "best.yaml")
     settings = flatten(best.to_dict())

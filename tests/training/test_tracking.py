@@ -140,6 +140,33 @@ def test_what_a_vanished_store_missed_is_sent_when_it_is_back(
     assert len(warnings) == 1  # told once, not at every step
 
 
+def test_a_figure_that_finds_the_store_back_is_sent_too(
+    config: Config, away: dict[str, bool]
+) -> None:
+    from matplotlib.figure import Figure
+
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        tracker.figure(Figure(), "figures/early.png")
+        away["on"] = False
+        tracker.figure(Figure(), "figures/late.png")  # what waits is sent before it
+        assert (tracker.failures, tracker.waiting) == ([], 0)
+    found = client_of(config).list_artifacts(str(tracker.run_id), "figures")
+    assert [item.path for item in found] == ["figures/early.png", "figures/late.png"]
+    assert not tracker.journal.files.exists()
+
+
+def test_points_that_waited_are_not_recorded_twice(config: Config, away: dict[str, bool]) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        tracker.metrics({"loss": 1.0}, step=1)
+    away["on"] = False
+    with tracked_run(config, tracker.run_id) as resumed:
+        resumed.metrics({"loss": 1.0}, step=1)
+    points = client_of(config).get_metric_history(tracker.run_id, "loss")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0)]
+
+
 def test_what_is_still_missing_at_the_end_is_uploaded_by_a_command(
     config: Config, tmp_path: Path, away: dict[str, bool], capsys: pytest.CaptureFixture[str]
 ) -> None:

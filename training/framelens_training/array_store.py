@@ -34,9 +34,10 @@ def code_version(code: Code) -> str:
 def stored(folder: Path, key: str) -> dict[str, NDArray[Any]] | None:
     """The arrays that are kept under a key; `None` if there are none."""
     path = folder / f"{key}{SUFFIX}"
-    if not path.is_file():
+    try:
+        os.utime(path)
+    except FileNotFoundError:
         return None
-    path.touch()
     with np.load(path) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

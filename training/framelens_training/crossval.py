@@ -28,11 +28,12 @@ from framelens_training.corpora.splits import split as grouped_split
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
-from framelens_training.errors import SplitError, TeacherError
+from framelens_training.errors import EncoderError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
+from framelens_training.run_weights import checkpoints_of, only_run
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -137,6 +138,12 @@ def crossvalidate(
             f"expected no 'teacher' in a cross-validation, found {', '.join(config.teacher)}: it "
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
+        )
+    run = only_run(Path(config.encoder).expanduser())
+    if checkpoints_of(run):
+        raise EncoderError(
+            f"expected an encoder that has not seen the corpora, found the run {run}: it has "
+            "learnt from documents that other folds hold out; take the encoder that it began with"
         )
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)

@@ -44,6 +44,8 @@ class Encoder:
     sep_token: str
     heads: Mapping[str, Any] | None = None
     """Tensors that the model's heads start from, by name; otherwise they start at random."""
+    learnt: frozenset[LossPart] = frozenset()
+    """What those heads have learnt already."""
 
     @property
     def hidden_size(self) -> int:
@@ -111,7 +113,7 @@ def _set_dropout(settings: Any, dropout: float) -> None:
 
 
 def _of_run(folder: Path, dropout: float) -> Encoder:
-    encoder, _, _ = load_architecture(folder / ARCHITECTURE, dropout=dropout)
+    encoder, _, learnt = load_architecture(folder / ARCHITECTURE, dropout=dropout)
     weights = best_checkpoint(folder) / WEIGHTS
     try:
         state = load_file(weights)
@@ -123,7 +125,7 @@ def _of_run(folder: Path, dropout: float) -> Encoder:
             f"{weights}: expected the weights of the encoder in {folder / ARCHITECTURE} "
             f"({type(error).__name__}: {_first_line(error)})"
         ) from error
-    return replace(encoder, heads=heads_of(state))
+    return replace(encoder, heads=heads_of(state), learnt=learnt)
 
 
 def save_architecture(

@@ -32,7 +32,7 @@ _CODE = (
     ("framelens", ("features.py", "model_settings.py", "decoding.py")),
     ("framelens_training", ("targets.py", "feature_store.py")),
 )
-_KEPT = 12
+_KEPT = 64
 """Files kept in the folder, the latest read."""
 
 

@@ -14,6 +14,7 @@ from framelens.schema import AXES, LABELS, Axis
 from framelens_training.calibration import calibration_bins, expected_calibration_error
 from framelens_training.predictions import AxisData
 from framelens_training.slices import SliceMetrics
+from framelens_training.trainer import MEAN_METRIC
 
 MOST_OF_A_KIND = 12
 """Most values of one kind of slice in the chart; the table has all."""
@@ -186,8 +187,12 @@ def learning_curves_figure(history: Sequence[Mapping[str, Any]], title: str) -> 
             style = {"linewidth": 2.2} if name == "score" else {"linewidth": 1.2, "alpha": 0.8}
             right.plot(*zip(*points, strict=True), marker="o", color=color, label=name, **style)
     scores = [(row["eval_score"], row["step"]) for row in history if "eval_score" in row]
-    if scores:
-        right.axvline(max(scores)[1], color="#7f8c8d", linestyle="--", linewidth=1, label="kept")
+    of_mean = [row[MEAN_METRIC] for row in history if MEAN_METRIC in row]
+    kept = {"color": "#7f8c8d", "linestyle": "--", "linewidth": 1}
+    if of_mean:
+        right.axhline(of_mean[-1], label="kept: the mean of the weights", **kept)
+    elif scores:
+        right.axvline(max(scores)[1], label="kept", **kept)
     right.set_ylim(0, 1.02)
     right.set_title("validation: average precision, and the score that stops", fontsize=10)
     if right.get_legend_handles_labels()[0]:

@@ -91,10 +91,9 @@ class Journal:
             stream.write(_line(call).encode())
 
     def replace(self, calls: Sequence[Call]) -> None:
-        """Keep these and nothing else; without any, the file and its folder go."""
+        """Keep these and nothing else; without any, the file goes."""
         if not calls:
             self.path.unlink(missing_ok=True)
-            shutil.rmtree(self.files, ignore_errors=True)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         header = {"journal": FORMAT, "run_id": self.run_id, "uri": self.uri}
@@ -103,6 +102,11 @@ class Journal:
             json.dumps(header) + "\n" + "".join(_line(call) for call in calls), "utf-8"
         )
         partial.replace(self.path)
+
+    def clear(self) -> None:
+        """Take the journal and its folder of files away."""
+        self.replace([])
+        shutil.rmtree(self.files, ignore_errors=True)
 
     def keep_file(self, path: str) -> Path:
         """A place beside the journal for a file that is to be sent as `path`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from framelens_training.config import LOSS_PARTS, LossPart
 
 IGNORE = -100
 """Target of a position that is not supervised."""
+SILENT = 10.0
+"""Logit of an answer that stands whatever the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,26 @@ class SegmentSpanModel(nn.Module):
         self.segment_head = nn.Linear(width, len(AXES))
         self.span_head = nn.Linear(width, len(SPAN_LOGITS))
         self._takes_types = int(getattr(encoder.config, "type_vocab_size", 0) or 0) >= 2
+
+    def silence(self, parts: Collection[LossPart]) -> None:
+        """Let the heads of these parts answer with a firm no, whatever the text.
+
+        For what a run never learnt: heads that are still at random would mark words and segments
+        by chance.
+        """
+        rows: dict[LossPart, tuple[nn.Linear, int, int]] = {
+            axis: (self.segment_head, column, column + 1) for column, axis in enumerate(AXES)
+        }
+        tags = len(BIO_TAGS)
+        rows["attribution_spans"] = (self.span_head, 0, tags)
+        rows["loaded_spans"] = (self.span_head, tags, tags + 1)
+        with torch.no_grad():
+            for part in parts:
+                head, first, last = rows[part]
+                head.weight[first:last] = 0.0
+                head.bias[first:last] = -SILENT
+            if "attribution_spans" in parts:
+                self.span_head.bias[BIO_TAGS.index("O")] = SILENT
 
     def logits(
         self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor | None = None

@@ -24,7 +24,7 @@ from framelens_training.assessment import Assessment, assess, figures_on_test
 from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
-from framelens_training.config import Config, LossPart
+from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
@@ -56,7 +56,7 @@ from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
 from framelens_training.teachers import load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, run_folder
-from framelens_training.trainer import Fitted, fit, load_weights
+from framelens_training.trainer import MEAN_METRIC, Fitted, fit, load_weights
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
@@ -143,18 +143,21 @@ def run_jointly(
     corpora += unlabelled_corpora(config, corpora, say)
     if processes.is_main:  # the same run also by what it reads
         record = record.with_corpora(corpora)
-        record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+        record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     processes.wait()
     with processes.main_first():  # the others find features and answers in the cache
         teachers = load_teachers(config)
+        if processes.is_main:
+            record = record.with_origins(config, teachers)
+            record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
         encoder = load_student(config, documents_of(corpora, "train"), teachers)
         featurizer = encoder.featurizer(config.windows)
         split = featurize_splits(corpora, featurizer)
         say(_size_line(split))
         split["train"] = taught(teachers, corpora, split["train"], say)
-    learnt = learnt_parts(split["train"])
+    learnt = [p for p in LOSS_PARTS if p in {*learnt_parts(split["train"]), *encoder.learnt}]
     if processes.is_main:
-        record_inputs(config, corpora, tracker)
+        record_inputs(config, corpora, tracker, record.revision)
         save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     model, history = train_model(
         config,
@@ -170,6 +173,11 @@ def run_jointly(
     )
     if not processes.is_main:
         return None
+    model.cpu()  # what follows reads window by window, and exports
+    unlearnt = [part for part in LOSS_PARTS if part not in learnt]
+    if unlearnt:
+        say(f"No corpus says anything of {', '.join(unlearnt)}: the model will always answer no")
+        model.silence(unlearnt)
 
     set_seed(config.seed)  # so that what follows does not depend on where training was resumed
     artifact = folder / "model"
@@ -190,6 +198,7 @@ def run_jointly(
             split,
             corpora,
             learnt,
+            record.revision,
             folder,
             tracker,
             say,
@@ -207,7 +216,12 @@ def run_jointly(
     return result
 
 
-def record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Tracker) -> None:
+def record_inputs(
+    config: Config,
+    corpora: Sequence[LoadedCorpus],
+    tracker: Tracker,
+    revision: str | None = None,
+) -> None:
     """Record what a run starts from: settings, versions, revision, corpora."""
     from framelens_training.settings_text import flatten, to_yaml
 
@@ -217,7 +231,7 @@ def record_inputs(config: Config, corpora: Sequence[LoadedCorpus], tracker: Trac
     tracker.text("".join(f"{k}=={v}\n" for k, v in versions.items()), "packages.txt")
     tracker.tags(
         {
-            "framelens.git_revision": git_revision(),
+            "framelens.git_revision": revision or git_revision(),
             "framelens.config_sha256": config.digest(),
             "framelens.machine": machine(),
             **{f"version.{name}": version for name, version in versions.items()},
@@ -349,6 +363,7 @@ def _export(
     split: Mapping[str, Sequence[LabelledFeatures]],
     corpora: Sequence[LoadedCorpus],
     learnt: Sequence[LossPart],
+    revision: str,
     folder: Path,
     tracker: Tracker,
     say: Say,
@@ -366,7 +381,7 @@ def _export(
         )
     training = {
         "run_id": tracker.run_id,
-        "git_revision": git_revision(),
+        "git_revision": revision,
         "config": config.to_dict(),
         "corpora": [
             {"name": c.name, "licence": c.licence, "sha256": dict(c.digests)} for c in corpora
@@ -411,6 +426,12 @@ def _parity_documents(
     return documents
 
 
+def _of_mean_weights(history: History) -> dict[str, float]:
+    """The validation score of the weights that ship, where they are the mean of several."""
+    found = [row[MEAN_METRIC] for row in history if MEAN_METRIC in row]
+    return {"validation/score_of_mean_weights": float(found[-1])} if found else {}
+
+
 def _record_results(
     config: Config,
     test: Sequence[LabelledFeatures],
@@ -422,7 +443,7 @@ def _record_results(
 ) -> None:
     plain = [item.document for item in test]
     scores = [axis_scores(item.segments, decoding) for item in found]
-    tracker.metrics(result.flat())
+    tracker.metrics(result.flat() | _of_mean_weights(history))
     figures = {
         **figures_on_test(config.name, plain, found, decoding, result.assessment),
         "learning_curves": learning_curves_figure(history, f"{config.name}: learning curves"),

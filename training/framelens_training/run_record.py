@@ -8,21 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from framelens.artifact import sha256
 from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
-from framelens_training.environment import has_ended, package_versions, this_process
+from framelens_training.environment import (
+    git_revision,
+    has_ended,
+    package_versions,
+    this_process,
+)
 from framelens_training.errors import ResumeError
+from framelens_training.run_weights import WEIGHTS, best_checkpoint, checkpoints_of, only_run
 from framelens_training.settings_text import flatten
 
 if TYPE_CHECKING:
     from framelens_training.data import LoadedCorpus
+    from framelens_training.teachers import Teacher
 
 FILE_NAME = "run.json"
 FORMAT = 1
@@ -49,6 +58,11 @@ class RunRecord:
     started: float
     """When the run was begun first, in seconds since 1970."""
     finished: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each teacher, and of the weights of a run that the encoder goes on from; empty
+    until they have been read."""
+    revision: str = ""
+    """The source's git revision when the run was begun first."""
 
     @classmethod
     def of(cls, config: Config, run_id: str | None, processes: int) -> Self:
@@ -63,6 +77,7 @@ class RunRecord:
             processes=processes,
             process=this_process(),
             started=time.time(),
+            revision=git_revision(),
         )
 
     @classmethod
@@ -92,15 +107,26 @@ class RunRecord:
 
     def with_corpora(self, corpora: Sequence[LoadedCorpus]) -> Self:
         """The record once the corpora have been read."""
-        digests = {
-            f"{item.name}/{split}": digest
-            for item in corpora
-            for split, digest in item.digests.items()
-        }
+        seen: Counter[str] = Counter()
+        digests: dict[str, str] = {}
+        for item in corpora:
+            seen[item.name] += 1
+            name = item.name if seen[item.name] == 1 else f"{item.name} {seen[item.name]}"
+            digests |= {f"{name}/{split}": digest for split, digest in item.digests.items()}
         return replace(self, corpora=digests)
 
-    def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> None:
+    def with_origins(self, config: Config, teachers: Sequence[Teacher]) -> Self:
+        """The record once the teachers and the encoder are known."""
+        origins = {f"teacher {teacher.name}": teacher.digest for teacher in teachers}
+        run = only_run(Path(config.encoder).expanduser())
+        if checkpoints_of(run):
+            origins["encoder"] = sha256(best_checkpoint(run) / WEIGHTS)
+        return replace(self, origins=origins)
+
+    def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> Self:
         """Take a run's folder over, which is empty or holds the same run.
+
+        Returns the record as it is now in the folder.
 
         Raises:
             ResumeError: if it holds another run, or one that still goes on.
@@ -114,14 +140,19 @@ class RunRecord:
                 run_id=then.run_id,
                 started=then.started,
                 corpora=self.corpora or then.corpora,
+                origins=self.origins or then.origins,
+                revision=then.revision or self.revision,
             )
         record.write(folder)
+        return record
 
     def differences(self, now: RunRecord, *, allow_code: bool = False) -> list[str]:
         """What `now` has otherwise, for a person; corpora only once both have been read."""
         found = _changes("", flatten(self.config), flatten(now.config))
         if self.corpora and now.corpora:
             found += _changes("corpus ", self.corpora, now.corpora)
+        if self.origins and now.origins:
+            found += _changes("weights of ", self.origins, now.origins)
         found += _changes("", {"processes": self.processes}, {"processes": now.processes})
         if not allow_code:
             found += _changes("version of ", self.versions, now.versions)

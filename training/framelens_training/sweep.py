@@ -309,7 +309,8 @@ class _Worker:
                 "sweep/best_score": result.best.score or 0.0,
                 **{f"sweep/{state}": states.count(state) for state in set(states)},
                 **{f"sweep/importance/{key}": v for key, v in result.importances.items()},
-            }
+            },
+            step=len(result.trials),  # a sweep that is gone on with has later figures
         )
         tracker.tags({"framelens.sweep.best_trial": str(result.best.number)})
         tracker.text(result.best_config.read_text("utf-8"), BEST_FILE)

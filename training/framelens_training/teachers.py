@@ -222,12 +222,12 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
         return _artifact(name, folder, config)
     if checkpoints_of(folder):
         return _torch(name, folder, best_checkpoint(folder), config)
-    if (folder / WEIGHTS).is_file() and (folder / STATE).is_file():
-        return _torch(name, folder.parent.parent, folder, config)
-    if is_classifier(folder):
+    if is_classifier(folder):  # also one that Hugging Face's Trainer has left as a checkpoint
         featurizer, network = load_classifier(folder)
         digest = _digest(network.digest, featurizer.tokenizer_json(), featurizer.config)
         return NetworkTeacher(name, digest, featurizer, network, alone=True)
+    if (folder / WEIGHTS).is_file() and (folder / STATE).is_file():
+        return _torch(name, folder.parent.parent, folder, config)
     if (folder / "model" / MANIFEST_FILE).is_file():
         return _artifact(name, folder / "model", config)
     found = ", ".join(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else "nothing"

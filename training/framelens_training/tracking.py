@@ -16,7 +16,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -136,7 +135,7 @@ class MlflowTracker:
         client: Any,
         experiment: str,
         journal: Journal,
-        recorded: AbstractSet[tuple[str, int]] = frozenset(),
+        recorded: set[tuple[str, int]] | None = None,
     ) -> None:
         """Record through a client; `journal.run_id` None means that the run is yet to be made.
 
@@ -251,7 +250,7 @@ class MlflowTracker:
         self._retry_at = 0.0
         self._send("end", status=status, time=_now())
         if not self.waiting:
-            self._rewrite([])  # takes the folder of its files away
+            self._clear()
 
     def _send(self, kind: str, **arguments: Any) -> None:
         call = Call(kind, arguments)
@@ -272,22 +271,31 @@ class MlflowTracker:
             )
             self._keep(call)
             self._postpone()
-            return
-        if kind == "file":
-            Path(arguments["source"]).unlink(missing_ok=True)
 
     def _make(self, call: Call) -> None:
         if call.kind == "create":
             self.journal.run_id = _create_from(self._client, call)
         elif self.run_id is not None:
-            perform(self._client, self.run_id, self._without_recorded(call))
+            if call.kind == "metrics" and self._recorded is not None:
+                self._make_new_points(self.run_id, call, self._recorded)
+            else:
+                perform(self._client, self.run_id, call)
+            if call.kind == "file":
+                Path(call.arguments["source"]).unlink(missing_ok=True)
 
-    def _without_recorded(self, call: Call) -> Call:
-        if call.kind != "metrics" or not self._recorded:
-            return call
+    def _make_new_points(self, run_id: str, call: Call, recorded: set[tuple[str, int]]) -> None:
         step = call.arguments["step"]
-        new = {k: v for k, v in call.arguments["values"].items() if (k, step) not in self._recorded}
-        return Call(call.kind, {**call.arguments, "values": new})
+        values = call.arguments["values"]
+        new = {name: value for name, value in values.items() if (name, step) not in recorded}
+        if new:
+            perform(self._client, run_id, Call(call.kind, {**call.arguments, "values": new}))
+            recorded.update((name, step) for name in new)
+
+    def _clear(self) -> None:
+        try:
+            self.journal.clear()
+        except OSError as error:
+            self._missed("the journal", error)
 
     def _keep(self, call: Call) -> None:
         try:
@@ -448,7 +456,7 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
 
     from mlflow.exceptions import MlflowException
 
-    recorded: AbstractSet[tuple[str, int]] = frozenset()
+    recorded: set[tuple[str, int]] | None = None
     try:
         if run_id is None:
             run_id = _create(client, experiment, config.name, {})
@@ -468,7 +476,7 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
         yield tracker
 
 
-def _recorded(client: Any, run_id: str) -> AbstractSet[tuple[str, int]]:
+def _recorded(client: Any, run_id: str) -> set[tuple[str, int]]:
     """Names and steps of all points that a run has."""
     return {
         (name, point.step)
@@ -548,6 +556,8 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
     try:
         client.search_experiments(max_results=1)
         tracker.flush()
+        if not tracker.waiting:
+            tracker._clear()
         if tracker.run_id is not None and not tracker.waiting:
             end_dead_runs(client, client.get_run(tracker.run_id).info.experiment_id)
     except (MlflowException, OSError) as error:

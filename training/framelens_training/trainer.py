@@ -39,6 +39,8 @@ from framelens_training.weight_averaging import FOLDER as EVALUATED
 from framelens_training.weight_averaging import EvaluatedWeights, KeepingEvaluated
 
 BEST_METRIC = "eval_score"
+MEAN_METRIC = "eval_score_of_mean_weights"
+"""In the last line of a history: the score of the mean of the weights, where that is kept."""
 TRAINED = "trained.json"
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
@@ -363,7 +365,7 @@ def fit(
     evaluated = EvaluatedWeights(checkpoints.folder / EVALUATED)
     keeping: list[TrainerCallback] = []
     if settings.average and processes.is_main:
-        keeping.append(KeepingEvaluated(evaluated, model))
+        keeping.append(KeepingEvaluated(evaluated, model, lambda write: saving(write, checkpoints)))
     # Rank 0 looks for all: another could look when a damaged one has been passed over already.
     start = processes.broadcast(checkpoints.latest() if processes.is_main else None)
     state = None if start is None else _state_of(checkpoints, start)
@@ -402,7 +404,7 @@ def fit(
     if mean is not None:
         model.load_state_dict(mean)
         score = evaluator(model)["score"]
-        line = {"step": state.global_step, f"{BEST_METRIC}_of_mean_weights": score}
+        line = {"step": state.global_step, MEAN_METRIC: score}
         if processes.is_main:
             saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
         return Fitted(step, [*state.log_history, line])

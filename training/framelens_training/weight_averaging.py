@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,19 @@ class EvaluatedWeights:
 class KeepingEvaluated(TrainerCallback):
     """Keeps the weights of every evaluation."""
 
-    def __init__(self, weights: EvaluatedWeights, model: SegmentSpanModel) -> None:
+    def __init__(
+        self,
+        weights: EvaluatedWeights,
+        model: SegmentSpanModel,
+        saving: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """`saving` calls a function that writes, and explains what stops it."""
         self._weights = weights
         self._model = model
+        self._saving = saving
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Called by the Trainer after an evaluation."""
-        self._weights.save(state.global_step, self._model)
+        self._saving(lambda: self._weights.save(state.global_step, self._model))

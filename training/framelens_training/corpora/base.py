@@ -17,7 +17,8 @@ Split = str
 class CorpusInfo:
     """A corpus's card: what is annotated, by whom it is published, on what terms.
 
-    `paths` are the files and folders of the upstream repository that its reader needs.
+    `paths` are the files and folders of the upstream repository that its reader needs, `optional`
+    those that it reads where they are.
     """
 
     name: str
@@ -27,6 +28,7 @@ class CorpusInfo:
     upstream: str = ""
     commit: str = ""
     paths: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 class Corpus(Protocol):

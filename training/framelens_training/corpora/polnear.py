@@ -81,6 +81,7 @@ class PolNeAR(CorpusReader):
             "data/dev/text",
             "data/dev/attributions",
         ),
+        optional=("data/test/text", "data/test/attributions"),
     )
 
     def _read(self, folder: Path, log: ReadLog) -> Splits:

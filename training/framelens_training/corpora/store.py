@@ -96,7 +96,8 @@ def content_key(reader: Corpus, root: Path | None) -> str:
     sha.update(f"{type(reader).__qualname__} {json.dumps(_info(reader))}".encode())
     if isinstance(reader, CorpusReader):
         folder = reader.require(root)
-        for path in sorted(p for name in reader.info.paths for p in _files(folder / name)):
+        names = [*reader.info.paths, *(n for n in reader.info.optional if (folder / n).exists())]
+        for path in sorted(p for name in names for p in _files(folder / name)):
             _add(sha, path.relative_to(folder).as_posix(), path.read_bytes())
     elif isinstance(reader, Starter):
         packaged = resources.files(__package__) / "starter"
