@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, decode_spans
-from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis
+from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
 from framelens_training.calibration import (
     chance_calibration_errors,
     expected_calibration_error,
@@ -22,7 +22,7 @@ from framelens_training.calibration import (
 )
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.context_agreement import differences
-from framelens_training.corpora.cofenet import read_sentences
+from framelens_training.corpora.cofenet import TokenSentence, read_sentences
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.semeval import SemEval
 from framelens_training.evaluation import Interval, Statistic, macro_f1, span_f1, weighted_f1
@@ -43,6 +43,7 @@ from framelens_training.quality_bench import (
     row_bootstrap,
 )
 from framelens_training.slices import false_alarms
+from framelens_training.tag_transitions import fit_transitions
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -113,21 +114,13 @@ def polnear(bench: Bench) -> list[Row]:
     assert bench.root is not None
     read = bench.read(POLNEAR, "validation")
     sentences = read_sentences(bench.root / "polnear/cofenet_valid.jsonl")
-    found = {
-        item.document.id: with_spans(item, logits.tokens, bench.decoding)
-        for item, logits in zip(read.items, read.logits, strict=True)
-    }
-    compared = compare_documents(found, sentences)
-    documents = [document for document in read.documents if document.id in compared]
-    numbers = article_numbers(documents)
+    whole, crossed = (
+        _cofenet_counts([(read, bench.decoding)], sentences),
+        _cofenet_counts(_other_transitions(bench, read), sentences),
+    )
     rows: list[Row] = []
     for kind in ATTRIBUTION_TYPES:
-        counts = np.zeros((len(set(numbers.tolist())), 3))
-        for document, article in zip(documents, numbers, strict=True):
-            gold, answered = (
-                {span for span in side if span[1] == kind} for side in compared[document.id]
-            )
-            counts[article] += (len(gold & answered), len(answered), len(gold))
+        counts = whole[kind]
         rows.append(
             Row(
                 f"polnear/{kind}",
@@ -136,10 +129,53 @@ def polnear(bench: Bench) -> list[Row]:
                 bench.bootstrap(counts, span_f1),
                 int(counts[:, 2].sum()),
                 len(counts),
-                note="dev is validation: training stopped by it",
+                also={
+                    "tag transitions fitted on the other half": bench.bootstrap(
+                        crossed[kind], span_f1
+                    )
+                },
+                note="dev is validation: training stopped by it, and the scores of tag after tag "
+                "were fitted on it",
             )
         )
     return rows + _agreement(bench, read)
+
+
+def _cofenet_counts(
+    parts: Sequence[tuple[Read, DecodingConfig]], sentences: Sequence[TokenSentence]
+) -> dict[SpanType, NDArray[np.float64]]:
+    """By type, for each article (a, 3): spans that are right, found, expected."""
+    found = {
+        item.document.id: with_spans(item, logits.tokens, decoding)
+        for part, decoding in parts
+        for item, logits in zip(part.items, part.logits, strict=True)
+    }
+    compared = compare_documents(found, sentences)
+    documents = [
+        document for part, _ in parts for document in part.documents if document.id in compared
+    ]
+    numbers = article_numbers(documents)
+    counts = {
+        kind: np.zeros((article_count(documents), 3), dtype=np.float64)
+        for kind in ATTRIBUTION_TYPES
+    }
+    for document, article in zip(documents, numbers, strict=True):
+        for kind, rows in counts.items():
+            gold, answered = (
+                {span for span in side if span[1] == kind} for side in compared[document.id]
+            )
+            rows[article] += (len(gold & answered), len(answered), len(gold))
+    return counts
+
+
+def _other_transitions(bench: Bench, read: Read) -> list[tuple[Read, DecodingConfig]]:
+    """Each half with the scores of tag after tag that the other half gives."""
+    halves = [read.where(partial(_in_half, half)) for half in (0, 1)]
+    fitted = [fit_transitions(half.items, half.logits) for half in halves]
+    return [
+        (half, replace(bench.decoding, transitions=fitted[1 - number]))
+        for number, half in enumerate(halves)
+    ]
 
 
 def _agreement(bench: Bench, read: Read) -> list[Row]:
