@@ -67,8 +67,11 @@ models: runs/news-en/.trained runs/news-en-fast/.trained
 runs/news-en/.trained runs/news-en-fast/.trained: runs/news-en-second/.trained
 runs/news-en-second/.trained: runs/news-en-first/.trained runs/news-en-framing/.trained
 runs/news-en-framing/.trained: MORE := $(if $(ENCODER),--set encoder=$(ENCODER))
-runs/%/.trained: | $(STAMP)
-	$(BIN)/framelens-train run configs/$*.yaml $(if $(wildcard runs/$*),--resume) $(MORE)
+runs/%/.trained: configs/%.yaml | $(STAMP)
+	@if grep -qs '"finished": true' runs/$*/*/run.json; then \
+		echo 'runs/$* holds a finished run: move it away, or, if it is of this config, touch $@' >&2; \
+		exit 1; fi
+	$(BIN)/framelens-train run configs/$*.yaml $(if $(wildcard runs/$*/*/run.json),--resume) $(MORE)
 	touch $@
 
 # The site, in build/docs. A link or a reference that leads nowhere is an error.
