@@ -181,7 +181,7 @@ def cue_and_source(
     """The source and the cue of a body segment.
 
     Of several sources the one nearest to the first cue. A segment that carries on a quotation
-    has none of its own: its source is the last one before it.
+    has none of its own: its source is the last one before it, page furniture left out.
     """
     segment = segments[index]
     cue = next((span for span in segment.spans if span.type == "cue"), None)
@@ -195,6 +195,8 @@ def cue_and_source(
     for earlier in reversed(segments[:index]):
         if earlier.role != "body":
             break
+        if earlier.label == "boilerplate":
+            continue
         found = [span for span in earlier.spans if span.type == "source"]
         if found:
             return found[-1], cue

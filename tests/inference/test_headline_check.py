@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,10 @@ def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     more = segment('"It will fall."', content='"It will fall."')
     plain = segment("It rained.", attributed=0.1)
     assert cue_and_source([NAMED, plain, more], 2)[0] == NAMED.spans[0]
+    furniture = replace(
+        segment("Read on with Ines Okafor", source="Ines Okafor"), label="boilerplate"
+    )
+    assert cue_and_source([NAMED, furniture, more], 2)[0] == NAMED.spans[0]
     assert cue_and_source([plain, more], 1) == (None, None)
     assert cue_and_source([NAMED, plain], 1) == (None, None)
 
