@@ -190,16 +190,16 @@ def test_a_killed_sweep_continues_to_what_an_unbroken_one_finds(
     ]
     assert len({tuple(trial.values.values()) for trial in again.trials}) == 8
 
-    # One that is gone on with records its figures anew.
-    assert main(["sweep", str(path), "--trials", "9"]) == 0
-    run = mlflow.MlflowClient(tiny_config.tracking.uri).get_run(parent)
-    assert run.data.metrics["sweep/complete"] == 9
-
     # The best config is a run's, with the best trial's values.
     best = load_config(folder / "best.yaml")
     settings = flatten(best.to_dict())
     assert {key: settings[key] for key in SPACE} == dict(again.best.values)
     assert best.name == "tiny"
+
+    # One that is gone on with records its figures anew.
+    assert main(["sweep", str(write(trials=8, pruning=None)), "--trials", "9"]) == 0
+    run = mlflow.MlflowClient(tiny_config.tracking.uri).get_run(parent)
+    assert run.data.metrics["sweep/complete"] == 9
 
 
 def test_a_trial_that_lags_behind_is_given_up(write: Write, tiny_config: Config) -> None:
