@@ -34,7 +34,7 @@ STAGES = {
     "ONNX Runtime": [("framelens.network", "Network._run")],
     "decoding": [
         ("framelens.scorer", "merge_windows"),
-        ("framelens.scorer", "decode_spans"),
+        ("framelens.scorer", "decode_many"),
         ("framelens.scorer", "assemble"),
         ("framelens.scorer", "summarize"),
     ],
@@ -138,7 +138,14 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     from framelens.records import FieldNames, read_records
     from framelens.rows import answer_of
     from framelens.scorer import load
-    from framelens.workers import Job, Settings, score_job
+    from framelens.workers import (
+        CHUNK_CHARACTERS,
+        CHUNK_DOCUMENTS,
+        Job,
+        Settings,
+        finished,
+        read_job,
+    )
     from framelens.writers import Layout
 
     scorer = load(model)
@@ -149,14 +156,24 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     with watched(watch):
         begun = time.process_time()
         records = read_records([str(source)], FieldNames())
+        chunk: list[Any] = []
+        size = 0
         while True:
             with watch.stage("reading"):
                 record = next(records, None)
-            if record is None:
-                break
-            document = score_job(scorer, Job(0, record.row, None), settings)
-            with watch.stage("writing"):
-                writer.write(record, answer_of(document, explode=False))
+            if record is not None:
+                job = Job(0, record.row, None)
+                chunk.append((record, read_job(scorer, job, settings)))
+                size += job.size
+            # As a worker does, which is given so much at once.
+            if record is None or len(chunk) == CHUNK_DOCUMENTS or size > CHUNK_CHARACTERS:
+                documents = finished(scorer, [read for _, read in chunk])
+                with watch.stage("writing"):
+                    for (answered, _), document in zip(chunk, documents, strict=True):
+                        writer.write(answered, answer_of(document, explode=False))
+                chunk, size = [], 0
+                if record is None:
+                    break
         total = time.process_time() - begun
     return {**watch.seconds, "total": total}
 

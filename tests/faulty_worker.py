@@ -13,7 +13,7 @@ from framelens import workers
 
 def serve(connection: Any, settings: workers.Settings) -> None:
     """Serve as a worker does, with a weakness."""
-    score_job = workers.score_job
+    read_job = workers.read_job
 
     def faulty(scorer: Any, job: workers.Job, settings: workers.Settings) -> Any:
         text = (job.row or {}).get("text")
@@ -25,19 +25,19 @@ def serve(connection: Any, settings: workers.Settings) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         if text == "fault":
             raise AssertionError("as if a library had failed")
-        return score_job(scorer, job, settings)
+        return read_job(scorer, job, settings)
 
     def guarded(scorer: Any, job: workers.Job, settings: workers.Settings) -> Any:
         try:
             return faulty(scorer, job, settings)
         except AssertionError:
-            scorer.score_record = _broken
+            scorer.read_record = _broken
             try:
-                return score_job(scorer, job, settings)
+                return read_job(scorer, job, settings)
             finally:
-                del scorer.score_record
+                del scorer.read_record
 
-    workers.score_job = guarded
+    workers.read_job = guarded
     workers.serve(connection, settings)
 
 

@@ -273,6 +273,9 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
         features=FeatureConfig(**features),
         decoding=DecodingConfig(
             temperatures={axis: float(decoding["temperatures"][axis]) for axis in AXES},
+            headline_offsets={
+                axis: float(decoding.get("headline_offsets", {}).get(axis, 0.0)) for axis in AXES
+            },
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
             uncertain_band=float(decoding["uncertain_band"]),
             loaded_threshold=float(decoding["loaded_threshold"]),

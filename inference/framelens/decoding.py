@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +29,12 @@ class DocumentLogits:
     """What the network said of a document, window overlaps merged.
 
     `segments` has shape (s, 3), columns in `AXES` order; `tokens` holds one array (n, 8) a
-    segment, columns in `SPAN_LOGITS` order.
+    segment, columns in `SPAN_LOGITS` order. `headlines`, (s,), tells which segments are headlines.
     """
 
     segments: Floats
     tokens: tuple[Floats, ...]
+    headlines: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +77,37 @@ def merge_windows(
     span is joined to one of its type that ends the window before.
     """
     segments = np.zeros((len(features.segments), len(AXES)), dtype=np.float32)
-    weights = np.zeros((len(features.segments), 1), dtype=np.float32)
-    tokens = [
-        np.zeros((len(segment.ids), len(SPAN_LOGITS)), dtype=np.float32)
-        for segment in features.segments
-    ]
-    read: dict[int, int] = {}
+    tokens: list[Floats] = [_NO_TOKENS] * len(features.segments)
+    read: dict[int, int] = {}  # of a segment in pieces: up to where
+    weights: dict[int, int] = {}
     for number, (window, (segment_logits, span_logits)) in enumerate(
         zip(features.windows, outputs, strict=True)
     ):
         if number:
             span_logits = _open_first_word(window, span_logits)
         for piece, position in zip(window.pieces, window.positions, strict=True):
-            if piece.size == len(tokens[piece.segment]):  # a whole segment
-                segments[piece.segment] = segment_logits[position + piece.size]
-                weights[piece.segment] = 1
-                tokens[piece.segment][:] = span_logits[position : position + piece.size]
+            place, size = piece.segment, len(features.segments[piece.segment].ids)
+            if piece.size == size:
+                segments[place] = segment_logits[position + size]
+                tokens[place] = span_logits[position : position + size]
                 continue
-            weight = max(piece.size, 1)
-            segments[piece.segment] += weight * segment_logits[position + piece.size]
-            weights[piece.segment] += weight
-            shared = max(read.get(piece.segment, 0) - piece.start, 0)  # with the piece before
+            if place not in read:
+                tokens[place] = np.zeros((size, len(SPAN_LOGITS)), dtype=np.float32)
+            segments[place] += piece.size * segment_logits[position + piece.size]
+            weights[place] = weights.get(place, 0) + piece.size
+            shared = max(read.get(place, 0) - piece.start, 0)  # with the piece before
             skip = shared // 2
-            read[piece.segment] = piece.end
-            tokens[piece.segment][piece.start + skip : piece.end] = span_logits[
+            read[place] = piece.end
+            tokens[place][piece.start + skip : piece.end] = span_logits[
                 position + skip : position + piece.size
             ]
-    segments /= np.maximum(weights, 1)
-    return DocumentLogits(segments, tuple(tokens))
+    for place, weight in weights.items():
+        segments[place] /= weight
+    headlines = np.array([s.role == "headline" for s in features.segments], dtype=np.bool_)
+    return DocumentLogits(segments, tuple(tokens), headlines)
 
 
+_NO_TOKENS: Floats = np.zeros((0, len(SPAN_LOGITS)), dtype=np.float32)
 _GOES_ON = 0.01
 """Of two equal readings, one span is likelier than two that touch."""
 
@@ -120,10 +121,14 @@ def _open_first_word(window: WindowFeatures, span_logits: Floats) -> Floats:
     return opened
 
 
-def axis_scores(logits: Floats, config: DecodingConfig) -> Floats:
-    """Calibrated probabilities of shape (s, 3) from segment logits of the same shape."""
+def axis_scores(logits: DocumentLogits, config: DecodingConfig) -> Floats:
+    """Calibrated probabilities (s, 3) of a document's segments."""
     temperatures = np.array([config.temperatures[axis] for axis in AXES], dtype=np.float32)
-    return sigmoid(logits / temperatures)
+    calibrated = logits.segments / temperatures
+    if logits.headlines.any():
+        offsets = [config.headline_offsets[axis] for axis in AXES]
+        calibrated[logits.headlines] += np.array(offsets, dtype=np.float32)
+    return sigmoid(calibrated)
 
 
 def label_of(scores: Mapping[Axis, float], config: DecodingConfig) -> Label:
@@ -170,15 +175,41 @@ def viterbi(
     `logits` has shape (n, 7), `transitions` (7, 7) or none at all for zeros; the result, (n,),
     indexes `BIO_TAGS`. The first tag is never `I-`.
     """
-    best: NDArray[np.int64] = logits.argmax(axis=1)
-    moves = TRANSITIONS
+    return viterbi_many([logits], transitions)[0]
+
+
+def viterbi_many(
+    sequences: Sequence[Floats], transitions: Sequence[Sequence[float]] | Floats = ()
+) -> list[NDArray[np.int64]]:
+    """What `viterbi` gives for each of several sequences, each at least one tag long.
+
+    Many of them are gone through side by side: what a short sentence alone costs is mostly calls
+    into NumPy.
+    """
     if len(transitions):
-        moves = TRANSITIONS + np.asarray(transitions, dtype=np.float32)
-    elif _valid(best):
-        return best
+        return _paths(sequences, TRANSITIONS + np.asarray(transitions, dtype=np.float32))
+    found = [logits.argmax(axis=1) for logits in sequences]
+    # One by one, so that rounding in another sequence's company changes nothing.
+    doubtful = [number for number, tags in enumerate(found) if not _valid(tags)]
+    mended = _paths([sequences[number] for number in doubtful], TRANSITIONS)
+    for number, tags in zip(doubtful, mended, strict=True):
+        found[number] = tags
+    return found
+
+
+def _paths(sequences: Sequence[Floats], moves: Floats) -> list[NDArray[np.int64]]:
     into = np.ascontiguousarray(moves.T)  # row: the tag that is moved to
-    scores = logits[0].copy()
-    scores[2::2] = -math.inf
+    if len(sequences) < _MANY:
+        return [_best_path(logits, into) for logits in sequences]
+    return _best_paths(sequences, into)
+
+
+_MANY = 6
+"""Fewest sequences that are faster side by side than one after the other."""
+
+
+def _best_path(logits: Floats, into: Floats) -> NDArray[np.int64]:
+    scores = _first_scores(logits[:1])[0]
     reach = np.empty_like(into)
     flat, rows = reach.reshape(-1), len(BIO_TAGS) * np.arange(len(BIO_TAGS))
     back = np.zeros(logits.shape, dtype=np.int64)
@@ -192,6 +223,41 @@ def viterbi(
         tag = came_from[tag]
         path.append(tag)
     return np.array(path[::-1], dtype=np.int64)
+
+
+def _first_scores(logits: Floats) -> Floats:
+    """Scores of each tag as the first one, (k, 7)."""
+    scores = logits.copy()
+    scores[:, 2::2] = -math.inf
+    return scores
+
+
+def _best_paths(sequences: Sequence[Floats], into: Floats) -> list[NDArray[np.int64]]:
+    """The same sums, in the same order, for all sequences side by side."""
+    lengths = np.array([len(logits) for logits in sequences])
+    order = np.argsort(-lengths, kind="stable")  # at step t the first active[t] go on
+    longest = int(lengths[order[0]])
+    active = np.searchsorted(-lengths[order], -np.arange(longest), "left").tolist()
+    given = np.zeros((longest, len(BIO_TAGS), len(sequences)), dtype=np.float32)
+    for column, number in enumerate(order.tolist()):
+        given[: lengths[number], :, column] = sequences[number]
+    scores = np.empty_like(given)
+    scores[0] = _first_scores(given[0].T).T
+    wide = into[:, :, np.newaxis]
+    for step in range(1, longest):
+        going = active[step]
+        reach = wide + scores[step - 1, :, :going]
+        np.add(reach.max(axis=1), given[step, :, :going], out=scores[step, :, :going])
+    tags = np.zeros((longest, len(sequences)), dtype=np.int64)
+    for step in range(longest - 1, -1, -1):
+        going = active[step + 1] if step + 1 < longest else 0
+        row = scores[step, :, : active[step]].T
+        chosen = tags[step, : active[step]]
+        row[going:].argmax(axis=1, out=chosen[going:])
+        if going:
+            (row[:going] + into[tags[step + 1, :going]]).argmax(axis=1, out=chosen[:going])
+    columns = np.argsort(order).tolist()
+    return [tags[:length, at] for length, at in zip(lengths.tolist(), columns, strict=True)]
 
 
 def _valid(tags: NDArray[np.int64]) -> bool:
@@ -210,28 +276,36 @@ def decode_spans(
     segment comes out as a span there that `continues`. A headline has a sequence of its own:
     no body goes on with what a headline quotes.
     """
-    spans: list[TokenSpan] = []
-    counts = [int(segment.words.sum()) for segment in segments]
+    return decode_many([(segments, tokens)], config)[0]
+
+
+def decode_many(
+    documents: Sequence[tuple[Sequence[TokenizedSegment], Sequence[Floats]]],
+    config: DecodingConfig,
+) -> list[list[TokenSpan]]:
+    """What `decode_spans` gives for each of several documents: segments, and their span logits."""
+    found: list[list[TokenSpan]] = [[] for _ in documents]
+    segments = [segment for each, _ in documents for segment in each]
+    counts = [int(np.count_nonzero(segment.words)) for segment in segments]
     if not sum(counts):
-        return spans
+        return found
+    tokens = [array for _, each in documents for array in each]
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
     bio = words[:, : len(BIO_TAGS)]
-    sizes = [
-        sum(count for _, count in group)
-        for _, group in itertools.groupby(
-            zip(segments, counts, strict=True), key=lambda pair: pair[0].role == "headline"
-        )
-    ]
-    parts = np.split(bio, np.cumsum(sizes)[:-1])
-    tags = np.concatenate([viterbi(part, config.transitions) for part in parts if len(part)])
+    sizes = _sequence_sizes(documents, counts)
+    parts = [part for part in np.split(bio, np.cumsum(sizes)[:-1]) if len(part)]
+    tags = np.concatenate(viterbi_many(parts, config.transitions))
     loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
     loaded = loaded_scores >= config.loaded_threshold
     evidence = np.flatnonzero((tags > 0) | loaded)
     tag_scores = softmax(bio)[np.arange(len(tags)), tags]
     edges = np.cumsum([0, *counts])
-    for index in sorted({n - 1 for n in np.searchsorted(edges, evidence, "right").tolist()}):
-        here = slice(edges[index], edges[index + 1])
-        starts, ends = (offsets.tolist() for offsets in word_offsets(segments[index]))
+    owners = [number for number, (each, _) in enumerate(documents) for _ in each]
+    firsts = np.cumsum([0, *(len(each) for each, _ in documents)]).tolist()
+    for place in sorted({n - 1 for n in np.searchsorted(edges, evidence, "right").tolist()}):
+        spans, index = found[owners[place]], place - firsts[owners[place]]
+        here = slice(edges[place], edges[place + 1])
+        starts, ends = (offsets.tolist() for offsets in word_offsets(segments[place]))
         certain = tag_scores[here].tolist()
         for kind, a, b, continues in tag_runs(tags[here]):
             score = sum(certain[a:b]) / (b - a)
@@ -240,8 +314,27 @@ def decode_spans(
         for a, b in runs(loaded[here]):
             score = sum(charged[a:b]) / (b - a)
             spans.append(TokenSpan(index, "loaded", starts[a], ends[b - 1], score))
-    spans.sort(key=lambda span: (span.segment, span.start, -span.end))
-    return spans
+    for spans in found:
+        spans.sort(key=lambda span: (span.segment, span.start, -span.end))
+    return found
+
+
+def _sequence_sizes(
+    documents: Sequence[tuple[Sequence[TokenizedSegment], Sequence[Floats]]],
+    counts: Sequence[int],
+) -> list[int]:
+    """How many words each tag sequence has: a document's headline and its body, apart."""
+    sizes: list[int] = []
+    place = 0
+    for segments, _ in documents:
+        role = None
+        for segment in segments:
+            if segment.role != role:
+                role = segment.role
+                sizes.append(0)
+            sizes[-1] += counts[place]
+            place += 1
+    return sizes
 
 
 def word_offsets(segment: TokenizedSegment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,6 +10,9 @@ from framelens.records import FieldNames
 if TYPE_CHECKING:
     from framelens.scorer import Scorer, Unit
 
+_ROWS = 256
+"""Rows that are read, then decoded, and kept as one chunk of the answer."""
+
 
 def score_frame(
     scorer: Scorer,
@@ -36,7 +39,7 @@ def score_frame(
         raise MissingExtraError(error.name or "narwhals", "frames", "scoring a frame") from error
     from framelens.rows import answer_of, table_row
     from framelens.tabular import batch_records, output_schema, table_of
-    from framelens.workers import Job, Settings, refused, score_job
+    from framelens.workers import Job, Settings, finished, read_job, refused
 
     table = nw.from_native(frame, eager_only=True)
     arrow = table.to_arrow().replace_schema_metadata(None)
@@ -50,19 +53,29 @@ def score_frame(
         kept = pa.schema([(f.name, f.type) for f in arrow.schema if f.name not in fields.all])
     schema = output_schema(explode, kept)
     settings = Settings(scorer.artifact.path, scorer.model, scorer.limits, unit, explode=explode)
-    rows: list[dict[str, Any]] = []
-    cells: list[Any] = []
+    scored = [schema.empty_table()]
     number = 0
-    for batch in arrow.to_batches(max_chunksize=64):
-        for record in batch_records(batch, number, "frame", fields, "cells" if keep else "nothing"):
+    for batch in arrow.to_batches(max_chunksize=_ROWS):
+        records = list(
+            batch_records(batch, number, "frame", fields, "cells" if keep else "nothing")
+        )
+        read = [
+            read_job(scorer, Job(0, record.row, None), settings)
+            for record in records
+            if record.error is None
+        ]
+        documents = iter(finished(scorer, read))
+        rows: list[dict[str, Any]] = []
+        cells: list[Any] = []
+        for record in records:
             if record.error is not None:
                 answer = refused(record.error, settings)
             else:
-                document = score_job(scorer, Job(0, record.row, None), settings)
-                answer = answer_of(document, explode=explode)
+                answer = answer_of(next(documents), explode=explode)
             for line in answer.body.split("\n"):
                 rows.append(table_row(record.id, line, None))
                 cells.append(record.cells)
+        scored.append(table_of(rows, cells, schema, kept))
         number += batch.num_rows
-    scored = table_of(rows, cells, schema, kept)
-    return nw.from_arrow(scored, backend=table.implementation).to_native()
+    whole = pa.concat_tables(scored)
+    return nw.from_arrow(whole, backend=table.implementation).to_native()

@@ -44,10 +44,14 @@ class FeatureConfig:
 class DecodingConfig:
     """Thresholds and calibration, tuned on validation data; they travel with the weights.
 
-    A probability is `sigmoid(logit / temperature)` (temperature scaling, Guo et al. 2017).
+    A probability is `sigmoid(logit / temperature)` (temperature scaling, Guo et al. 2017), of a
+    headline `sigmoid(logit / temperature + offset)`.
     """
 
     temperatures: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 1.0))
+    headline_offsets: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 0.0))
+    """What makes a headline's score as likely to be right as that of any other segment, so that
+    one threshold serves both."""
     thresholds: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 0.5))
     uncertain_band: float = 0.1
     """A segment whose label would change if a score within this distance of its threshold
@@ -61,6 +65,7 @@ class DecodingConfig:
         """The configuration as it stands in a manifest."""
         return {
             "temperatures": dict(self.temperatures),
+            "headline_offsets": dict(self.headline_offsets),
             "thresholds": dict(self.thresholds),
             "uncertain_band": self.uncertain_band,
             "loaded_threshold": self.loaded_threshold,

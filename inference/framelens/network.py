@@ -78,9 +78,9 @@ class Network:
         segment_logits, span_logits = self._run(OUTPUTS, window)
         return segment_logits, span_logits
 
-    def read(self, window: WindowFeatures) -> WindowOutputs:
-        """All that the graph says of one window."""
-        found = self._run(self._outputs, window)
+    def read(self, window: WindowFeatures, *, embeddings: bool = True) -> WindowOutputs:
+        """All that the graph says of one window, the token embeddings only where asked for."""
+        found = self._run(self._outputs if embeddings else OUTPUTS, window)
         return WindowOutputs(found[0], found[1], found[2] if len(found) > len(OUTPUTS) else None)
 
     def _run(self, outputs: tuple[str, ...], window: WindowFeatures) -> list[Floats]:

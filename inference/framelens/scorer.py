@@ -8,7 +8,8 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,7 +22,7 @@ from framelens.decoding import (
     Floats,
     TokenSpan,
     axis_scores,
-    decode_spans,
+    decode_many,
     is_uncertain,
     label_of,
     merge_windows,
@@ -53,6 +54,16 @@ CACHED_WINDOWS = 512
 """Windows whose logits are remembered: about 12 kB each at 256 tokens."""
 
 _DIGITS = 4  # of a score: more would be noise of int8 arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document that the network has read, and that is still to be decoded."""
+
+    id: str
+    segments: list[TextSegment]
+    features: DocumentFeatures
+    logits: DocumentLogits
 
 
 class Scorer:
@@ -108,11 +119,23 @@ class Scorer:
             TypeError: if `text` or `headline` is not a string.
             LimitError: (a ValueError) if the document is over a limit.
         """
-        return self._within(self.limits, text, headline, id, unit)
+        return self.decode([self.read(text, headline, id=id, unit=unit)])[0]
 
-    def _within(
-        self, limits: Limits, text: str, headline: str | None, id: str, unit: Unit
-    ) -> Document:
+    def read(
+        self,
+        text: str,
+        headline: str | None = None,
+        *,
+        id: str = "0",
+        unit: Unit = "article",
+        limits: Limits | None = None,
+    ) -> Reading:
+        """What the network says of a document; `decode` makes the answer of it.
+
+        Raises:
+            TypeError, LimitError: as `score`; `limits` stand in for the scorer's own.
+        """
+        limits = limits or self.limits
         if not isinstance(text, str):
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
         if headline is not None and not isinstance(headline, str):
@@ -133,7 +156,17 @@ class Scorer:
                 f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
-        return self._document(id, segments, deadline)
+        features = self._features(segments)
+        return Reading(id, segments, features, self._logits(features, deadline))
+
+    def decode(self, readings: Sequence[Reading]) -> list[Document]:
+        """The answers for documents that were read; together they take less time than apart."""
+        decoding = self.artifact.manifest.decoding
+        spans = decode_many([(r.features.segments, r.logits.tokens) for r in readings], decoding)
+        return [
+            self._document(reading, found, decoding)
+            for reading, found in zip(readings, spans, strict=True)
+        ]
 
     def score_many(
         self, records: Iterable[Mapping[str, Any] | str], *, unit: Unit = "article"
@@ -150,6 +183,13 @@ class Scorer:
         self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"
     ) -> Document:
         """Score one record; whatever is wrong with it becomes an error document."""
+        found = self.read_record(record, default_id=default_id, unit=unit)
+        return found if isinstance(found, Document) else self.decode([found])[0]
+
+    def read_record(
+        self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"
+    ) -> Reading | Document:
+        """Read one record, for `decode`; whatever is wrong with it becomes an error document."""
         row = {"text": record} if isinstance(record, str) else record
         if not isinstance(row, Mapping):
             return self.error(
@@ -162,7 +202,7 @@ class Scorer:
         if problem is not None:
             return self.error(identifier, problem.code, problem.message)
         try:
-            return self.score(cast(str, text), headline, id=identifier, unit=unit)
+            return self.read(cast(str, text), headline, id=identifier, unit=unit)
         except LimitError as error:
             return self.error(identifier, error.code, str(error))
 
@@ -207,16 +247,16 @@ class Scorer:
         """
         features = self._features(list(segments))
         logits = self._logits(features, deadline)
-        return logits, self._spans(features, logits)
+        decoding = self.artifact.manifest.decoding
+        return logits, decode_many([(features.segments, logits.tokens)], decoding)[0]
 
     def _features(self, segments: list[TextSegment]) -> DocumentFeatures:
         return self._featurizer.featurize([s.text for s in segments], [s.role for s in segments])
 
-    def _spans(self, features: DocumentFeatures, logits: DocumentLogits) -> list[TokenSpan]:
-        return decode_spans(features.segments, logits.tokens, self.artifact.manifest.decoding)
-
     def _logits(self, features: DocumentFeatures, deadline: float | None) -> DocumentLogits:
         outputs: list[tuple[Floats, Floats]] = []
+        # Only a headline that has a body is compared with anything.
+        compared = self._vectors is not None and len({s.role for s in features.segments}) > 1
         for window in features.windows:
             if deadline is not None and time.monotonic() > deadline:
                 raise LimitError(
@@ -225,10 +265,10 @@ class Scorer:
                     f"{len(outputs)} of {len(features.windows)} windows read; "
                     "split the document or raise the limit",
                 )
-            outputs.append(self._read(window))
+            outputs.append(self._read(window, compared))
         return merge_windows(features, outputs)
 
-    def _read(self, window: WindowFeatures) -> tuple[Floats, Floats]:
+    def _read(self, window: WindowFeatures, compared: bool) -> tuple[Floats, Floats]:
         if self._process != os.getpid():
             # Threads and locks of the parent did not come along through the fork. Its session
             # must never be freed here: that would wait for those threads.
@@ -238,24 +278,23 @@ class Scorer:
             self._process = os.getpid()
         key = window.input_ids.tobytes() + window.token_type_ids.tobytes()
         found = self._cache.get(key)
-        if found is None:
-            outputs = self._network.read(window)
-            if self._vectors is not None and outputs.embeddings is not None:
-                self._vectors.add(window.input_ids, outputs.embeddings)
+        vectors = self._vectors if compared else None
+        if found is None or (vectors is not None and not vectors.has(window.input_ids)):
+            outputs = self._network.read(window, embeddings=vectors is not None)
+            if vectors is not None and outputs.embeddings is not None:
+                vectors.add(window.input_ids, outputs.embeddings)
             found = (outputs.segment_logits, outputs.span_logits)
             self._cache.put(key, found)
         return found
 
-    def _document(self, id: str, segments: list[TextSegment], deadline: float) -> Document:
-        if not segments:
-            return Document(id, "ok", self.model, summary=summarize([]))
-        decoding = self.artifact.manifest.decoding
-        features = self._features(segments)
-        logits = self._logits(features, deadline)
-        scored = assemble(segments, logits, self._spans(features, logits), decoding)
-        check = check_headline(scored, features.segments, logits.tokens, decoding, self._vectors)
+    def _document(
+        self, reading: Reading, spans: list[TokenSpan], decoding: DecodingConfig
+    ) -> Document:
+        segments, logits = reading.features.segments, reading.logits
+        scored = assemble(reading.segments, logits, spans, decoding)
+        check = check_headline(scored, segments, logits.tokens, decoding, self._vectors)
         return Document(
-            id, "ok", self.model, tuple(scored), summarize(scored), headline_check=check
+            reading.id, "ok", self.model, tuple(scored), summarize(scored), headline_check=check
         )
 
 
@@ -290,7 +329,7 @@ def assemble(
     config: DecodingConfig,
 ) -> list[ScoredSegment]:
     """Join a document's segments with their scores, labels and spans."""
-    scores = axis_scores(logits.segments, config)
+    scores = axis_scores(logits, config)
     by_segment: list[list[Span]] = [[] for _ in segments]
     for span in spans:
         segment = segments[span.segment]
@@ -404,7 +443,8 @@ def check_golden(scorer: Scorer) -> None:
     manifest = scorer.artifact.manifest
     for number, golden in enumerate(manifest.golden):
         # The user's limits are for the user's texts.
-        document = scorer._within(Limits(), golden.text, golden.headline, "golden", "article")
+        reading = scorer.read(golden.text, golden.headline, limits=Limits())
+        document = scorer.decode([reading])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         same_shape = len(found) == len(golden.scores)
         worst = (

@@ -29,9 +29,13 @@ class TokenVectors:
             self._rows[ids[new]] = embeddings[new]
             self._known[ids[new]] = True
 
+    def has(self, ids: NDArray[np.int64]) -> bool:
+        """Whether the embeddings of all these tokens are known."""
+        return bool(self._known[ids].all())
+
     def get(self, ids: NDArray[np.int64]) -> Floats | None:
         """Vectors, (t, width), of t tokens; None if one of them was never seen."""
-        if not self._known[ids].all():
+        if not self.has(ids):
             return None
         found: Floats = self._rows[ids].astype(np.float32)
         return found

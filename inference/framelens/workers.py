@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -27,7 +27,7 @@ from framelens.rows import Answer, answer_of
 from framelens.schema import Document, ModelInfo, RowError
 
 if TYPE_CHECKING:
-    from framelens.scorer import Scorer, Unit
+    from framelens.scorer import Reading, Scorer, Unit
 
 CHUNK_CHARACTERS = 16_000
 """Text sent to a worker at once: enough that messages cost nothing, and no worker waits long."""
@@ -112,12 +112,17 @@ def worker_cores(workers: int) -> list[int | None]:
 
 def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
     """Score one job; whatever is wrong with it becomes an error document."""
+    return finished(scorer, [read_job(scorer, job, settings)])[0]
+
+
+def read_job(scorer: Scorer, job: Job, settings: Settings) -> Reading | Document:
+    """Read one job's document, for `finished`; a page is answered at once."""
     from framelens.records import extract_page
 
     try:
         if job.page is None:
             row = {} if job.row is None else job.row
-            return scorer.score_record(row, default_id="", unit=settings.unit)
+            return scorer.read_record(row, default_id="", unit=settings.unit)
         extracted = extract_page(job.page)
         if isinstance(extracted, RowError):
             return scorer.error("", extracted.code, extracted.message)
@@ -126,8 +131,25 @@ def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
     except FramelensError:
         raise
     except Exception as error:  # a fault that one document shows must not stop the others
-        message = f"expected an answer, found {type(error).__name__}: {error}; please report this"
-        return scorer.error("", "internal", message)
+        return _fault(scorer, error)
+
+
+def finished(scorer: Scorer, read: Sequence[Reading | Document]) -> list[Document]:
+    """The answers for what `read_job` gave, in the same order."""
+    readings = [item for item in read if not isinstance(item, Document)]
+    try:
+        decoded = scorer.decode(readings)
+    except Exception as error:
+        if len(read) > 1:
+            return [document for item in read for document in finished(scorer, [item])]
+        return [_fault(scorer, error)]
+    answers = iter(decoded)
+    return [item if isinstance(item, Document) else next(answers) for item in read]
+
+
+def _fault(scorer: Scorer, error: Exception) -> Document:
+    message = f"expected an answer, found {type(error).__name__}: {error}; please report this"
+    return scorer.error("", "internal", message)
 
 
 class LocalPool:
@@ -402,17 +424,26 @@ def _answer_all(
         return
     connection.send(("ready", None))
     while True:
-        finished: list[tuple[int, Answer]] = []
+        read: dict[int, Reading | Document] = {}
         sent = time.monotonic()
         for job in chunks.get():
             try:
-                document = score_job(scorer, job, settings)
+                read[job.number] = read_job(scorer, job, settings)
             except FramelensError as error:
                 connection.send(("failed", str(error)))
                 return
-            finished.append((job.number, answer_of(document, explode=settings.explode)))
             if time.monotonic() - sent > _FLUSH:
-                connection.send(("answers", finished))
-                finished, sent = [], time.monotonic()
-        if finished:
-            connection.send(("answers", finished))
+                connection.send(("answers", _answers(scorer, read, settings)))
+                read, sent = {}, time.monotonic()
+        if read:
+            connection.send(("answers", _answers(scorer, read, settings)))
+
+
+def _answers(
+    scorer: Scorer, read: Mapping[int, Reading | Document], settings: Settings
+) -> list[tuple[int, Answer]]:
+    documents = finished(scorer, list(read.values()))
+    return [
+        (number, answer_of(document, explode=settings.explode))
+        for number, document in zip(read, documents, strict=True)
+    ]

@@ -298,9 +298,9 @@ def test_duplicates_are_scored_once(model_folder: Path, monkeypatch: pytest.Monk
     calls: list[object] = []
     network = Network.read
 
-    def counted(self: Network, window: Any) -> Any:
+    def counted(self: Network, window: Any, *, embeddings: bool) -> Any:
         calls.append(window)
-        return network(self, window)
+        return network(self, window, embeddings=embeddings)
 
     monkeypatch.setattr(Network, "read", counted)
     text = ARTICLES[3]["text"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from framelens.limits import LimitError, Limits
 from framelens.records import Record
 from framelens.rows import Answer
 from framelens.schema import ModelInfo
-from framelens.scorer import Scorer
-from framelens.workers import Job, Settings
+from framelens.scorer import Reading, Scorer
+from framelens.workers import Job, Settings, finished, read_job
 from hostile_texts import hostile_lines, hostile_texts, html_bombs
 
 SIZE = 60_000
@@ -119,6 +119,26 @@ def test_a_worker_that_hangs_or_dies_costs_one_document(
     assert [row["id"] for row in found] == [f"{source}:{n}" for n in range(1, 31)]
     errors = {n: row["error"]["code"] for n, row in enumerate(found) if row["error"]}
     assert errors == {3: "too_slow", 7: "too_slow", 8: "too_long", 11: "crashed", 20: "internal"}
+
+
+def test_what_cannot_be_decoded_costs_one_document(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = framelens.load(model_folder)
+    decode = Scorer.decode
+
+    def faulty(self: Scorer, readings: Sequence[Reading]) -> list[framelens.Document]:
+        if any("plan" in reading.segments[0].text for reading in readings):
+            raise AssertionError("as if a library had failed")
+        return decode(self, readings)
+
+    monkeypatch.setattr(Scorer, "decode", faulty)
+    settings = Settings(scorer.artifact.path, scorer.model, scorer.limits)
+    rows = [{"text": "A road."}, {"text": "A plan."}, {"text": 1}, {"text": "The news."}]
+    read = [read_job(scorer, Job(n, row, None), settings) for n, row in enumerate(rows)]
+    found = finished(scorer, read)
+    assert [d.error and d.error.code for d in found] == [None, "internal", "bad_text", None]
+    assert [s.text for d in found for s in d.segments] == ["A road.", "The news."]
 
 
 def test_a_line_without_end_is_never_read_whole(

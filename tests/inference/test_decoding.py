@@ -11,13 +11,16 @@ from hypothesis.extra import numpy as hnp
 
 from framelens.decoding import (
     DecodingConfig,
+    DocumentLogits,
     axis_scores,
+    decode_many,
     decode_spans,
     is_uncertain,
     label_of,
     merge_windows,
     sigmoid,
     viterbi,
+    viterbi_many,
 )
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
@@ -48,6 +51,19 @@ def test_viterbi_finds_the_best_valid_sequence(logits: np.ndarray) -> None:
     found = tuple(viterbi(logits).tolist())
     assert valid(found)
     assert sum(float(logits[i, tag]) for i, tag in enumerate(found)) == pytest.approx(best)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(logit_rows, min_size=6, max_size=9),
+    hnp.arrays(np.float32, (7, 7), elements=st.floats(-3, 3, width=16)),
+)
+def test_many_sequences_side_by_side_have_the_paths_that_they_have_alone(
+    sequences: list[np.ndarray], transitions: np.ndarray
+) -> None:
+    for table in (transitions, ()):
+        together = viterbi_many(sequences, table)
+        assert [t.tolist() for t in together] == [viterbi(s, table).tolist() for s in sequences]
 
 
 def tokens_for(featurizer: Featurizer, texts: list[str], tags: list[list[str]]) -> tuple:
@@ -95,6 +111,27 @@ def test_a_content_goes_on_in_the_next_segment(featurizer: Featurizer) -> None:
         (1, 0, True),
         (2, 0, False),
     ]
+
+
+def test_documents_are_decoded_together_as_they_are_apart(featurizer: Featurizer) -> None:
+    generator = np.random.default_rng(3)
+    documents = []
+    for number in range(12):
+        texts = ["the mayor said a road was closed", " \u200b", "a plan " * number or "plan"]
+        segments = featurizer.tokenize(
+            texts, ["headline" if number % 3 else "body", "body", "body"]
+        )
+        tokens = [
+            generator.normal(scale=3, size=(len(s.ids), 8)).astype(np.float32) for s in segments
+        ]
+        documents.append((segments, tokens))
+    documents.insert(4, ((), ()))
+    table = tuple(map(tuple, generator.normal(size=(7, 7)).tolist()))
+    for config in (DecodingConfig(), DecodingConfig(transitions=table)):
+        apart = [decode_spans(segments, tokens, config) for segments, tokens in documents]
+        assert decode_many(documents, config) == apart
+        assert sum(map(len, apart)) > 50
+    assert decode_many([], DecodingConfig()) == []
 
 
 def test_segments_without_words_are_passed_over(featurizer: Featurizer) -> None:
@@ -162,8 +199,21 @@ def test_uncertain_only_where_the_label_could_change(
 
 def test_temperatures_scale_logits() -> None:
     config = DecodingConfig(temperatures={"attributed": 2.0, "framed": 1.0, "boilerplate": 0.5})
-    scores = axis_scores(np.ones((1, 3), dtype=np.float32), config)
+    ones = np.ones((1, 3), dtype=np.float32)
+    scores = axis_scores(DocumentLogits(ones, (), np.array([False])), config)
     assert scores[0] == pytest.approx([0.6225, 0.7311, 0.8808], abs=1e-4)
+
+
+def test_headlines_are_offset_after_the_temperature() -> None:
+    config = DecodingConfig(
+        temperatures={"attributed": 1.0, "framed": 2.0, "boilerplate": 1.0},
+        headline_offsets={"attributed": 0.0, "framed": -0.5, "boilerplate": 0.0},
+    )
+    ones = np.ones((2, 3), dtype=np.float32)
+    scores = axis_scores(DocumentLogits(ones, (), np.array([True, False])), config)
+    assert scores[0] == pytest.approx([0.7311, 0.5, 0.7311], abs=1e-4)
+    assert scores[1] == pytest.approx([0.7311, 0.6225, 0.7311], abs=1e-4)
+    assert np.array_equal(ones, np.ones((2, 3))), "logits stay as they were"
 
 
 def test_sigmoid_has_no_overflow() -> None:

@@ -284,6 +284,14 @@ def test_a_window_from_the_cache_is_checked_the_same(embedding_folder: Path) -> 
     assert uncached.score(BODY, "Shameful plan closed") == first
 
 
+def test_a_window_that_was_first_read_without_a_headline_is_checked_the_same(
+    embedding_folder: Path,
+) -> None:
+    fresh, used = framelens.load(embedding_folder), framelens.load(embedding_folder)
+    used.score(BODY)  # its last window stands in the next document as well
+    assert used.score(BODY, "Plan") == fresh.score(BODY, "Plan")
+
+
 def test_token_vectors_know_what_they_have_seen() -> None:
     vectors = TokenVectors(vocabulary=5, width=2)
     ids = np.array([3, 1, 3])

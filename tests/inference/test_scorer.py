@@ -142,6 +142,15 @@ def test_a_result_does_not_depend_on_what_was_scored_before(scorer: Scorer) -> N
     assert scorer.score(ARTICLE) == alone
 
 
+def test_documents_are_decoded_together_as_they_are_apart(scorer: Scorer) -> None:
+    texts = [ARTICLE, " ", "A plan.", ARTICLE[:40], "The mayor said so.", "Sign up", "A road."]
+    readings = [scorer.read(text, "Shameful plan", id=str(n)) for n, text in enumerate(texts)]
+    readings.append(scorer.read(""))
+    apart = [scorer.score(text, "Shameful plan", id=str(n)) for n, text in enumerate(texts)]
+    assert scorer.decode(readings) == [*apart, scorer.score("")]
+    assert scorer.decode([]) == []
+
+
 def test_over_the_length_limit(model_folder: Path) -> None:
     scorer = Scorer(Artifact.open(model_folder), limits=Limits(characters=10))
     with pytest.raises(ValueError, match="at most 10 characters, found 11"):

@@ -8,10 +8,12 @@ from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
 from framelens.schema import AXES, LABELS, SPAN_LOGITS
 from framelens_training.calibration import (
+    HEADLINE_ANSWERS,
     best_threshold,
     chance_calibration_errors,
     expected_calibration_error,
     temperature,
+    temperature_and_offset,
     tune,
 )
 from framelens_training.config import Evaluation
@@ -79,6 +81,21 @@ def test_temperature_undoes_a_scaling() -> None:
     assert temperature(axis([True, True], [1.0, 2.0])) == 1.0
 
 
+def test_headlines_get_the_offset_that_makes_their_answers_likeliest() -> None:
+    logits = GENERATOR.normal(scale=2, size=6000)
+    headlines = np.arange(6000) % 3 == 0
+    truth = 1 / (1 + np.exp(-(logits - 1.2 * headlines)))
+    data = axis(GENERATOR.random(6000) < truth, logits * 2)
+    assert temperature_and_offset(data, headlines) == pytest.approx((2.0, -1.2), abs=0.2)
+
+    few = axis([True] * 80 + [False] * 80, np.tile([2.0, -1.0], 80))
+    rare = np.zeros(160, dtype=np.bool_)
+    rare[: HEADLINE_ANSWERS - 1] = rare[80 : 80 + HEADLINE_ANSWERS] = True
+    assert temperature_and_offset(few, rare) == (temperature(few), 0.0)
+    rare[HEADLINE_ANSWERS - 1] = True
+    assert temperature_and_offset(few, rare)[1] != 0.0
+
+
 def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
     gold = np.array([False, False, True, True])
     scores = np.array([0.1, 0.3, 0.6, 0.9])
@@ -130,7 +147,8 @@ def answered(featurizer: Featurizer, *, wrong: bool) -> tuple[LabelledFeatures, 
         last = np.flatnonzero(item.targets[1].tags >= 0)[-1]
         tokens[1][last] = 0.0
         tokens[1][last, 6] = 9.0  # the full stop joins the content
-    return item, DocumentLogits(segments.astype(np.float32), tuple(tokens))
+    headlines = np.array([s.role == "headline" for s in item.features.segments])
+    return item, DocumentLogits(segments.astype(np.float32), tuple(tokens), headlines)
 
 
 def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> None:
@@ -163,9 +181,12 @@ def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> 
 def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Featurizer) -> None:
     item = featurize_document(parse_markup("#id: d\n\n-| A plan.\n")[0], featurizer)
     logits = DocumentLogits(
-        np.zeros((1, 3), dtype=np.float32), (np.zeros((3, 8), dtype=np.float32),)
+        np.zeros((1, 3), dtype=np.float32),
+        (np.zeros((3, 8), dtype=np.float32),),
+        np.zeros(1, dtype=np.bool_),
     )
     found = tune([item], [logits], Evaluation())
     assert set(found.temperatures.values()) == {1.0}
+    assert set(found.headline_offsets.values()) == {0.0}
     assert set(found.thresholds.values()) == {0.5}
     assert found.loaded_threshold == 0.5

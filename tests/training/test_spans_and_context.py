@@ -35,7 +35,9 @@ def gold_logits(item: LabelledFeatures) -> DocumentLogits:
         array[heads, target.tags[heads]] = 9.0
         array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
         tokens.append(array)
-    return DocumentLogits(np.zeros((len(item.targets), 3), dtype=np.float32), tuple(tokens))
+    size = len(item.targets)
+    axes, headlines = np.zeros((size, 3), np.float32), np.zeros(size, np.bool_)
+    return DocumentLogits(axes, tuple(tokens), headlines)
 
 
 def test_partial_matches_count_half(featurizer: Featurizer) -> None:
@@ -52,9 +54,7 @@ def test_partial_matches_count_half(featurizer: Featurizer) -> None:
     tokens[1][heads[-1], BIO_TAGS.index("I-content")] = 9.0  # the full stop joins the content
     first = np.flatnonzero(item.targets[2].tags >= 0)[0]
     tokens[2][first, BIO_TAGS.index("B-source")] = 20.0  # a source where there is none
-    flawed = partial_metrics(
-        [item], [DocumentLogits(logits.segments, tuple(tokens))], DecodingConfig()
-    )
+    flawed = partial_metrics([item], [replace(logits, tokens=tuple(tokens))], DecodingConfig())
     content, source = flawed["content"], flawed["source"]
     assert (content.exact, content.partial, content.missed, content.spurious) == (0, 1, 0, 0)
     assert content.f1 == 0.5
@@ -64,9 +64,9 @@ def test_partial_matches_count_half(featurizer: Featurizer) -> None:
     tokens = [array.copy() for array in logits.tokens]
     tokens[1][heads, :] = 0.0
     tokens[1][heads[-1], BIO_TAGS.index("B-content")] = 9.0  # the full stop alone
-    beside = partial_metrics(
-        [item], [DocumentLogits(logits.segments, tuple(tokens))], DecodingConfig()
-    )["content"]
+    beside = partial_metrics([item], [replace(logits, tokens=tuple(tokens))], DecodingConfig())[
+        "content"
+    ]
     assert (beside.partial, beside.missed, beside.spurious) == (0, 1, 1)  # touching is no overlap
 
 

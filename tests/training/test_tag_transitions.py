@@ -25,7 +25,9 @@ def gold_tokens(target: SegmentTargets, height: float) -> NDArray[np.float32]:
 
 
 def logits_of(item: LabelledFeatures, tokens: list[NDArray[np.float32]]) -> DocumentLogits:
-    return DocumentLogits(np.zeros((len(item.targets), len(AXES)), np.float32), tuple(tokens))
+    size = len(item.targets)
+    axes, headlines = np.zeros((size, len(AXES)), np.float32), np.zeros(size, np.bool_)
+    return DocumentLogits(axes, tuple(tokens), headlines)
 
 
 @pytest.fixture

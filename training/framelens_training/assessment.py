@@ -11,7 +11,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import Featurizer
 from framelens.schema import AXES, Axis
 from framelens_training.baseline import BASELINES, Comparison, compare_baselines, fit_baselines
-from framelens_training.calibration import with_temperatures_of_one
+from framelens_training.calibration import uncalibrated
 from framelens_training.config import Config
 from framelens_training.context_agreement import Agreement, agreement
 from framelens_training.corpora.labelled import LabelledDocument
@@ -80,7 +80,7 @@ def assess(
     settings, seed, test = config.evaluation, config.seed, split["test"]
     samples, minimum = settings.bootstrap_samples, settings.slice_minimum
     plain = {name: [item.document for item in items] for name, items in split.items()}
-    scores = [axis_scores(item.segments, decoding) for item in found]
+    scores = [axis_scores(item, decoding) for item in found]
     comparison: dict[Axis, Comparison] = {}
     if settings.baseline:
         fitted = fit_baselines(plain["train"], plain["validation"], settings.threshold_range, seed)
@@ -118,13 +118,9 @@ def figures_on_test(
     assessment: Assessment,
 ) -> dict[str, Figure]:
     """The figures on test data, by the names of their files."""
-    uncalibrated = with_temperatures_of_one(decoding)
     raw, calibrated = (
-        {
-            axis: axis_data(documents, [axis_scores(f.segments, d) for f in found], axis)
-            for axis in AXES
-        }
-        for d in (uncalibrated, decoding)
+        {axis: axis_data(documents, [axis_scores(f, d) for f in found], axis) for axis in AXES}
+        for d in (uncalibrated(decoding), decoding)
     )
     metrics = assessment.metrics
     overall = {axis: item.macro_f1.value for axis, item in metrics.axes.items()}

@@ -1,15 +1,15 @@
-"""Temperatures, thresholds and tag transitions, chosen on validation data."""
+"""Temperatures, headline offsets, thresholds and tag transitions, chosen on validation data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
-from framelens.decoding import DecodingConfig, DocumentLogits, Floats, sigmoid
+from framelens.decoding import DecodingConfig, DocumentLogits, sigmoid
 from framelens.schema import AXES, BIO_TAGS, Axis
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
@@ -20,6 +20,27 @@ from framelens_training.targets import LabelledFeatures
 _TEMPERATURES = (0.25, 8.0)
 _GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
 _BINS = 10
+_OFFSETS = (-3.0, 3.0)
+HEADLINE_ANSWERS = 30
+"""Fewest yeses, and fewest noes, of headlines and of other segments for an offset between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisTuning:
+    """What is chosen axis by axis; see `DecodingConfig`."""
+
+    temperatures: dict[Axis, float] = field(default_factory=dict)
+    headline_offsets: dict[Axis, float] = field(default_factory=dict)
+    thresholds: dict[Axis, float] = field(default_factory=dict)
+
+    def of(self, config: DecodingConfig) -> DecodingConfig:
+        """The same decoding with these."""
+        return replace(
+            config,
+            temperatures=self.temperatures,
+            headline_offsets=self.headline_offsets,
+            thresholds=self.thresholds,
+        )
 
 
 def tune(
@@ -27,39 +48,71 @@ def tune(
     logits: Sequence[DocumentLogits],
     config: Evaluation,
 ) -> DecodingConfig:
-    """Choose temperatures, thresholds and the scores of tag after tag.
+    """Choose temperatures, headline offsets, thresholds and the scores of tag after tag.
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
-    temperatures, thresholds = tune_axes(
-        [item.document for item in documents],
-        [item.segments for item in logits],
-        config.threshold_range,
-    )
+    axes = tune_axes([item.document for item in documents], logits, config.threshold_range)
     gold, scores = _loaded_words(documents, logits)
-    return DecodingConfig(
-        temperatures=temperatures,
-        thresholds=thresholds,
-        uncertain_band=config.uncertain_band,
-        loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
-        transitions=fit_transitions(documents, logits),
+    return axes.of(
+        DecodingConfig(
+            uncertain_band=config.uncertain_band,
+            loaded_threshold=best_threshold(
+                gold, scores, config.threshold_range, positive_only=True
+            ),
+            transitions=fit_transitions(documents, logits),
+        )
     )
 
 
 def tune_axes(
     documents: Sequence[LabelledDocument],
-    logits: Sequence[Floats],
+    logits: Sequence[DocumentLogits],
     threshold_range: tuple[float, float],
-) -> tuple[dict[Axis, float], dict[Axis, float]]:
-    """The temperature and the threshold of each axis; `logits` holds an array (s, 3) a document."""
-    temperatures: dict[Axis, float] = {}
-    thresholds: dict[Axis, float] = {}
+) -> AxisTuning:
+    """The temperature, the offset of headlines and the threshold of each axis."""
+    found = AxisTuning()
     for axis in AXES:
-        data = axis_data(documents, logits, axis)
-        temperatures[axis] = temperature(data)
-        scores = sigmoid((data.values / temperatures[axis]).astype(np.float32))
-        thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
-    return temperatures, thresholds
+        data = axis_data(documents, [item.segments for item in logits], axis)
+        headlines = _headlines(documents, logits, axis)
+        divisor, offset = temperature_and_offset(data, headlines)
+        scores = sigmoid((data.values / divisor + offset * headlines).astype(np.float32))
+        found.temperatures[axis] = divisor
+        found.headline_offsets[axis] = offset
+        found.thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
+    return found
+
+
+def _headlines(
+    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+) -> NDArray[np.bool_]:
+    """Which of the segments that `axis_data` collects are headlines."""
+    rows = [np.repeat(item.headlines[:, np.newaxis], len(AXES), axis=1) for item in logits]
+    return axis_data(documents, [row.astype(np.float32) for row in rows], axis).values > 0
+
+
+def temperature_and_offset(data: AxisData, headlines: NDArray[np.bool_]) -> tuple[float, float]:
+    """The temperature, and the offset of headlines, that together make the answers likeliest.
+
+    `headlines`, (n,), tells which segments are headlines. Where headlines or the others have fewer
+    than `HEADLINE_ANSWERS` yeses or noes, the offset is 0.
+    """
+    counts = [
+        int((data.gold[role] == answer).sum())
+        for role in (headlines, ~headlines)
+        for answer in (True, False)
+    ]
+    if min(counts) < HEADLINE_ANSWERS:
+        return temperature(data), 0.0
+    sign = np.where(data.gold, 1.0, -1.0)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        slope, offset = parameters
+        return float(np.logaddexp(0.0, -sign * (slope * data.values + offset * headlines)).mean())
+
+    slopes = (1 / _TEMPERATURES[1], 1 / _TEMPERATURES[0])
+    found = minimize(loss, np.array([1.0, 0.0]), bounds=(slopes, _OFFSETS), method="L-BFGS-B")
+    return round(1 / float(found.x[0]), 4), round(float(found.x[1]), 4)
 
 
 def temperature(data: AxisData) -> float:
@@ -168,6 +221,10 @@ def _equal_mass(scores: NDArray[np.floating], bins: int) -> list[NDArray[np.int6
     return np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)))
 
 
-def with_temperatures_of_one(config: DecodingConfig) -> DecodingConfig:
+def uncalibrated(config: DecodingConfig) -> DecodingConfig:
     """The same decoding without calibration, to measure what calibration does."""
-    return replace(config, temperatures=dict.fromkeys(AXES, 1.0))
+    return replace(
+        config,
+        temperatures=dict.fromkeys(AXES, 1.0),
+        headline_offsets=dict.fromkeys(AXES, 0.0),
+    )

@@ -286,6 +286,11 @@ def _tuned(decoding: DecodingConfig, assessment: Assessment | None) -> str:
             f"| `{axis}` | {decoding.thresholds[axis]} | {decoding.temperatures[axis]} | "
             f"{_number(errors[0])} | {_number(errors[1])} |"
         )
+    offsets = [
+        f"{value:+g} on `{axis}`" for axis, value in decoding.headline_offsets.items() if value
+    ]
+    if offsets:
+        lines += ["", f"Added to a headline's logit after the temperature: {', '.join(offsets)}."]
     lines += ["", f"Threshold of `loaded` words: {decoding.loaded_threshold}."]
     return "\n".join(lines)
 

@@ -94,8 +94,7 @@ def differences(
         alone = DocumentFeatures(segments, tuple(featurizer.windows(segments)))
         read = merge_windows(alone, [network(window) for window in alone.windows])
         values[row] = np.abs(
-            axis_scores(read.segments, decoding)[0]
-            - axis_scores(logits[number].segments[index : index + 1], decoding)[0]
+            axis_scores(read, decoding)[0] - axis_scores(logits[number], decoding)[index]
         )
         names_source[row] = _names_its_source(item, index)
     numbers = np.array([number for number, _ in places], dtype=np.int64)

@@ -20,7 +20,7 @@ def worst_errors(
     """Segments on the wrong side of a threshold, the farthest from the right side first."""
     rows: list[dict[str, Any]] = []
     for document, item in zip(documents, logits, strict=True):
-        scores = axis_scores(item.segments, decoding)
+        scores = axis_scores(item, decoding)
         for index, segment in enumerate(document.segments):
             for column, axis in enumerate(AXES):
                 gold = segment.axis(axis)

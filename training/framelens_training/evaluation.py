@@ -24,7 +24,7 @@ from framelens.decoding import (
     label_of,
 )
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
-from framelens_training.calibration import expected_calibration_error, with_temperatures_of_one
+from framelens_training.calibration import expected_calibration_error, uncalibrated
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.predictions import (
     AxisData,
@@ -154,9 +154,9 @@ def evaluate(
     """
     plain = [item.document for item in documents]
     articles = article_count(plain)
-    scores = [axis_scores(item.segments, decoding) for item in logits]
-    uncalibrated = with_temperatures_of_one(decoding)
-    raw = [axis_scores(item.segments, uncalibrated) for item in logits]
+    scores = [axis_scores(item, decoding) for item in logits]
+    before = uncalibrated(decoding)
+    raw = [axis_scores(item, before) for item in logits]
     axes = {
         axis: _axis_metrics(
             axis_data(plain, scores, axis),

@@ -170,7 +170,7 @@ def measure_parity(
                 worst, *(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
             )
         merged: list[DocumentLogits] = [merge_windows(features, rows) for rows in answers[1:]]
-        full, small = (axis_scores(item.segments, decoding) for item in merged)
+        full, small = (axis_scores(item, decoding) for item in merged)
         segments += len(full)
         gaps.append(float(np.abs(full - small).sum()))
         for a, b in zip(full, small, strict=True):

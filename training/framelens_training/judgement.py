@@ -119,7 +119,7 @@ def answer(scorer: Scorer, documents: Sequence[LabelledDocument]) -> Answered:
             counts.append((0, 0, 0))
             continue
         logits, spans = scorer.logits(given)
-        scores.append(axis_scores(logits.segments, decoding))
+        scores.append(axis_scores(logits, decoding))
         types: set[str] = set()
         if "attribution_spans" in document.annotated:
             types |= set(ATTRIBUTION_TYPES)

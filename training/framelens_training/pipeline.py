@@ -442,7 +442,7 @@ def _record_results(
     tracker: Tracker,
 ) -> None:
     plain = [item.document for item in test]
-    scores = [axis_scores(item.segments, decoding) for item in found]
+    scores = [axis_scores(item, decoding) for item in found]
     tracker.metrics(result.flat() | _of_mean_weights(history))
     figures = {
         **figures_on_test(config.name, plain, found, decoding, result.assessment),

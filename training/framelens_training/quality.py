@@ -411,12 +411,8 @@ def _in_half(half: int, document: LabelledDocument) -> bool:
 
 
 def _tuned(bench: Bench, read: Read) -> DecodingConfig:
-    temperatures, thresholds = tune_axes(
-        read.documents,
-        [found.segments for found in read.logits],
-        bench.evaluation.threshold_range,
-    )
-    return replace(bench.decoding, temperatures=temperatures, thresholds=thresholds)
+    found = tune_axes(read.documents, read.logits, bench.evaluation.threshold_range)
+    return found.of(bench.decoding)
 
 
 MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({

@@ -91,7 +91,7 @@ class Read:
 
     def scores(self, decoding: DecodingConfig) -> list[Floats]:
         """Calibrated scores, an array (s, 3) a document."""
-        return [axis_scores(found.segments, decoding) for found in self.logits]
+        return [axis_scores(found, decoding) for found in self.logits]
 
     def where(self, keep: Callable[[LabelledDocument], bool]) -> Read:
         """The part of it whose documents pass."""
