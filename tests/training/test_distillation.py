@@ -30,7 +30,8 @@ from framelens_training.distillation import unlabelled_corpora, without_labels
 from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
-from framelens_training.pipeline import quiet_libraries, run
+from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.run_weights import ARCHITECTURE
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.student import load_student
 from framelens_training.targets import featurize_document, labelled_window, learnt_parts
@@ -659,6 +660,27 @@ def test_the_student_learns_what_only_its_teacher_knows(
     scores = [segment.scores["boilerplate"] for segment in document.segments]
     assert document.segments[-1].text.startswith("Sign up")
     assert scores[-1] > 0.5 > max(scores[:-1])
+
+
+def test_after_its_training_a_run_asks_no_teacher(
+    taught_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as context, quiet_libraries():
+        context.setattr(pipeline, "assess", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(taught_config, NullTracker(), silent)
+    (folder,) = Path(taught_config.output).iterdir()
+    before = (folder / ARCHITECTURE / "features.json").read_bytes()
+    monkeypatch.setattr(pipeline, "taught", _stopped)
+    with quiet_libraries():
+        result = run_jointly(taught_config, NullTracker(), silent, resumed=folder)
+    assert result is not None
+    assert framelens.load(result.artifact).score("The mayor said so.").status == "ok"
+    assert (folder / ARCHITECTURE / "features.json").read_bytes() == before
+
+
+def _stopped(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_labels_alone_train_as_before(tiny_config: Config) -> None:

@@ -28,7 +28,7 @@ from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
-from framelens_training.encoder import Encoder, save_architecture
+from framelens_training.encoder import Encoder, load_architecture, save_architecture
 from framelens_training.environment import (
     cores_per_process,
     git_revision,
@@ -154,11 +154,16 @@ def run_jointly(
         featurizer = encoder.featurizer(config.windows)
         split = featurize_splits(corpora, featurizer)
         say(_size_line(split))
-        split["train"] = taught(teachers, corpora, split["train"], say)
-    learnt = [p for p in LOSS_PARTS if p in {*learnt_parts(split["train"]), *encoder.learnt}]
+        if has_ended := resumed is not None and Fitted.read(folder) is not None:
+            _, _, known = load_architecture(folder / ARCHITECTURE)
+        else:  # only a training learns from what teachers say
+            split["train"] = taught(teachers, corpora, split["train"], say)
+            known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
+    learnt = [part for part in LOSS_PARTS if part in known]
+    if processes.is_main and not has_ended:
+        save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     if processes.is_main:
         record_inputs(config, corpora, tracker, record.revision)
-        save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     model, history = train_model(
         config,
         encoder,
