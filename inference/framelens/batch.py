@@ -57,6 +57,7 @@ _AHEAD_DOCUMENTS = 192  # for each worker
 _AHEAD_CHARACTERS = 4_000_000  # of all documents that were read and not yet written
 _REMEMBERED_BYTES = 16_000_000  # of the answers kept for duplicates, compressed
 _ENTRY_BYTES = 600  # what the keeping of one answer takes beside its rows
+_SHORT_BYTES = 2000  # rows that are kept as they are: compressing them would gain little
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +227,23 @@ class InOrder:
 
 
 class _Remembered(NamedTuple):
-    """An answer whose rows are compressed, which takes next to no time beside scoring."""
+    """An answer kept for duplicates, its rows compressed unless they are short."""
 
     head: Answer
     rows: bytes
+    compressed: bool
 
     @classmethod
     def of(cls, answer: Answer) -> _Remembered:
-        return cls(answer._replace(body=""), zlib.compress(answer.body.encode("utf-8"), 1))
+        rows = answer.body.encode("utf-8")
+        compressed = len(rows) > _SHORT_BYTES
+        return cls(
+            answer._replace(body=""), zlib.compress(rows, 1) if compressed else rows, compressed
+        )
 
     def answer(self) -> Answer:
-        return self.head._replace(body=zlib.decompress(self.rows).decode("utf-8"))
+        rows = zlib.decompress(self.rows) if self.compressed else self.rows
+        return self.head._replace(body=rows.decode("utf-8"))
 
     @property
     def size(self) -> int:

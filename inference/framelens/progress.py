@@ -31,7 +31,8 @@ class Tally:
         self.segments += answer.segments
         if answer.error is not None:
             self.errors[answer.error] += 1
-        self.labels.update(answer.labels)
+        for label, count in answer.labels.items():
+            self.labels[label] += count
 
     def add_counts(self, counts: Mapping[str, Any]) -> None:
         """Count what `to_dict` once gave."""

@@ -379,13 +379,15 @@ class CountingPool:
         self.jobs.clear()
 
 
-@pytest.mark.parametrize(("allowed", "scored"), [(10**6, 40), (5 * 700, 80)])
+@pytest.mark.parametrize(
+    ("allowed", "scored", "length"), [(10**6, 40, 1), (5 * 700, 80, 1), (10**6, 40, 200)]
+)
 def test_answers_kept_for_duplicates_are_the_same_and_bounded(
-    allowed: int, scored: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    allowed: int, scored: int, length: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("framelens.batch._REMEMBERED_BYTES", allowed)
     pool = CountingPool()
-    texts = [f"Road {number} was closed." for number in range(40)] * 2
+    texts = [f"Road {number} was closed. " * length for number in range(40)] * 2
     records = (Record(str(n), {"text": text}) for n, text in enumerate(texts))
     settings = Settings(tmp_path, ModelInfo("m", "1", "0"), Limits())
     answers = InOrder(records, pool, settings, ahead=1, tick=lambda: None)
