@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framelens_training.config import Config, CorpusUse
@@ -30,7 +31,7 @@ class LoadedCorpus:
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
-    """Read every corpus of a config.
+    """Read every corpus of a config; of several with one name, the second is called `name 2`.
 
     Raises:
         CorpusError: with every problem of a corpus's files.
@@ -39,7 +40,14 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
         SplitFileError: if a split file does not fit its documents.
         SplitError: if nothing is left to train on, to validate or to test with.
     """
-    loaded = [_load(use, config) for use in config.corpora.use]
+    seen: Counter[str] = Counter()
+    loaded: list[LoadedCorpus] = []
+    for use in config.corpora.use:
+        item = _load(use, config)
+        seen[item.name] += 1
+        if seen[item.name] > 1:
+            item = replace(item, name=f"{item.name} {seen[item.name]}")
+        loaded.append(item)
     for split in SPLITS:
         if not any(document.segments for item in loaded for document in item.splits[split]):
             places = ", ".join(item.name for item in loaded)
