@@ -116,6 +116,32 @@ def test_smoothing_saves_products_whose_channels_differ_in_width(
     assert smooth < 0.1 * error()
 
 
+def test_smoothing_costs_no_pass_behind_attention(
+    tmp_path: Path, featurizer: Featurizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fp32 = tmp_path / "fp32.onnx"
+    torch.manual_seed(1)
+    model = make_model()
+    for parameter in model.parameters():  # biases too, which begin at 0
+        torch.nn.init.normal_(parameter, std=0.2)
+    export_onnx(model, fp32)
+    texts = ["The mayor said a road was closed.", "A shameful plan.", "Sign up to news"] * 4
+    windows = list(featurizer.featurize(texts, ["body"] * len(texts)).windows)
+    answers, passes = [], []
+    for name in ("divided_values.onnx", "divided_outputs.onnx"):
+        quantize(fp32, tmp_path / name, windows)
+        network = Network(tmp_path / name)
+        answers.append([network(window) for window in windows])
+        nodes = onnx.load(str(tmp_path / name)).graph.node
+        passes.append(sum(output.endswith("_smooth") for n in nodes for output in n.output))
+        monkeypatch.setattr(quantization, "_values_of_attention", lambda model: {})
+    assert passes == [7, 9]  # four a layer, and one before the heads
+    network = Network(fp32)
+    for window, *found in zip(windows, *answers, strict=True):
+        for full, one, other in zip(network(window), *found, strict=True):
+            assert np.abs(one - full).max() < 2 * np.abs(other - full).max()
+
+
 def test_there_is_no_calibration_without_windows(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one window"):
         quantize(tmp_path / "a", tmp_path / "b", [])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,31 +82,70 @@ def _products(model: onnx.ModelProto) -> list[tuple[Any, NDArray[np.float32]]]:
 
 
 def _smooth(model: onnx.ModelProto, windows: Sequence[WindowFeatures], folder: Path) -> None:
-    """Divide each product's inputs by a factor a channel, and multiply its weights by it."""
+    """Divide each product's inputs by a factor a channel, and multiply its weights by it.
+
+    What a fused attention makes is divided where its values are made: it is a mean of them,
+    channel by channel, and so a pass over a tensor is saved.
+    """
     products = _products(model)
+    values = _values_of_attention(model)
     largest = _largest_inputs(model, [node.input[0] for node, _ in products], windows, folder)
     constants = {item.name: item for item in model.graph.initializer}
     divisions: dict[str, Any] = {}
+    divided: list[tuple[str, NDArray[np.float32]]] = []
     for name, inputs in largest.items():
         readers = [(node, weights) for node, weights in products if node.input[0] == name]
         weight = np.max([np.abs(weights).max(axis=1) for _, weights in readers], axis=0)
         factor = np.maximum(inputs, 1e-5) ** SMOOTHING / np.maximum(weight, 1e-5) ** (1 - SMOOTHING)
         factor /= np.exp(np.log(factor).mean())
         inverse = (1 / factor).astype(np.float32)
+        for node, weights in readers:
+            scaled = (weights * factor[:, None]).astype(np.float32)
+            constants[node.input[1]].CopyFrom(numpy_helper.from_array(scaled, node.input[1]))
+        if name in values:
+            divided += [(constant, inverse) for constant in values[name]]
+            continue
         model.graph.initializer.append(numpy_helper.from_array(inverse, f"{name}_inverse"))
         divisions[name] = helper.make_node(
             "Mul", [name, f"{name}_inverse"], [f"{name}_smooth"], name=f"{name}_smoothing"
         )
-        for node, weights in readers:
-            scaled = (weights * factor[:, None]).astype(np.float32)
-            constants[node.input[1]].CopyFrom(numpy_helper.from_array(scaled, node.input[1]))
+        for node, _ in readers:
             node.input[0] = f"{name}_smooth"
+    for constant, inverse in divided:  # weights (inputs, outputs), after their own smoothing
+        scaled = numpy_helper.to_array(constants[constant]) * inverse
+        constants[constant].CopyFrom(numpy_helper.from_array(scaled, constant))
     nodes: list[Any] = []
     for node in model.graph.node:
         nodes.append(node)
         nodes.extend(divisions[name] for name in node.output if name in divisions)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _values_of_attention(model: onnx.ModelProto) -> dict[str, tuple[str, str]]:
+    """The weights and the bias from which a fused attention's values are made, by its output.
+
+    Only where nothing else reads them, or the values.
+    """
+    constants = {item.name for item in model.graph.initializer}
+    made = {name: node for node in model.graph.node for name in node.output}
+    reads = Counter(name for node in model.graph.node for name in node.input)
+    found: dict[str, tuple[str, str]] = {}
+    for attention in model.graph.node:
+        if attention.op_type != "MultiHeadAttention":
+            continue
+        added = made.get(attention.input[2])
+        if added is None or added.op_type != "Add" or len(attention.output) != 1:
+            continue
+        bias = [name for name in added.input if name in constants]
+        products = [made[name] for name in added.input if name in made]
+        if len(bias) != 1 or len(products) != 1 or products[0].op_type != "MatMul":
+            continue
+        weights = products[0].input[1]
+        alone = (weights, bias[0], products[0].output[0], added.output[0])
+        if weights in constants and all(reads[name] == 1 for name in alone):
+            found[attention.output[0]] = (weights, bias[0])
+    return found
 
 
 def _largest_inputs(
