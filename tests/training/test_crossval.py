@@ -65,6 +65,24 @@ def test_parts_of_a_fold_share_no_group_and_each_document_is_held_out_once(
     ]
 
 
+def test_documents_that_are_alike_or_share_a_link_are_held_out_together(
+    tiny_config: Config,
+) -> None:
+    (loaded,) = load_corpora(tiny_config)
+    first, second, *others = loaded.splits["train"]
+    copy = replace(first, id="copy", text=f"{first.text} ")
+    linked = [replace(d, url="https://a.example/1") for d in others[:2]]
+    changed = {**loaded.splits, "train": [first, second, copy, *linked, *others[2:]]}
+    pairs = [{"copy", first.id}, {d.id for d in linked}]
+    for seed in range(3):
+        config = tiny_config.model_copy(update={"seed": seed})
+        for fold in fold_corpora(config, [replace(loaded, splits=changed)], 4):
+            assert all(group_of(d) == d.id for item in fold for d in item.splits["test"])
+            for split in ("train", "validation", "test"):
+                for pair in pairs:
+                    assert len(pair & set(ids(fold, split))) in (0, 2)
+
+
 def test_a_corpus_that_is_not_evaluated_is_always_trained_on(
     tiny_config: Config, tmp_path: Path
 ) -> None:
@@ -83,7 +101,7 @@ def test_a_corpus_that_is_not_evaluated_is_always_trained_on(
 
 def test_more_folds_than_groups_are_refused(tiny_config: Config) -> None:
     corpora = load_corpora(tiny_config)
-    with pytest.raises(SplitError, match=r"corpus 'files': expected 2 to 26 folds.*fewer folds"):
+    with pytest.raises(SplitError, match=r"corpus 'files': expected 2 to 16 folds.*fewer folds"):
         next(fold_corpora(tiny_config, corpora, 40))
 
 

@@ -22,6 +22,7 @@ from framelens.features import Featurizer
 from framelens_training.calibration import tune
 from framelens_training.config import Config
 from framelens_training.corpora.base import Split
+from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import folds as grouped_folds
 from framelens_training.corpora.splits import split as grouped_split
@@ -126,8 +127,9 @@ def crossvalidate(
 ) -> CrossValidation:
     """Train and evaluate `folds` times for each of `seeds` seeds, from the config's one up.
 
-    The documents of all splits of a corpus are divided anew; a corpus that is not evaluated
-    is in every training part. Each fold is a run within the tracker's.
+    The documents of all splits of a corpus are divided anew, those that share a link or nearly
+    all of their words together; a corpus that is not evaluated is in every training part. Each
+    fold is a run within the tracker's.
 
     Raises:
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
@@ -193,12 +195,13 @@ def fold_corpora(
             continue
         documents = [document for split in item.splits.values() for document in split]
         try:
-            pairs = grouped_folds(documents, folds, config.seed)
+            pairs = grouped_folds(grouped(documents), folds, config.seed)
         except ValueError as error:
             raise SplitError(
                 f"corpus {item.name!r}: {error}; use fewer folds or set 'evaluate: false'"
             ) from error
-        divided.append([_parts(item, rest, held, config.seed) for rest, held in pairs])
+        own = {document.id: document for document in documents}
+        divided.append([_parts(item, rest, held, config.seed, own) for rest, held in pairs])
     for fold in zip(*divided, strict=True):
         if not any(d.segments for item in fold for d in item.splits["validation"]):
             raise SplitError(
@@ -213,9 +216,12 @@ def _parts(
     rest: Sequence[LabelledDocument],
     held: Sequence[LabelledDocument],
     seed: int,
+    own: Mapping[str, LabelledDocument],
 ) -> LoadedCorpus:
+    """The parts of a fold, with the corpus's own documents instead of those in larger groups."""
     shares: dict[Split, float] = {"train": 1 - VALIDATION_SHARE, "validation": VALIDATION_SHARE}
-    return replace(item, splits={**grouped_split(rest, shares, seed), "test": held})
+    parts = {**grouped_split(rest, shares, seed), "test": held}
+    return replace(item, splits={k: [own[d.id] for d in found] for k, found in parts.items()})
 
 
 def _fold(

@@ -11,9 +11,9 @@ from pathlib import Path
 from framelens.schema import AXES
 from framelens_training.config import load_config
 from framelens_training.corpora.base import Split
-from framelens_training.corpora.comparisons import entries_of, likenesses
 from framelens_training.corpora.findings import Located
 from framelens_training.corpora.formats import parse_any
+from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.inputs import FILES, SPLITS, Part
 from framelens_training.corpora.labelled import CorpusError, LabelledDocument, digest
 from framelens_training.corpora.reach import default_featurizer
@@ -97,36 +97,7 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
 def propose(name: str, located: Sequence[Located]) -> SplitFile:
     """A grouped, stratified split in which texts that are alike, or share a link, stay together."""
     documents = [item.document for item in located]
-    together = _Sets()
-    for document in documents:
-        together.join(f"id {document.id}", f"group {group_of(document)}")
-        if document.url:
-            together.join(f"id {document.id}", f"link {document.url}")
-    part = Part(FILES, "train", tuple(located))
-    for pair in likenesses(entries_of([part])):
-        together.join(f"id {pair.left.document.id}", f"id {pair.right.document.id}")
-    grouped = [replace(d, meta={**d.meta, "group": together.find(f"id {d.id}")}) for d in documents]
-    return SplitFile(name, SPLIT_SEED, digest(documents), assign(grouped, SHARES))
-
-
-class _Sets:
-    """Disjoint sets of names; a set is called by its smallest name, whatever the order."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def find(self, name: str) -> str:
-        """What the set of a name is called."""
-        path = [name]
-        while self._parent.get(path[-1], path[-1]) != path[-1]:
-            path.append(self._parent[path[-1]])
-        self._parent.update(dict.fromkeys(path, path[-1]))
-        return path[-1]
-
-    def join(self, left: str, right: str) -> None:
-        """Make one set of two."""
-        first, second = sorted((self.find(left), self.find(right)))
-        self._parent[second] = first
+    return SplitFile(name, SPLIT_SEED, digest(documents), assign(grouped(documents), SHARES))
 
 
 def _name(labels: Path) -> str:
