@@ -74,6 +74,22 @@ def test_the_first_evaluations_can_be_left_out(averaging: Config, tmp_path: Path
     assert torch.allclose(model.state_dict()[name], (second + third) / 2, atol=1e-7)
 
 
+def test_the_weights_that_it_began_with_can_have_a_share(averaging: Config, tmp_path: Path) -> None:
+    began = load_encoder(averaging.encoder).module.state_dict()
+    training = averaging.training.model_copy(update={"average_start": 0.4})
+    config = averaging.model_copy(update={"training": training})
+    model, _ = fitted(config, tmp_path, [0.1, 0.5, 0.4, 0.3])
+    name = "encoder.embeddings.word_embeddings.weight"
+    parts = [
+        load_file(tmp_path / FOLDER / f"{step}.safetensors")[name]
+        for step in EvaluatedWeights(tmp_path / FOLDER).steps()
+    ]
+    assert len(parts) == 3
+    mean = 0.4 * began[name.removeprefix("encoder.")] + 0.6 * sum(parts) / 3
+    assert torch.allclose(model.state_dict()[name], mean, atol=1e-6)
+    assert not torch.allclose(parts[0], mean, atol=1e-6)
+
+
 def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
     training = averaging.training.model_copy(update={"epochs": 1})
     config = averaging.model_copy(update={"training": training})
@@ -101,3 +117,9 @@ def test_weights_after_the_last_step_do_not_count(tmp_path: Path) -> None:
     assert mean["weight"].item() == 4.5
     assert weights.mean(last=3) is None
     assert weights.mean(last=9, first=3) is None
+    torch.nn.init.constant_(layer.weight, 1.0)
+    weights.save(0, layer)  # type: ignore[arg-type]
+    assert weights.steps() == [3, 6, 9]
+    half = weights.mean(last=3, start=0.5)
+    assert half is not None
+    assert half["weight"].item() == 2.0

@@ -146,6 +146,9 @@ class Training(_Strict):
     """Whether the mean of the weights at all evaluations is taken instead of the best step's."""
     average_from: int = Field(default=1, ge=1)
     """The first evaluation that the mean takes in, counted from 1."""
+    average_start: Share = 0.0
+    """The share in the mean of the weights that the training began with, for one that goes on
+    from another run (Wortsman et al. 2022, WiSE-FT)."""
     checkpoint_minutes: float = Field(default=5.0, ge=0)
     """Most minutes, about, that a killed process loses; checkpoints are also written at every
     evaluation, and at every log line if this is 0."""

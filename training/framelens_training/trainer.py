@@ -36,7 +36,7 @@ from framelens_training.processes import ALONE, Processes
 from framelens_training.run_weights import INNER, STATE, WEIGHTS
 from framelens_training.targets import LabelledWindow
 from framelens_training.weight_averaging import FOLDER as EVALUATED
-from framelens_training.weight_averaging import EvaluatedWeights, KeepingEvaluated
+from framelens_training.weight_averaging import START, EvaluatedWeights, KeepingEvaluated
 
 BEST_METRIC = "eval_score"
 MEAN_METRIC = "eval_score_of_mean_weights"
@@ -344,7 +344,8 @@ def fit(
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
     With `training.average` it gets the mean of the weights at the evaluations instead, from
-    `training.average_from` on; the best step's checkpoint then holds them.
+    `training.average_from` on, and with a share of those that it began with
+    (`training.average_start`); the best step's checkpoint then holds them.
 
     Goes on from the latest of the checkpoints, if there is any.
 
@@ -368,6 +369,8 @@ def fit(
         keeping.append(KeepingEvaluated(evaluated, model, lambda write: saving(write, checkpoints)))
     # Rank 0 looks for all: another could look when a damaged one has been passed over already.
     start = processes.broadcast(checkpoints.latest() if processes.is_main else None)
+    if settings.average and settings.average_start and start is None and processes.is_main:
+        saving(lambda: evaluated.save(START, model), checkpoints)
     state = None if start is None else _state_of(checkpoints, start)
     if start is None or state is None or not _is_over(state):
         trainer = WindowTrainer(
@@ -400,7 +403,9 @@ def fit(
     processes.wait()
     mean = None
     if settings.average:
-        mean = evaluated.mean(state.global_step, first=settings.average_from)
+        mean = evaluated.mean(
+            state.global_step, first=settings.average_from, start=settings.average_start
+        )
     if mean is not None:
         model.load_state_dict(mean)
         score = evaluator(model)["score"]

@@ -1,7 +1,8 @@
 """The mean of the weights that a training went through.
 
 The weights at the evaluations of one training lie in one valley, and their mean often
-generalises better than each of them (Izmailov et al. 2018, stochastic weight averaging).
+generalises better than each of them (Izmailov et al. 2018, stochastic weight averaging); so does
+the mean with the weights of the run that it went on from (Wortsman et al. 2022, WiSE-FT).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from framelens_training.model import SegmentSpanModel
 
 FOLDER = "evaluated"
+START = 0
+"""The step of the weights that a training began with."""
 _SUFFIX = ".safetensors"
 
 
@@ -43,23 +46,29 @@ class EvaluatedWeights:
         partial.replace(self.folder / f"{step}{_SUFFIX}")
 
     def steps(self) -> list[int]:
-        """The steps whose weights are there, in order."""
-        return sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
+        """The steps of the evaluations whose weights are there, in order."""
+        found = sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
+        return [step for step in found if step > START]
 
-    def mean(self, last: int, *, first: int = 1) -> dict[str, Tensor] | None:
+    def mean(self, last: int, *, first: int = 1, start: float = 0.0) -> dict[str, Tensor] | None:
         """Mean weights of all steps up to the last one; `None` with fewer than two.
 
-        `first` is the number of the evaluation to begin with, counted from 1.
+        `first` is the number of the evaluation to begin with, counted from 1. `start` is the
+        share of the weights that the training began with; then one evaluation is enough.
         """
         steps = [step for step in self.steps() if step <= last][first - 1 :]
-        if len(steps) < 2:
+        if len(steps) < (1 if start else 2):
             return None
         total: dict[str, Tensor] = {}
         for step in steps:
             for name, value in load_file(self.folder / f"{step}{_SUFFIX}").items():
                 wide = value.to(torch.float64)
                 total[name] = total[name] + wide if name in total else wide
-        return {name: (value / len(steps)).to(torch.float32) for name, value in total.items()}
+        mean = {name: value / len(steps) for name, value in total.items()}
+        if start:
+            for name, value in load_file(self.folder / f"{START}{_SUFFIX}").items():
+                mean[name] = start * value.to(torch.float64) + (1 - start) * mean[name]
+        return {name: value.to(torch.float32) for name, value in mean.items()}
 
     def clear(self) -> None:
         """Remove all of them."""
