@@ -51,7 +51,7 @@ def assessment(gap: Interval | None = None) -> Assessment:
 
 
 def card(corpora: Sequence[LoadedCorpus], found: Assessment | None = None) -> str:
-    return model_card(CONFIG, corpora, DecodingConfig(), PARITY, found)
+    return model_card(CONFIG, corpora, DecodingConfig(), PARITY, found, encoder="tiny, layers 0 1")
 
 
 def sections(text: str) -> list[str]:
@@ -60,6 +60,7 @@ def sections(text: str) -> list[str]:
 
 def test_a_card_with_figures_has_every_section() -> None:
     text = card([loaded("starter", "Apache-2.0")], assessment(Interval(-0.05, -0.2, 0.1)))
+    assert "| encoder | tiny, layers 0 1 |" in text
     assert sections(text) == [
         "Intended use", "Labels", "Data and licences", "Figures", "Slices", "Fairness",
         "Calibration and thresholds", "Export", "Limits",

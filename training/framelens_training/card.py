@@ -32,14 +32,16 @@ def model_card(
     decoding: DecodingConfig,
     parity: Parity,
     assessment: Assessment | None = None,
+    *,
+    encoder: str,
 ) -> str:
-    """The card of an artifact, as Markdown.
+    """The card of an artifact, as Markdown; `encoder` says what its weights are, as manifests do.
 
     Without an assessment, which needs the exported model, the sections on test data say that
     they are to come.
     """
     sections = [
-        _head(config),
+        _head(config, encoder),
         _USE,
         _labels(),
         _data(corpora),
@@ -62,7 +64,7 @@ def write_card(folder: Path, card: str) -> None:
     write_manifest(folder, manifest)
 
 
-def _head(config: Config) -> str:
+def _head(config: Config, encoder: str) -> str:
     return f"""# {config.name} {config.version}
 
 Reads a news article segment by segment: is it a source that speaks (`attributed`), do the
@@ -72,7 +74,7 @@ words that show it. It judges wording, not truth.
 | | |
 |---|---|
 | language | English |
-| encoder | {config.encoder} |
+| encoder | {encoder} |
 | window | {config.windows.max_tokens} tokens |
 | precision | {config.export.precision} |
 | seed | {config.seed} |

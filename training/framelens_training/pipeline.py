@@ -215,7 +215,8 @@ def run_jointly(
     found = predict(network, split["test"])
     test_corpora = [item.name for item in corpora for _ in item.splits["test"]]
     assessment = assess(config, network, featurizer, split, test_corpora, found, decoding)
-    write_card(artifact, model_card(config, corpora, decoding, parity, assessment))
+    card = model_card(config, corpora, decoding, parity, assessment, encoder=encoder.name)
+    write_card(artifact, card)
     result = RunResult(tracker.run_id, artifact, assessment, parity, time.monotonic() - started)
     _record_results(config, split["test"], found, decoding, result, history, tracker)
     return result
@@ -404,7 +405,7 @@ def _export(
         version=config.version,
         precision=config.export.precision,
         training=training,
-        card=model_card(config, corpora, decoding, parity),
+        card=model_card(config, corpora, decoding, parity, encoder=encoder.name),
         golden_inputs=GOLDEN_INPUTS,
     )
     return parity
