@@ -138,14 +138,7 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     from framelens.records import FieldNames, read_records
     from framelens.rows import answer_of
     from framelens.scorer import load
-    from framelens.workers import (
-        CHUNK_CHARACTERS,
-        CHUNK_DOCUMENTS,
-        Job,
-        Settings,
-        finished,
-        read_job,
-    )
+    from framelens.workers import Job, Settings, finished, read_job
     from framelens.writers import Layout
 
     scorer = load(model)
@@ -156,26 +149,30 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     with watched(watch):
         begun = time.process_time()
         records = read_records([str(source)], FieldNames())
-        chunk: list[Any] = []
-        size = 0
-        while True:
-            with watch.stage("reading"):
-                record = next(records, None)
-            if record is not None:
-                job = Job(0, record.row, None)
-                chunk.append((record, read_job(scorer, job, settings)))
-                size += job.size
-            # As a worker does, which is given so much at once.
-            if record is None or len(chunk) == CHUNK_DOCUMENTS or size > CHUNK_CHARACTERS:
-                documents = finished(scorer, [read for _, read in chunk])
-                with watch.stage("writing"):
-                    for (answered, _), document in zip(chunk, documents, strict=True):
-                        writer.write(answered, answer_of(document, explode=False))
-                chunk, size = [], 0
-                if record is None:
-                    break
+        while chunk := _chunk(records, watch):
+            read = [read_job(scorer, Job(0, record.row, None), settings) for record in chunk]
+            documents = finished(scorer, read)
+            with watch.stage("writing"):
+                for record, document in zip(chunk, documents, strict=True):
+                    writer.write(record, answer_of(document, explode=False))
         total = time.process_time() - begun
     return {**watch.seconds, "total": total}
+
+
+def _chunk(records: Iterator[Any], watch: Stopwatch) -> list[Any]:
+    """As many records as a worker is given at once."""
+    from framelens.workers import CHUNK_CHARACTERS, CHUNK_DOCUMENTS, Job
+
+    found: list[Any] = []
+    size = 0
+    with watch.stage("reading"):
+        while len(found) < CHUNK_DOCUMENTS and size <= CHUNK_CHARACTERS:
+            record = next(records, None)
+            if record is None:
+                break
+            found.append(record)
+            size += Job(0, record.row, None).size
+    return found
 
 
 def _figures(runs: list[dict[str, float]]) -> dict[str, Any]:

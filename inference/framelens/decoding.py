@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -292,7 +293,14 @@ def decode_many(
     tokens = [array for _, each in documents for array in each]
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
     bio = words[:, : len(BIO_TAGS)]
-    sizes = _sequence_sizes(documents, counts)
+    owners = [number for number, (each, _) in enumerate(documents) for _ in each]
+    # A document's headline and its body are sequences of their own.
+    sizes = [
+        sum(count for *_, count in group)
+        for _, group in itertools.groupby(
+            zip(owners, segments, counts, strict=True), key=lambda item: (item[0], item[1].role)
+        )
+    ]
     parts = [part for part in np.split(bio, np.cumsum(sizes)[:-1]) if len(part)]
     tags = np.concatenate(viterbi_many(parts, config.transitions))
     loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
@@ -300,7 +308,6 @@ def decode_many(
     evidence = np.flatnonzero((tags > 0) | loaded)
     tag_scores = softmax(bio)[np.arange(len(tags)), tags]
     edges = np.cumsum([0, *counts])
-    owners = [number for number, (each, _) in enumerate(documents) for _ in each]
     firsts = np.cumsum([0, *(len(each) for each, _ in documents)]).tolist()
     for place in sorted({n - 1 for n in np.searchsorted(edges, evidence, "right").tolist()}):
         spans, index = found[owners[place]], place - firsts[owners[place]]
@@ -317,24 +324,6 @@ def decode_many(
     for spans in found:
         spans.sort(key=lambda span: (span.segment, span.start, -span.end))
     return found
-
-
-def _sequence_sizes(
-    documents: Sequence[tuple[Sequence[TokenizedSegment], Sequence[Floats]]],
-    counts: Sequence[int],
-) -> list[int]:
-    """How many words each tag sequence has: a document's headline and its body, apart."""
-    sizes: list[int] = []
-    place = 0
-    for segments, _ in documents:
-        role = None
-        for segment in segments:
-            if segment.role != role:
-                role = segment.role
-                sizes.append(0)
-            sizes[-1] += counts[place]
-            place += 1
-    return sizes
 
 
 def word_offsets(segment: TokenizedSegment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -39,7 +39,7 @@ def score_frame(
         raise MissingExtraError(error.name or "narwhals", "frames", "scoring a frame") from error
     from framelens.rows import answer_of, table_row
     from framelens.tabular import batch_records, output_schema, table_of
-    from framelens.workers import Job, Settings, finished, read_job, refused
+    from framelens.workers import Job, Settings, finished, read_job
 
     table = nw.from_native(frame, eager_only=True)
     arrow = table.to_arrow().replace_schema_metadata(None)
@@ -61,18 +61,14 @@ def score_frame(
         )
         read = [
             read_job(scorer, Job(0, record.row, None), settings)
-            for record in records
             if record.error is None
+            else scorer.error("", record.error.code, record.error.message)
+            for record in records
         ]
-        documents = iter(finished(scorer, read))
         rows: list[dict[str, Any]] = []
         cells: list[Any] = []
-        for record in records:
-            if record.error is not None:
-                answer = refused(record.error, settings)
-            else:
-                answer = answer_of(next(documents), explode=explode)
-            for line in answer.body.split("\n"):
+        for record, document in zip(records, finished(scorer, read), strict=True):
+            for line in answer_of(document, explode=explode).body.split("\n"):
                 rows.append(table_row(record.id, line, None))
                 cells.append(record.cells)
         scored.append(table_of(rows, cells, schema, kept))

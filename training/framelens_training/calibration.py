@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +25,6 @@ HEADLINE_ANSWERS = 30
 """Fewest yeses, and fewest noes, of headlines and of other segments for an offset between them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AxisTuning:
-    """What is chosen axis by axis; see `DecodingConfig`."""
-
-    temperatures: dict[Axis, float] = field(default_factory=dict)
-    headline_offsets: dict[Axis, float] = field(default_factory=dict)
-    thresholds: dict[Axis, float] = field(default_factory=dict)
-
-    def of(self, config: DecodingConfig) -> DecodingConfig:
-        """The same decoding with these."""
-        return replace(
-            config,
-            temperatures=self.temperatures,
-            headline_offsets=self.headline_offsets,
-            thresholds=self.thresholds,
-        )
-
-
 def tune(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
@@ -52,35 +34,36 @@ def tune(
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
-    axes = tune_axes([item.document for item in documents], logits, config.threshold_range)
     gold, scores = _loaded_words(documents, logits)
-    return axes.of(
-        DecodingConfig(
-            uncertain_band=config.uncertain_band,
-            loaded_threshold=best_threshold(
-                gold, scores, config.threshold_range, positive_only=True
-            ),
-            transitions=fit_transitions(documents, logits),
-        )
+    decoding = DecodingConfig(
+        uncertain_band=config.uncertain_band,
+        loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
+        transitions=fit_transitions(documents, logits),
     )
+    plain = [item.document for item in documents]
+    return tune_axes(decoding, plain, logits, config.threshold_range)
 
 
 def tune_axes(
+    decoding: DecodingConfig,
     documents: Sequence[LabelledDocument],
     logits: Sequence[DocumentLogits],
     threshold_range: tuple[float, float],
-) -> AxisTuning:
-    """The temperature, the offset of headlines and the threshold of each axis."""
-    found = AxisTuning()
+) -> DecodingConfig:
+    """The decoding with each axis's temperature, offset of headlines and threshold chosen."""
+    temperatures: dict[Axis, float] = {}
+    offsets: dict[Axis, float] = {}
+    thresholds: dict[Axis, float] = {}
     for axis in AXES:
         data = axis_data(documents, [item.segments for item in logits], axis)
         headlines = _headlines(documents, logits, axis)
         divisor, offset = temperature_and_offset(data, headlines)
         scores = sigmoid((data.values / divisor + offset * headlines).astype(np.float32))
-        found.temperatures[axis] = divisor
-        found.headline_offsets[axis] = offset
-        found.thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
-    return found
+        temperatures[axis], offsets[axis] = divisor, offset
+        thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
+    return replace(
+        decoding, temperatures=temperatures, headline_offsets=offsets, thresholds=thresholds
+    )
 
 
 def _headlines(

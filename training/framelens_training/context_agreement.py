@@ -86,6 +86,7 @@ def differences(
         for index in range(len(item.document.segments))
     ]
     places = places[:: -(-len(places) // MOST_SEGMENTS) or 1]
+    scores = [axis_scores(item, decoding) for item in logits]
     values = np.zeros((len(places), len(AXES)))
     names_source = np.zeros(len(places), dtype=np.bool_)
     for row, (number, index) in enumerate(places):
@@ -93,9 +94,7 @@ def differences(
         segments = (item.features.segments[index],)
         alone = DocumentFeatures(segments, tuple(featurizer.windows(segments)))
         read = merge_windows(alone, [network(window) for window in alone.windows])
-        values[row] = np.abs(
-            axis_scores(read, decoding)[0] - axis_scores(logits[number], decoding)[index]
-        )
+        values[row] = np.abs(axis_scores(read, decoding)[0] - scores[number][index])
         names_source[row] = _names_its_source(item, index)
     numbers = np.array([number for number, _ in places], dtype=np.int64)
     return Differences(numbers, values, names_source)

@@ -31,7 +31,7 @@ class LoadedCorpus:
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
-    """Read every corpus of a config; of several with one name, the second is called `name 2`.
+    """Read every corpus of a config; their names are distinct (`told_apart`).
 
     Raises:
         CorpusError: with every problem of a corpus's files.
@@ -40,14 +40,7 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
         SplitFileError: if a split file does not fit its documents.
         SplitError: if nothing is left to train on, to validate or to test with.
     """
-    seen: Counter[str] = Counter()
-    loaded: list[LoadedCorpus] = []
-    for use in config.corpora.use:
-        item = _load(use, config)
-        seen[item.name] += 1
-        if seen[item.name] > 1:
-            item = replace(item, name=f"{item.name} {seen[item.name]}")
-        loaded.append(item)
+    loaded = told_apart([_load(use, config) for use in config.corpora.use])
     for split in SPLITS:
         if not any(document.segments for item in loaded for document in item.splits[split]):
             places = ", ".join(item.name for item in loaded)
@@ -56,6 +49,17 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
                 "add a corpus or a file that has it, or set 'evaluate: true' where it was off"
             )
     return loaded
+
+
+def told_apart(corpora: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:
+    """The corpora with distinct names: the second of one name is called `name 2`."""
+    seen: Counter[str] = Counter()
+    found: list[LoadedCorpus] = []
+    for item in corpora:
+        seen[item.name] += 1
+        number = seen[item.name]
+        found.append(item if number == 1 else replace(item, name=f"{item.name} {number}"))
+    return found
 
 
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:

@@ -42,7 +42,7 @@ def fuse(model: onnx.ModelProto, tolerance: float = TOLERANCE) -> onnx.ModelProt
     return fused if _difference(model, fused) <= tolerance else model
 
 
-class _Graph:
+class Graph:
     """Who makes and who reads each tensor of a graph."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -77,7 +77,7 @@ class _Graph:
 
 
 def _fuse_attention(model: onnx.ModelProto) -> int:
-    graph = _Graph(model)
+    graph = Graph(model)
     count = 0
     for softmax in [node for node in graph.nodes if node.op_type == "Softmax"]:
         scores = graph.maker(softmax.input[0], "Add", "MatMul")
@@ -107,7 +107,7 @@ def _fuse_attention(model: onnx.ModelProto) -> int:
     return count
 
 
-def _product_of(graph: _Graph, name: str) -> Any | None:
+def _product_of(graph: Graph, name: str) -> Any | None:
     """The product of the attention's shares with the values, past the guard if there is one."""
     for node in graph.readers.get(name, []):
         if node.op_type == "MatMul":
@@ -117,7 +117,7 @@ def _product_of(graph: _Graph, name: str) -> Any | None:
     return None
 
 
-def _projection(graph: _Graph, name: str) -> tuple[str, int | None]:
+def _projection(graph: Graph, name: str) -> tuple[str, int | None]:
     """The projected (1, t, width) tensor that `name` is a view of, and its number of heads."""
     heads: int | None = None
     while (node := graph.maker(name, "Mul", "Transpose", "Reshape")) is not None:
@@ -131,7 +131,7 @@ def _projection(graph: _Graph, name: str) -> tuple[str, int | None]:
 
 def _fuse_gelu(model: onnx.ModelProto) -> int:
     """`x * (0.5 * (1 + erf(x / sqrt(2))))`, however its factors are ordered."""
-    graph = _Graph(model)
+    graph = Graph(model)
     count = 0
     for error in [node for node in graph.nodes if node.op_type == "Erf"]:
         scaled = graph.maker(error.input[0], "Div", "Mul")

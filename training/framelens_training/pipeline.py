@@ -25,7 +25,7 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.data import LoadedCorpus, documents_of, load_corpora, told_apart
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import Encoder, load_architecture, save_architecture
@@ -140,7 +140,7 @@ def run_jointly(
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     corpora = load_corpora(config)
-    corpora += unlabelled_corpora(config, corpora, say)
+    corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
     if processes.is_main:  # the same run also by what it reads
         record = record.with_corpora(corpora)
         record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
@@ -160,10 +160,10 @@ def run_jointly(
             split["train"] = taught(teachers, corpora, split["train"], say)
             known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
     learnt = [part for part in LOSS_PARTS if part in known]
-    if processes.is_main and not has_ended:
-        save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     if processes.is_main:
         record_inputs(config, corpora, tracker, record.revision)
+        if not has_ended:
+            save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
     model, history = train_model(
         config,
         encoder,

@@ -411,8 +411,8 @@ def _in_half(half: int, document: LabelledDocument) -> bool:
 
 
 def _tuned(bench: Bench, read: Read) -> DecodingConfig:
-    found = tune_axes(read.documents, read.logits, bench.evaluation.threshold_range)
-    return found.of(bench.decoding)
+    threshold_range = bench.evaluation.threshold_range
+    return tune_axes(bench.decoding, read.documents, read.logits, threshold_range)
 
 
 MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from framelens.features import WindowFeatures
 from framelens.network import INPUTS
+from framelens_training.graph_fusion import Graph
 
 SMOOTHING = 0.8
 """Share of the channels' spread that moves from inputs to weights; .5 to .9 were tried."""
@@ -127,24 +127,22 @@ def _values_of_attention(model: onnx.ModelProto) -> dict[str, tuple[str, str]]:
 
     Only where nothing else reads them, or the values.
     """
-    constants = {item.name for item in model.graph.initializer}
-    made = {name: node for node in model.graph.node for name in node.output}
-    reads = Counter(name for node in model.graph.node for name in node.input)
+    graph = Graph(model)
     found: dict[str, tuple[str, str]] = {}
-    for attention in model.graph.node:
+    for attention in graph.nodes:
         if attention.op_type != "MultiHeadAttention":
             continue
-        added = made.get(attention.input[2])
-        if added is None or added.op_type != "Add" or len(attention.output) != 1:
+        added = graph.maker(attention.input[2], "Add")
+        if added is None or graph.only_reader(added.output[0], "MultiHeadAttention") is None:
             continue
-        bias = [name for name in added.input if name in constants]
-        products = [made[name] for name in added.input if name in made]
-        if len(bias) != 1 or len(products) != 1 or products[0].op_type != "MatMul":
-            continue
-        weights = products[0].input[1]
-        alone = (weights, bias[0], products[0].output[0], added.output[0])
-        if weights in constants and all(reads[name] == 1 for name in alone):
-            found[attention.output[0]] = (weights, bias[0])
+        for product, bias in (added.input, reversed(added.input)):
+            made = graph.maker(product, "MatMul")
+            if made is None or graph.only_reader(product, "Add") is None:
+                continue
+            weights = made.input[1]
+            once = graph.only_reader(weights, "MatMul") and graph.only_reader(bias, "Add")
+            if once and {weights, bias} <= graph.constants.keys():
+                found[attention.output[0]] = (weights, bias)
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -107,12 +106,13 @@ class RunRecord:
 
     def with_corpora(self, corpora: Sequence[LoadedCorpus]) -> Self:
         """The record once the corpora have been read."""
-        seen: Counter[str] = Counter()
-        digests: dict[str, str] = {}
-        for item in corpora:
-            seen[item.name] += 1
-            name = item.name if seen[item.name] == 1 else f"{item.name} {seen[item.name]}"
-            digests |= {f"{name}/{split}": digest for split, digest in item.digests.items()}
+        from framelens_training.data import told_apart
+
+        digests = {
+            f"{item.name}/{split}": digest
+            for item in told_apart(corpora)
+            for split, digest in item.digests.items()
+        }
         return replace(self, corpora=digests)
 
     def with_origins(self, config: Config, teachers: Sequence[Teacher]) -> Self:
