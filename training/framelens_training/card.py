@@ -158,6 +158,8 @@ def _data(corpora: Sequence[LoadedCorpus]) -> str:
 
 def _annotated(name: str) -> str:
     if name not in CORPORA:
+        if name.startswith("augmented "):
+            return "nothing (changed copies, answered by teachers)"
         return "nothing (text alone)" if name.startswith("unlabelled ") else "what its files say"
     annotated = CORPORA[name].info.annotated
     return ", ".join(what for what in ANNOTATED if what in annotated)

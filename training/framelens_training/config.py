@@ -176,6 +176,11 @@ class Distillation(_Strict):
     read without its labels, and files with `text` and perhaps `headline` (JSONL, CSV, Parquet)."""
     unlabelled_weight: Positive = 1.0
     """How often a window of unlabelled text is drawn, against one of weight 1."""
+    augmented: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """For a corpus by its name in `corpora.use`, how many changed copies of each of its training
+    segments are made for the teachers to answer."""
+    augmented_weight: Positive = 1.0
+    """How often a window of changed copies is drawn, against one of weight 1."""
 
     @field_validator("unlabelled", mode="before")
     @classmethod
@@ -301,6 +306,12 @@ class Config(_Strict):
             raise ValueError(
                 f"distillation.unlabelled: {', '.join(twice)} is in corpora.use already, whose "
                 "texts the teachers answer anyway; leave it out of one of the two"
+            )
+        absent = [name for name in self.distillation.augmented if name not in used]
+        if absent:
+            raise ValueError(
+                f"distillation.augmented: expected names out of corpora.use "
+                f"({', '.join(sorted(used))}), found {', '.join(absent)}"
             )
         return self
 

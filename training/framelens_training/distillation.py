@@ -1,4 +1,4 @@
-"""What distillation adds to a run: unlabelled text, and the teachers' answers beside the labels."""
+"""What distillation adds to a run: texts without labels, and teachers' answers beside labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from framelens.records import FieldNames, read_records
 from framelens.segmentation import segment_article
+from framelens_training.augmentation import augmented
 from framelens_training.config import Config
+from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import (
     CorpusError,
     GoldSegment,
@@ -19,6 +21,7 @@ from framelens_training.corpora.labelled import (
 from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
 from framelens_training.corpora.store import default_cache, open_corpus
 from framelens_training.data import LoadedCorpus
+from framelens_training.encoder import load_encoder
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.targets import LabelledFeatures
 from framelens_training.teachers import Teacher
@@ -32,14 +35,23 @@ Say = Callable[[str], None]
 def unlabelled_corpora(
     config: Config, labelled: Sequence[LoadedCorpus], say: Say
 ) -> list[LoadedCorpus]:
-    """The texts of `distillation.unlabelled`, without any label, as training documents.
+    """What `distillation.unlabelled` and `.augmented` ask for, without any label, for training.
 
-    A document that shares a segment of six words or more with a validation or test document is
-    left out: its teachers' answers would be answers for what the run reports.
+    `labelled` holds the corpora of `config.corpora.use`, in their order.
 
     Raises:
         CorpusError: with every row of a file that has no text.
+        EncoderError: if the encoder whose words tell what may stand for what is not to be had.
         FileNotFoundError: if a file or the root folder of the corpora is missing.
+    """
+    return [*_unlabelled(config, labelled, say), *_augmented(config, labelled)]
+
+
+def _unlabelled(config: Config, labelled: Sequence[LoadedCorpus], say: Say) -> list[LoadedCorpus]:
+    """Further texts.
+
+    A document that shares a segment of six words or more with a validation or test document is
+    left out: its teachers' answers would be answers for what the run reports.
     """
     if not config.distillation.unlabelled:
         return []
@@ -57,11 +69,35 @@ def unlabelled_corpora(
         if len(kept) < len(documents):
             say(f"Unlabelled {name}: {len(documents) - len(kept)} left out, held out elsewhere")
         label = name if name in CORPORA else Path(name).name
-        splits = {"train": kept, "validation": [], "test": []}
-        digests = {split: digest(rows) for split, rows in splits.items()}
         weight = config.distillation.unlabelled_weight
-        loaded.append(LoadedCorpus(f"unlabelled {label}", licence, weight, splits, digests))
+        loaded.append(_for_training(f"unlabelled {label}", licence, weight, kept))
     return loaded
+
+
+def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:
+    """Changed copies of the run's own training segments."""
+    settings = config.distillation
+    if not settings.augmented:
+        return []
+    encoder = load_encoder(config.encoder)
+    loaded: list[LoadedCorpus] = []
+    for use, item in zip(config.corpora.use, labelled, strict=True):
+        if use.name in settings.augmented:
+            copies = settings.augmented[use.name]
+            made = augmented(item.splits["train"], copies, encoder)
+            name = f"augmented {item.name}"
+            loaded.append(_for_training(name, item.licence, settings.augmented_weight, made))
+    return loaded
+
+
+def _for_training(
+    name: str, licence: str, weight: float, documents: Sequence[LabelledDocument]
+) -> LoadedCorpus:
+    splits: dict[Split, Sequence[LabelledDocument]] = {
+        "train": documents, "validation": [], "test": []
+    }  # fmt: skip
+    digests = {split: digest(rows) for split, rows in splits.items()}
+    return LoadedCorpus(name, licence, weight, splits, digests)
 
 
 def _wordings(document: LabelledDocument) -> set[str]:
