@@ -180,6 +180,7 @@ class InOrder:
             record = next(self._records, None)
             if record is None:
                 self._exhausted = True
+                self._pool.no_more()
                 return
             self._take(record)
             self._read += 1

@@ -7,6 +7,7 @@ kills the process that scores it alone, becomes an error; its neighbours are sco
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import queue
@@ -74,6 +75,9 @@ class Pool(Protocol):
     def add(self, job: Job) -> None:
         """Take one more job."""
 
+    def no_more(self) -> None:
+        """Know that no job will follow those that were added."""
+
     def poll(self, timeout: float) -> list[tuple[int, Answer]]:
         """Answers that have come, by the numbers of their jobs; waits for one at most so long."""
 
@@ -108,6 +112,15 @@ def worker_cores(workers: int) -> list[int | None]:
     if not workers >= len(cores) == usable_cores():
         return [None] * workers
     return [cores[number % len(cores)] for number in range(workers)]
+
+
+def chunk_documents(waiting: int, workers: int, *, ends: bool) -> int:
+    """Most documents in the next message to a worker, of `waiting` ones.
+
+    Where no more will follow, half of an even share: messages get smaller to the end, and the
+    workers finish together (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    """
+    return min(CHUNK_DOCUMENTS, math.ceil(waiting / (2 * workers))) if ends else CHUNK_DOCUMENTS
 
 
 def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
@@ -166,6 +179,9 @@ class LocalPool:
     def add(self, job: Job) -> None:
         """Take one more job."""
         self._jobs.append(job)
+
+    def no_more(self) -> None:
+        """Nothing changes: jobs are scored one after the other anyway."""
 
     def poll(self, timeout: float) -> list[tuple[int, Answer]]:  # noqa: ARG002
         """Score one job."""
@@ -233,6 +249,7 @@ class WorkerPool:
         self._deaths: dict[int, int] = {}
         self._failed_starts = 0
         self._count = workers
+        self._ends = False
         self._workers: list[_Worker] = []
         try:
             for core in worker_cores(workers):
@@ -244,6 +261,10 @@ class WorkerPool:
     def add(self, job: Job) -> None:
         """Take one more job."""
         self._queue.append(job)
+
+    def no_more(self) -> None:
+        """From here on messages get smaller, so that the workers finish together."""
+        self._ends = True
 
     def poll(self, timeout: float) -> list[tuple[int, Answer]]:
         """Send out jobs and gather what has come back.
@@ -322,11 +343,12 @@ class WorkerPool:
             worker.send(chunk)
 
     def _chunk(self) -> list[Job]:
+        most = chunk_documents(len(self._queue), self._count, ends=self._ends)
         chunk = [self._queue.popleft()]
         size = chunk[0].size
         if chunk[0].number in self._deaths:
             return chunk  # alone, to learn whether it is the one
-        while self._queue and len(chunk) < CHUNK_DOCUMENTS:
+        while self._queue and len(chunk) < most:
             following = self._queue[0]
             size += following.size
             if size > CHUNK_CHARACTERS or following.number in self._deaths:

@@ -365,10 +365,14 @@ class CountingPool:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.taken = 0
+        self.ends = 0
 
     def add(self, job: Job) -> None:
         self.jobs.append(job)
         self.taken += 1
+
+    def no_more(self) -> None:
+        self.ends += 1
 
     def poll(self, timeout: float) -> list[tuple[int, Answer]]:
         job = self.jobs.pop(0)
@@ -395,4 +399,5 @@ def test_answers_kept_for_duplicates_are_the_same_and_bounded(
     assert bodies[:40] == bodies[40:]
     assert [json.loads(body)["text"] for body in bodies] == texts
     assert pool.taken == scored
+    assert pool.ends == 1
     assert answers._remembered_bytes <= allowed

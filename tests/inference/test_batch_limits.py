@@ -186,6 +186,9 @@ def test_what_waits_for_a_slow_document_is_bounded(tmp_path: Path) -> None:
         def add(self, job: Job) -> None:
             self.jobs.append(job)
 
+        def no_more(self) -> None:
+            pass
+
         def poll(self, timeout: float) -> list[tuple[int, Answer]]:
             quick = [job for job in self.jobs if job.number] or list(self.jobs)
             self.jobs = [job for job in self.jobs if job not in quick]

@@ -1,4 +1,4 @@
-"""On which core a worker runs."""
+"""How work is dealt out: on which core a worker runs, and how much it is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from framelens import workers
 from framelens.artifact import Artifact
 from framelens.limits import Limits
-from framelens.workers import Settings, WorkerPool, worker_cores
+from framelens.workers import Settings, WorkerPool, chunk_documents, worker_cores
 
 affinity = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity"), reason="this system binds no process to a core"
@@ -67,3 +67,15 @@ def test_each_worker_and_its_successor_is_bound(
         assert os.sched_getaffinity(second) == {core}
     finally:
         pool.close()
+
+
+def test_the_last_messages_get_smaller_to_one_document() -> None:
+    assert chunk_documents(300, 2, ends=False) == chunk_documents(3, 2, ends=False) == 64
+    sizes, waiting = [], 300
+    while waiting:
+        sizes.append(chunk_documents(waiting, 2, ends=True))
+        waiting -= sizes[-1]
+    assert sizes[:3] == [64, 59, 45]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-4:] == [1, 1, 1, 1]
+    assert sum(sizes) == 300
