@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, d
 from framelens_training.data import load_corpora
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.encoder import Encoder, load_encoder
+from framelens_training.errors import EncoderError
 from support import VOCABULARY
 
 pytestmark = pytest.mark.training
@@ -124,6 +127,17 @@ def test_a_run_learns_copies_of_its_training_split_only(tiny_config: Config) -> 
     again = Config.model_validate({**data, "seed": config.seed + 1})
     (other,) = unlabelled_corpora(again, load_corpora(again), silent)
     assert other.digests == made.digests  # so that one asking of the teachers serves all seeds
+
+
+def test_the_words_of_another_encoder_may_tell_what_is_near(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    data = {**tiny_config.model_dump(), "teacher": "x", "encoder": str(tmp_path / "none")}
+    for words, known in ((tiny_config.encoder, True), (None, False)):
+        data["distillation"] = {"augmented": {"files": 1}, "augmented_words": words}
+        config = Config.model_validate(data)
+        with contextlib.nullcontext() if known else pytest.raises(EncoderError, match="none"):
+            assert unlabelled_corpora(config, load_corpora(config), silent)
 
 
 def test_copies_of_a_corpus_that_is_not_used_are_refused(tiny_config: Config) -> None:

@@ -179,6 +179,9 @@ class Distillation(_Strict):
     augmented: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """For a corpus by its name in `corpora.use`, how many changed copies of each of its training
     segments are made for the teachers to answer."""
+    augmented_words: str | None = None
+    """The encoder whose word embeddings tell which words may stand for each other; by default
+    `encoder`. Students of several encoders that share it share the teachers' answers."""
     augmented_weight: Positive = 1.0
     """How often a window of changed copies is drawn, against one of weight 1."""
 

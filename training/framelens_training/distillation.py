@@ -79,7 +79,7 @@ def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedC
     settings = config.distillation
     if not settings.augmented:
         return []
-    encoder = load_encoder(config.encoder)
+    encoder = load_encoder(settings.augmented_words or config.encoder)
     loaded: list[LoadedCorpus] = []
     for use, item in zip(config.corpora.use, labelled, strict=True):
         if use.name in settings.augmented:
