@@ -60,22 +60,37 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
-# The models that ship, from nothing: eight trainings, each with a folder of its own under runs/, all on
-# the public corpora of FRAMELENS_CORPORA. A training that was killed goes on when this is called again.
-# ENCODER=DIR names the folder of all-mpnet-base-v2 where no hub can be reached.
+# The models that ship: four teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
+# corpora of FRAMELENS_CORPORA, each with a folder of its own under runs/. A training that was killed goes on when this is
+# called again. ENCODER=DIR names the folder of all-mpnet-base-v2 where no hub can be reached.
+TEACHERS := $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
+RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en-fast/.trained: runs/news-en-fast-second/.trained runs/news-en/.trained
-runs/news-en-fast-second/.trained: runs/news-en-fast-first/.trained runs/news-en-third/.trained
-runs/news-en/.trained: runs/news-en-third/.trained
-runs/news-en-third/.trained runs/news-en-fast-first/.trained: runs/news-en-second/.trained
-runs/news-en-second/.trained: runs/news-en-first/.trained runs/news-en-framing/.trained
-runs/news-en-framing/.trained: MORE := $(if $(ENCODER),--set encoder=$(ENCODER))
+runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1
+runs/news-en-fast/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-fast-0.4.0
+runs/released/news-en-0.3.1:
+	$(call released,inference/framelens/models/news-en)
+runs/released/news-en-fast-0.4.0:
+	$(call released,inference/news-en-fast/framelens_news_en_fast/model)
+runs/news-en-teacher-%/.trained: configs/news-en-teacher.yaml | $(STAMP)
+	$(call train,configs/news-en-teacher.yaml,--train-only --set corpora.left_out.part=$* seed=2$* \
+		output=$(@D) $(if $(ENCODER),encoder=$(ENCODER)))
 runs/%/.trained: configs/%.yaml | $(STAMP)
-	@if grep -qs '"finished": true' runs/$*/*/run.json; then \
-		echo 'runs/$* holds a finished run: move it away, or, if it is of this config, touch $@' >&2; \
+	$(call train,configs/$*.yaml)
+
+define released
+	mkdir -p $@.partial
+	git archive $(RELEASED):$(1) | tar -x -C $@.partial
+	mv $@.partial $@
+endef
+
+define train
+	@if grep -qs '"finished": true' $(@D)/*/run.json; then \
+		echo '$(@D) holds a finished run: move it away, or, if it is of this config, touch $@' >&2; \
 		exit 1; fi
-	$(BIN)/framelens-train run configs/$*.yaml $(if $(wildcard runs/$*/*/run.json),--resume) $(MORE)
+	$(BIN)/framelens-train run $(1) $(if $(wildcard $(@D)/*/run.json),--resume) $(2)
 	touch $@
+endef
 
 # The site, in build/docs. A link or a reference that leads nowhere is an error.
 docs: $(STAMP)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ SIZE = len(AXES) + len(SPAN_LOGITS)
 """Columns of soft targets: the axes' logits, then the span logits."""
 
 Halves = NDArray[np.float16]
+_BEGIN, _INSIDE = (slice(first, 1 + 2 * len(ATTRIBUTION_TYPES), 2) for first in (1, 2))
+"""Columns of the tags that begin spans, and of those that continue them."""
 _NEVER = -50.0
 """Logit of a tag that cannot stand where it is."""
 
@@ -93,20 +96,49 @@ def moved(words: Halves, *, beginning: bool) -> Halves:
     The other tag's probability goes to the one that is left.
     """
     shifted = words.astype(np.float32)
-    for number in range(len(ATTRIBUTION_TYPES)):
-        begin, inside = 1 + 2 * number, 2 + 2 * number
-        keep, drop = (begin, inside) if beginning else (inside, begin)
-        known = ~np.isnan(shifted[:, drop])
-        either = np.logaddexp(shifted[known, begin], shifted[known, inside])
-        shifted[known, keep], shifted[known, drop] = either, _NEVER
+    begin, inside = shifted[:, _BEGIN], shifted[:, _INSIDE]  # views
+    keep, drop = (begin, inside) if beginning else (inside, begin)
+    with np.errstate(invalid="ignore"):
+        keep[:] = np.logaddexp(begin, inside)  # NaN where either is
+    drop[~np.isnan(drop)] = _NEVER
     return shifted.astype(np.float16)
+
+
+def pooled(several: Sequence[WordAnswers], preferred: Collection[int]) -> list[WordAnswers]:
+    """Answers of teachers that read the same words as one, their mean; otherwise as they are.
+
+    The mean is that of the `preferred` ones, by number; what none of these answers is the mean
+    of all.
+    """
+    first = several[0]
+    if not all(
+        np.array_equal(other.starts, first.starts) and np.array_equal(other.ends, first.ends)
+        for other in several[1:]
+    ):
+        return list(several)
+    axes = preferred_mean([given.axes for given in several], preferred)
+    words = preferred_mean([given.words for given in several], preferred)
+    return [replace(first, axes=axes, words=words)]
+
+
+def preferred_mean(several: Sequence[Halves], preferred: Collection[int]) -> Halves:
+    """Mean of the `preferred` answers, by number, and of all where none of these has any."""
+    first = [given for number, given in enumerate(several) if number in preferred]
+    if not first or len(first) == len(several):
+        return mean_answers(several)
+    found = mean_answers(first)
+    missing = np.isnan(found)
+    return np.where(missing, mean_answers(several), found) if missing.any() else found
 
 
 def mean_answers(several: Sequence[Halves]) -> Halves:
     """Mean of the teachers' logits, over those that have an answer; NaN where none has."""
     if len(several) == 1:
         return several[0]
-    stacked = np.stack(several).astype(np.float32)
+    stacked = np.stack(several, dtype=np.float32)
+    mean: NDArray[np.floating[Any]] = stacked.mean(axis=0)
+    if not np.isnan(mean).any():
+        return mean.astype(np.float16)
     known = ~np.isnan(stacked)
     total = np.where(known, stacked, 0.0).sum(axis=0)
     count = known.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Sentences near those of a corpus, made by rule, for teachers to answer and students to learn.
+"""Texts near those of a corpus, made by rule, for teachers to answer and students to learn.
 
 What a teacher says of the sentences that it was trained on is little more than their labels, and
 other news has few sentences like them. So each is changed in several ways (words for their
@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from tokenizers import Tokenizer
 
 from framelens.schema import Field
-from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
+from framelens_training.corpora.labelled import FIELDS, GoldSegment, LabelledDocument
 from framelens_training.encoder import Encoder
 
 NEIGHBOURS = 12
@@ -45,31 +45,29 @@ Neighbours = Mapping[str, Sequence[str]]
 
 
 def augmented(
-    documents: Sequence[LabelledDocument], copies: int, encoder: Encoder
+    documents: Sequence[LabelledDocument], copies: int, neighbours: Neighbours
 ) -> list[LabelledDocument]:
-    """`copies` changed copies of each segment, each a document without labels.
+    """`copies` changed copies of each document, without labels.
 
-    They depend on the texts and the encoder's words alone, not on a run's seed, so that one
-    asking serves all seeds.
+    Every segment is changed for itself, and those of an article stay in their order, so that a
+    copy is read in company as its original is. The copies depend on the texts and the words'
+    neighbours alone, not on a run's seed, so that one asking serves all seeds.
     """
-    neighbours = word_neighbours(
-        encoder, [d.segment_text(s) for d in documents for s in d.segments]
-    )
     generator = np.random.default_rng(0)
-    pools: dict[str, list[str]] = {}
+    pools: dict[Field, list[str]] = {}
     for document in documents:
         for segment in document.segments:
             pools.setdefault(segment.field, []).append(document.segment_text(segment))
-    return [
-        _alone(
-            f"{document.id}#{index}~{copy}",
-            segment.field,
-            changed(document.segment_text(segment), pools[segment.field], neighbours, generator),
-        )
-        for document in documents
-        for index, segment in enumerate(document.segments)
-        for copy in range(copies)
-    ]
+
+    def copy_of(document: LabelledDocument, number: int) -> LabelledDocument:
+        made: dict[Field, list[str]] = {}
+        for segment in document.segments:
+            text = document.segment_text(segment)
+            other = changed(text, pools[segment.field], neighbours, generator)
+            made.setdefault(segment.field, []).append(other)
+        return _assembled(f"{document.id}~{number}", made)
+
+    return [copy_of(document, number) for document in documents for number in range(copies)]
 
 
 def changed(
@@ -171,8 +169,14 @@ def _gapped(words: list[str], generator: np.random.Generator) -> list[str]:
     return words[:start] + words[start + size :]
 
 
-def _alone(id: str, field: Field, sentence: str) -> LabelledDocument:
-    segments = (GoldSegment(field, 0, len(sentence)),)
-    if field == "headline":
-        return LabelledDocument(id, "", sentence, segments=segments)
-    return LabelledDocument(id, sentence, segments=segments)
+def _assembled(id: str, segments: Mapping[Field, Sequence[str]]) -> LabelledDocument:
+    """A document of such segments, a line each."""
+    gold: list[GoldSegment] = []
+    for field in FIELDS:
+        start = 0
+        for text in segments.get(field, ()):
+            gold.append(GoldSegment(field, start, start + len(text)))
+            start += len(text) + 1
+    fields = {field: "\n".join(segments.get(field, ())) for field in FIELDS}
+    headline = fields["headline"] if "headline" in segments else None
+    return LabelledDocument(id, fields["text"], headline, segments=tuple(gold))

@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_resumption(run: argparse.ArgumentParser) -> None:
     run.add_argument(
+        "--train-only",
+        action="store_true",
+        help="stop once the weights are there, and record nothing: --resume does all the rest and "
+        "records it, on another machine too (with --allow-changed-code where libraries differ)",
+    )
+    run.add_argument(
         "--resume",
         nargs="?",
         const="",
@@ -115,8 +121,9 @@ def _run(options: argparse.Namespace) -> int:
             processes=processes,
             resumed=folder,
             allow_changed_code=options.allow_changed_code,
+            train_only=options.train_only,
         )
-        if options.no_tracking or not processes.is_main:
+        if options.no_tracking or options.train_only or not processes.is_main:
             result, page = jointly(tracker=NullTracker()), None
         else:
             run_id = None if folder is None else RunRecord.read(folder).run_id
@@ -138,12 +145,15 @@ def _resumed_folder(options: argparse.Namespace, config: Config) -> Path:
         ResumeError: if it is not.
     """
     from framelens_training.run_record import RunRecord, find_run
+    from framelens_training.run_weights import has_trained
 
     folder = find_run(config, options.resume)
     record = RunRecord.read(folder)
     now = RunRecord.of(config, record.run_id, launched_count())
     record.check(now, folder, allow_code=options.allow_changed_code)
-    if (record.run_id is None) != options.no_tracking:
+    is_unrecorded = options.no_tracking or options.train_only
+    can_be_recorded = record.run_id is None and has_trained(folder)
+    if (record.run_id is None) != is_unrecorded and not can_be_recorded:
         raise ResumeError(
             f"the run in {folder} is {'not ' * (record.run_id is None)}recorded in MLflow; resume "
             f"it {'with' if record.run_id is None else 'without'} --no-tracking"

@@ -65,6 +65,21 @@ class CorpusUse(_Strict):
         return self
 
 
+class LeftOut(_Strict):
+    """One of several parts of the training documents, which a run does not train on."""
+
+    part: int = Field(ge=1)
+    """Which one, counted from 1."""
+    of: int = Field(ge=2)
+    """How many parts there are: the same for every seed, grouped and stratified."""
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if self.part > self.of:
+            raise ValueError(f"expected part from 1 to {self.of}, found {self.part}")
+        return self
+
+
 class Corpora(_Strict):
     """Where labelled documents come from."""
 
@@ -74,6 +89,9 @@ class Corpora(_Strict):
     sampling_temperature: float = Field(default=1.0, ge=1)
     """Draws corpora by their size to the power of 1 over this, the total kept: 1 by size, the
     higher the more evenly. A corpus's `weight` comes on top."""
+    left_out: LeftOut | None = None
+    """A part of every corpus's training documents that this run does not see, for one of several
+    teachers that shall answer for what they never learnt (`distillation.unseen`)."""
 
     @field_validator("use", mode="before")
     @classmethod
@@ -171,6 +189,10 @@ class Distillation(_Strict):
     heard_on: dict[str, tuple[LossPart, ...]] = Field(default_factory=dict)
     """For a teacher by its name in `teacher`, the parts of the loss on which it is heard; any
     other is heard on all that its run learnt."""
+    unseen: bool = False
+    """Whether a document's answers come only from the teachers that were not trained on it, where
+    there are such: what a teacher says of its own training documents is little more than their
+    labels."""
     unlabelled: tuple[str, ...] = ()
     """More text for the teachers to answer: names of corpora, of which the training split is
     read without its labels, and files with `text` and perhaps `headline` (JSONL, CSV, Parquet)."""
@@ -178,7 +200,7 @@ class Distillation(_Strict):
     """How often a window of unlabelled text is drawn, against one of weight 1."""
     augmented: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """For a corpus by its name in `corpora.use`, how many changed copies of each of its training
-    segments are made for the teachers to answer."""
+    documents are made for the teachers to answer."""
     augmented_words: str | None = None
     """The encoder whose word embeddings tell which words may stand for each other; by default
     `encoder`. Students of several encoders that share it share the teachers' answers."""
@@ -267,8 +289,8 @@ class Config(_Strict):
     version: str = "0.1.0"
     seed: int = Field(default=13, ge=0, lt=2**32)
     encoder: str = "minilm-l6"
-    """`minilm-l6` (packaged), a run's folder, whose weights training goes on from, a directory of a
-    Hugging Face encoder, or a hub name."""
+    """`minilm-l6` (packaged); a run's folder or an artifact, whose weights training goes on from
+    (`news-en` is the model that ships); a directory of a Hugging Face encoder, or a hub name."""
     output: str = "runs"
     """Folder under which each run makes its own."""
     threads: int | None = Field(default=None, ge=1)

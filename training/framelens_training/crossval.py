@@ -27,7 +27,7 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import folds as grouped_folds
 from framelens_training.corpora.splits import split as grouped_split
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
-from framelens_training.encoder import Encoder
+from framelens_training.encoder import Encoder, artifact_folder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
@@ -142,10 +142,12 @@ def crossvalidate(
             "their answers; take 'teacher' out, or use framelens-train run"
         )
     run = only_run(Path(config.encoder).expanduser())
-    if checkpoints_of(run):
+    trained = run if checkpoints_of(run) else artifact_folder(config.encoder)
+    if trained is not None:
         raise EncoderError(
-            f"expected an encoder that has not seen the corpora, found the run {run}: it has "
-            "learnt from documents that other folds hold out; take the encoder that it began with"
+            f"expected an encoder that has not seen the corpora, found a trained model in {trained}: "
+            "it has learnt from documents that other folds hold out; take the encoder that it "
+            "began with"
         )
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from framelens_training.config import Config, CorpusUse
+from framelens_training.config import Config, CorpusUse, LeftOut
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.formats import read_any
+from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.corpora.registry import corpus, resolve_root
-from framelens_training.corpora.splits import SplitFile
+from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, folds, group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
 
@@ -41,6 +42,8 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
         SplitError: if nothing is left to train on, to validate or to test with.
     """
     loaded = told_apart([_load(use, config) for use in config.corpora.use])
+    if config.corpora.left_out is not None:
+        loaded = [without_part(item, config.corpora.left_out) for item in loaded]
     for split in SPLITS:
         if not any(document.segments for item in loaded for document in item.splits[split]):
             places = ", ".join(item.name for item in loaded)
@@ -60,6 +63,26 @@ def told_apart(corpora: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:
         number = seen[item.name]
         found.append(item if number == 1 else replace(item, name=f"{item.name} {number}"))
     return found
+
+
+def without_part(item: LoadedCorpus, left_out: LeftOut) -> LoadedCorpus:
+    """A corpus without one of several parts of its training documents.
+
+    What shares a group, a link or nearly all of its words is in one part. A corpus of fewer groups
+    than parts stays whole.
+    """
+    documents = item.splits["train"]
+    together = grouped(documents)
+    if len({group_of(document) for document in together}) < left_out.of:
+        return item
+    rest, _ = folds(together, left_out.of, SPLIT_SEED)[left_out.part - 1]
+    chosen = {document.id for document in rest}
+    train = [document for document in documents if document.id in chosen]
+    return replace(
+        item,
+        splits={**item.splits, "train": train},
+        digests={**item.digests, "train": digest(train)},
+    )
 
 
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:

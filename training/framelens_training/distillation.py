@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framelens.records import FieldNames, read_records
 from framelens.segmentation import segment_article
-from framelens_training.augmentation import augmented
+from framelens_training.augmentation import augmented, word_neighbours
 from framelens_training.config import Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import (
@@ -20,8 +20,9 @@ from framelens_training.corpora.labelled import (
 )
 from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
 from framelens_training.corpora.store import default_cache, open_corpus
-from framelens_training.data import LoadedCorpus
+from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
+from framelens_training.seen_texts import fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.targets import LabelledFeatures
 from framelens_training.teachers import Teacher
@@ -79,15 +80,24 @@ def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedC
     settings = config.distillation
     if not settings.augmented:
         return []
+    chosen = [
+        (item, settings.augmented[use.name])
+        for use, item in zip(config.corpora.use, labelled, strict=True)
+        if use.name in settings.augmented
+    ]
     encoder = load_encoder(settings.augmented_words or config.encoder)
-    loaded: list[LoadedCorpus] = []
-    for use, item in zip(config.corpora.use, labelled, strict=True):
-        if use.name in settings.augmented:
-            copies = settings.augmented[use.name]
-            made = augmented(item.splits["train"], copies, encoder)
-            name = f"augmented {item.name}"
-            loaded.append(_for_training(name, item.licence, settings.augmented_weight, made))
-    return loaded
+    documents = documents_of([item for item, _ in chosen], "train")
+    texts = [d.segment_text(segment) for d in documents for segment in d.segments]
+    neighbours = word_neighbours(encoder, texts)
+    return [
+        _for_training(
+            f"augmented {item.name}",
+            item.licence,
+            settings.augmented_weight,
+            augmented(item.splits["train"], copies, neighbours),
+        )
+        for item, copies in chosen
+    ]
 
 
 def _for_training(
@@ -161,8 +171,14 @@ def taught(
     corpora: Sequence[LoadedCorpus],
     train: Sequence[LabelledFeatures],
     say: Say,
+    *,
+    unseen: bool = False,
 ) -> list[LabelledFeatures]:
-    """The training documents, corpus after corpus, with the teachers' answers beside labels."""
+    """The training documents, corpus after corpus, with the teachers' answers beside labels.
+
+    With `unseen`, the answers for a document are those of the teachers that never learnt from it,
+    as far as there are any.
+    """
     if not teachers:
         return list(train)
     folder = default_cache() / "teachers"
@@ -175,6 +191,18 @@ def taught(
             answers_for(teacher, documents, item.digests["train"], folder, say)
             for teacher in teachers
         ]
-        found += with_soft_targets(train[first:last], answers)
+        preferred = _strangers(teachers, documents) if unseen else None
+        found += with_soft_targets(train[first:last], answers, preferred)
         first = last
     return found
+
+
+def _strangers(
+    teachers: Sequence[Teacher], documents: Sequence[LabelledDocument]
+) -> list[list[int]]:
+    """For each document the teachers, by number, that are known never to have learnt from it."""
+    known = [(number, t.seen) for number, t in enumerate(teachers) if t.seen is not None]
+    return [
+        [number for number, seen in known if text not in seen]
+        for text in map(fingerprint, documents)
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from framelens.artifact import TOKENIZER_FILE
+from framelens.artifact import MANIFEST_FILE, TOKENIZER_FILE, Artifact, resolve
 from framelens.features import FEATURE_VERSION, FeatureConfig, Featurizer
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError
@@ -69,9 +69,10 @@ class Encoder:
 
 
 def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
-    """Load an encoder by packaged name, a run's folder, another directory or hub name.
+    """Load an encoder by packaged name, a run's folder, an artifact, another directory or hub name.
 
-    A run's encoder comes with the weights that it ended with (or has come to), heads included.
+    A run's encoder comes with the weights that it ended with (or has come to), heads included, and
+    so does an artifact's.
 
     Raises:
         EncoderError: if it is none of these, or has no fast tokenizer.
@@ -81,6 +82,8 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     run = only_run(Path(name).expanduser())
     if checkpoints_of(run):
         return _of_run(run, dropout)
+    if (artifact := artifact_folder(name)) is not None:
+        return _of_artifact(name, artifact, dropout)
     source = _source(name)
     try:
         settings = AutoConfig.from_pretrained(source)
@@ -110,6 +113,46 @@ def _set_dropout(settings: Any, dropout: float) -> None:
     if hasattr(settings, "hidden_dropout_prob"):
         settings.hidden_dropout_prob = dropout
         settings.attention_probs_dropout_prob = dropout
+
+
+def artifact_folder(name: str) -> Path | None:
+    """The folder of the artifact that an encoder's name stands for, such as a model that ships."""
+    if name in PACKAGED or "://" in name:
+        return None
+    folder = resolve(Path(name).expanduser())
+    return folder if (folder / MANIFEST_FILE).is_file() else None
+
+
+def _of_artifact(name: str, folder: Path, dropout: float) -> Encoder:
+    from transformers import AutoModel
+
+    from framelens_training.artifact_weights import read_weights
+
+    artifact = Artifact.open(folder)
+    features = artifact.manifest.features
+    settings, state = read_weights(artifact.model)
+    _set_dropout(settings, dropout)
+    module = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        settings, **without_pooler(settings)
+    )
+    missing = module.load_state_dict(
+        {n.removeprefix(INNER): t for n, t in state.items() if n.startswith(INNER)}, strict=False
+    )
+    if missing.missing_keys or missing.unexpected_keys:
+        raise EncoderError(
+            f"encoder {name!r}: {artifact.model} lacks {missing.missing_keys[:3]} and has "
+            f"{missing.unexpected_keys[:3]}, which a BERT encoder has not; go on from the run's "
+            "folder that it came from instead"
+        )
+    return Encoder(
+        f"{artifact.manifest.name} {artifact.manifest.version}",
+        module,
+        Tokenizer.from_file(str(artifact.tokenizer)),
+        features.cls_token,
+        features.sep_token,
+        heads_of(state),
+        frozenset(artifact.manifest.training.get("learnt", LOSS_PARTS)),
+    )
 
 
 def _of_run(folder: Path, dropout: float) -> Encoder:

@@ -33,13 +33,16 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+UNKNOWN_REVISION = "unknown"
+
+
 def git_revision() -> str:
     """The commit of the working directory, with `-dirty` when it has changes; else `unknown`."""
     try:
         revision = _git("rev-parse", "HEAD")
         dirty = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return UNKNOWN_REVISION
     return revision + ("-dirty" if dirty else "")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from framelens.features import WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import LOSS_PARTS, LossPart
 
@@ -16,6 +18,8 @@ IGNORE = -100
 """Target of a position that is not supervised."""
 SILENT = 10.0
 """Logit of an answer that stands whatever the text."""
+BATCH_TOKENS = 8192
+"""Most tokens, padding in, that a network reads side by side where nothing is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +161,7 @@ class SegmentSpanModel(nn.Module):
                 axis_weights[..., column],
                 config.positive[axis],
             )
-        supervised = tag_targets != IGNORE
-        if bool(supervised.any()):
-            total = total + weights["attribution_spans"] * nn.functional.cross_entropy(
-                span_logits[..., : len(BIO_TAGS)][supervised], tag_targets[supervised]
-            )
+        total = total + weights["attribution_spans"] * _tags(span_logits, tag_targets)
         seen = loaded_targets != IGNORE
         found: Tensor = total + weights["loaded_spans"] * _binary(
             span_logits[..., len(BIO_TAGS)],
@@ -186,6 +186,21 @@ def _binary(logits: Tensor, targets: Tensor, weights: Tensor, positive: float) -
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
 
 
+def _tags(span_logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the tags, averaged over the supervised positions; 0 where there are none.
+
+    Masked by `ignore_index` and not by picking positions, whose number a GPU would have to tell
+    before anything can go on.
+    """
+    losses = nn.functional.cross_entropy(
+        span_logits[..., : len(BIO_TAGS)].flatten(0, 1),
+        targets.flatten(),
+        ignore_index=IGNORE,
+        reduction="sum",
+    )
+    return losses / (targets != IGNORE).sum().clamp(min=1)
+
+
 def soft_loss(
     logits: Tensor, teacher: Tensor, temperature: float, parts: Mapping[LossPart, Any]
 ) -> Tensor:
@@ -201,19 +216,22 @@ def soft_loss(
     total = logits.new_zeros(())
     for part, column in binary.items():
         known = ~torch.isnan(teacher[..., column])
-        ours = logits[..., column][known] / temperature
-        theirs = teacher[..., column][known] / temperature
+        ours = logits[..., column] / temperature
+        # Where no teacher spoke the student agrees with itself. Picking positions instead would
+        # have a GPU wait for their number.
+        theirs = torch.where(known, teacher[..., column] / temperature, ours.detach())
         cross = nn.functional.binary_cross_entropy_with_logits
         answers = theirs.sigmoid()
-        gap = cross(ours, answers, reduction="sum") - cross(theirs, answers, reduction="sum")
+        gaps = cross(ours, answers, reduction="none") - cross(theirs, answers, reduction="none")
+        gap = torch.where(known, gaps, 0.0).sum()
         total = total + parts[part] * gap / known.sum().clamp(min=1)
     known = ~torch.isnan(teacher[..., tags]).any(dim=-1)
-    gap = nn.functional.kl_div(
-        (logits[..., tags][known] / temperature).log_softmax(-1),
-        (teacher[..., tags][known] / temperature).log_softmax(-1),
-        reduction="sum",
-        log_target=True,
+    ours = logits[..., tags] / temperature
+    theirs = torch.where(known[..., None], teacher[..., tags] / temperature, ours.detach())
+    gaps = nn.functional.kl_div(
+        ours.log_softmax(-1), theirs.log_softmax(-1), reduction="none", log_target=True
     )
+    gap = torch.where(known[..., None], gaps, 0.0).sum()
     found: Tensor = total + parts["attribution_spans"] * gap / known.sum().clamp(min=1)
     return found * temperature**2
 
@@ -261,20 +279,47 @@ class ExportModel(nn.Module):
 class TorchNetwork:
     """A trained model behind the interface of `framelens.network.Network`."""
 
-    def __init__(self, model: SegmentSpanModel) -> None:
+    def __init__(self, model: SegmentSpanModel, bf16: bool = False) -> None:
         self._model = model
+        self._bf16 = bf16
 
-    def __call__(self, window: Any) -> tuple[Any, Any]:
+    def __call__(self, window: WindowFeatures) -> tuple[Any, Any]:
         """Segment logits (t, 3) and span logits (t, 8) of one window, as NumPy arrays."""
+        return self._read([window])[0]
+
+    def many(self, windows: Sequence[WindowFeatures]) -> list[tuple[Any, Any]]:
+        """The same for many windows, those of like length side by side.
+
+        What stands beside a window may change the last bits of its logits.
+        """
+        order = sorted(range(len(windows)), key=lambda i: -len(windows[i].input_ids))
+        outputs: list[Any] = [None] * len(windows)
+        while order:
+            rows = max(1, BATCH_TOKENS // len(windows[order[0]].input_ids))
+            chosen, order = order[:rows], order[rows:]
+            found = self._read([windows[i] for i in chosen])
+            for index, output in zip(chosen, found, strict=True):
+                outputs[index] = output
+        return outputs
+
+    def _read(self, windows: Sequence[WindowFeatures]) -> list[tuple[Any, Any]]:
+        sizes = [len(window.input_ids) for window in windows]
+        ids, types, mask = (np.zeros((len(windows), max(sizes)), dtype=np.int64) for _ in range(3))
+        for row, (window, size) in enumerate(zip(windows, sizes, strict=True)):
+            ids[row, :size], types[row, :size] = window.input_ids, window.token_type_ids
+            mask[row, :size] = 1
         device = next(self._model.parameters()).device
+        inputs = [torch.from_numpy(array).to(device) for array in (ids, types)]
+        if min(sizes) < max(sizes):
+            inputs.append(torch.from_numpy(mask).to(device))
         was_training = self._model.training
         self._model.eval()
         try:
-            with torch.inference_mode():
-                segment_logits, span_logits = self._model.logits(
-                    torch.from_numpy(window.input_ids)[None].to(device),
-                    torch.from_numpy(window.token_type_ids)[None].to(device),
-                )
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._bf16),
+            ):
+                both = [logits.float().cpu().numpy() for logits in self._model.logits(*inputs)]
         finally:
             self._model.train(was_training)
-        return segment_logits[0].float().cpu().numpy(), span_logits[0].float().cpu().numpy()
+        return [(both[0][row, :size], both[1][row, :size]) for row, size in enumerate(sizes)]

@@ -50,12 +50,25 @@ from framelens_training.processes import ALONE, Processes
 from framelens_training.progress import progress_bars, training_report
 from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord, finish
-from framelens_training.run_weights import ARCHITECTURE, CHECKPOINTS
+from framelens_training.run_weights import (
+    ARCHITECTURE,
+    CHECKPOINTS,
+    checkpoints_of,
+    has_trained,
+    only_run,
+)
+from framelens_training.seen_texts import (
+    Fingerprints,
+    fingerprint,
+    read_seen,
+    refuse_seen,
+    write_seen,
+)
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
-from framelens_training.teachers import load_teachers
-from framelens_training.tracking import Tracker, TrackingCallback, run_folder
+from framelens_training.teachers import Teacher, load_teachers
+from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
 from framelens_training.trainer import MEAN_METRIC, Fitted, fit, load_weights
 
 MIN_PARITY_TEXTS = 200
@@ -123,10 +136,12 @@ def run_jointly(
     processes: Processes = ALONE,
     resumed: Path | None = None,
     allow_changed_code: bool = False,
+    train_only: bool = False,
 ) -> RunResult | None:
     """`run` in one of several processes, and where it goes on in the folder of an earlier one.
 
-    All processes train; that of rank 0 does everything else, and only it has a result. It is for
+    All processes train; that of rank 0 does everything else, and only it has a result; with
+    `train_only` none has, and what comes after the training is left to a resumed run. It is for
     the caller to call `run_record.finish` once the tracker has ended too.
 
     Raises:
@@ -145,25 +160,32 @@ def run_jointly(
         record = record.with_corpora(corpora)
         record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     processes.wait()
+    has_ended = resumed is not None and has_trained(folder)
     with processes.main_first():  # the others find features and answers in the cache
-        teachers = load_teachers(config)
-        if processes.is_main:
-            record = record.with_origins(config, teachers)
-            record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
-        encoder = load_student(config, documents_of(corpora, "train"), teachers)
-        featurizer = encoder.featurizer(config.windows)
-        split = featurize_splits(corpora, featurizer)
-        say(_size_line(split))
-        if has_ended := resumed is not None and Fitted.read(folder) is not None:
-            _, _, known = load_architecture(folder / ARCHITECTURE)
-        else:  # only a training learns from what teachers say
-            split["train"] = taught(teachers, corpora, split["train"], say)
+        if has_ended:  # only a training learns from what teachers say
+            encoder, features, known = load_architecture(folder / ARCHITECTURE)
+            featurizer = Featurizer(encoder.tokenizer, features)
+            split = featurize_splits(corpora, featurizer)
+        else:
+            teachers = load_teachers(config)
+            if processes.is_main:
+                record = record.with_origins(config, teachers)
+                record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+            seen = _seen(config, corpora, teachers)
+            encoder = load_student(config, documents_of(corpora, "train"), teachers)
+            featurizer = encoder.featurizer(config.windows)
+            split = featurize_splits(corpora, featurizer)
+            split["train"] = taught(
+                teachers, corpora, split["train"], say, unseen=config.distillation.unseen
+            )
             known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
+        say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
     if processes.is_main:
         record_inputs(config, corpora, tracker, record.revision)
         if not has_ended:
             save_architecture(encoder, featurizer.config, learnt, folder / ARCHITECTURE)
+            write_seen(folder, seen)
     model, history = train_model(
         config,
         encoder,
@@ -177,6 +199,9 @@ def run_jointly(
         is_resumed=resumed is not None,
     )
     if not processes.is_main:
+        return None
+    if train_only:
+        say(f"The weights are in {folder}; --resume {folder} exports, evaluates and records them")
         return None
     model.cpu()  # what follows reads window by window, and exports
     unlearnt = [part for part in LOSS_PARTS if part not in learnt]
@@ -220,6 +245,26 @@ def run_jointly(
     result = RunResult(tracker.run_id, artifact, assessment, parity, time.monotonic() - started)
     _record_results(config, split["test"], found, decoding, result, history, tracker)
     return result
+
+
+def _seen(
+    config: Config, corpora: Sequence[LoadedCorpus], teachers: Sequence[Teacher]
+) -> Fingerprints:
+    """What a run learns from, be it through its teachers or the weights that it goes on from.
+
+    Raises:
+        TeacherError: if some of that is held out in this run.
+    """
+    origins: dict[str, Fingerprints | None] = {
+        f"the teacher {teacher.name}": teacher.seen for teacher in teachers
+    }
+    run = only_run(Path(config.encoder).expanduser())
+    if checkpoints_of(run):
+        origins[f"the encoder {config.encoder}"] = read_seen(run)
+    train = documents_of(corpora, "train")
+    held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
+    refuse_seen(origins, train, held_out)
+    return frozenset(map(fingerprint, train)).union(*(seen or () for seen in origins.values()))
 
 
 def record_inputs(
@@ -284,6 +329,8 @@ def train_model(
         checkpoints.clear()
     if fitted is not None:
         say("The training had ended; going on after it")
+        for row in fitted.history:  # it may have been recorded nowhere yet
+            tracker.metrics(curve_points(row), step=row["step"])
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history

@@ -23,9 +23,15 @@ SpanKey = tuple[int, SpanType, int, int]
 
 
 def predict(network: NetworkLike, documents: Sequence[LabelledFeatures]) -> list[DocumentLogits]:
-    """Read every document in its article windows, as serving does."""
+    """Read every document in its article windows, as serving does.
+
+    A network that has `many` reads them side by side.
+    """
+    windows = [window for item in documents for window in item.features.windows]
+    many = getattr(network, "many", None)
+    outputs = iter(many(windows) if many else map(network, windows))
     return [
-        merge_windows(item.features, [network(window) for window in item.features.windows])
+        merge_windows(item.features, [next(outputs) for _ in item.features.windows])
         for item in documents
     ]
 

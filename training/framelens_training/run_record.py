@@ -15,10 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from framelens.artifact import sha256
+from framelens.artifact import MODEL_FILE, sha256
 from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.environment import (
+    UNKNOWN_REVISION,
     git_revision,
     has_ended,
     package_versions,
@@ -117,10 +118,14 @@ class RunRecord:
 
     def with_origins(self, config: Config, teachers: Sequence[Teacher]) -> Self:
         """The record once the teachers and the encoder are known."""
+        from framelens_training.encoder import artifact_folder
+
         origins = {f"teacher {teacher.name}": teacher.digest for teacher in teachers}
         run = only_run(Path(config.encoder).expanduser())
         if checkpoints_of(run):
             origins["encoder"] = sha256(best_checkpoint(run) / WEIGHTS)
+        elif (artifact := artifact_folder(config.encoder)) is not None:
+            origins["encoder"] = sha256(artifact / MODEL_FILE)
         return replace(self, origins=origins)
 
     def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> Self:
@@ -137,11 +142,11 @@ class RunRecord:
             then.check(self, folder, allow_code=allow_code)
             record = replace(
                 self,
-                run_id=then.run_id,
+                run_id=then.run_id or self.run_id,
                 started=then.started,
                 corpora=self.corpora or then.corpora,
                 origins=self.origins or then.origins,
-                revision=then.revision or self.revision,
+                revision=_revision(then, self),
             )
         record.write(folder)
         return record
@@ -179,6 +184,12 @@ class RunRecord:
                 f"{shown}{more}\nChange it back, or start a new run without --resume"
                 + ("" if allow_code else " (--allow-changed-code goes on with other code)")
             )
+
+
+def _revision(then: RunRecord, now: RunRecord) -> str:
+    """The revision that a run was begun with; now its own, if none was known of the same code."""
+    is_known = then.revision not in ("", UNKNOWN_REVISION)
+    return then.revision if is_known or then.code != now.code else now.revision
 
 
 def finish(folder: Path) -> None:

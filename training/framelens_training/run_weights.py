@@ -13,12 +13,19 @@ from framelens.artifact import MANIFEST_FILE
 CHECKPOINTS = "checkpoints"
 ARCHITECTURE = "encoder"
 """Folder in a run's folder with the shape and the tokenizer of its encoder."""
+TRAINED = "trained.json"
+"""In a run's folder once its training has ended: the chosen step, and the curves."""
 PREFIX = "checkpoint-"
 WEIGHTS = "model.safetensors"
 STATE = "trainer_state.json"
 """Names in the folder of checkpoints, as the Trainer gives them."""
 INNER = "encoder."
 """How the names of the encoder's tensors begin; all others are of heads."""
+
+
+def has_trained(folder: Path) -> bool:
+    """Whether the training of the run in a folder has ended."""
+    return (folder / TRAINED).is_file()
 
 
 def checkpoints_of(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ epochs share them: a teacher reads each text once, in the windows in which servi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from framelens.features import TokenizedSegment
 from framelens.schema import AXES, SPAN_LOGITS
-from framelens_training.alignment import WordAnswers, aligned, mean_answers
+from framelens_training.alignment import WordAnswers, aligned, pooled, preferred_mean
 from framelens_training.array_store import Arrays, code_version, store, stored
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.targets import LabelledFeatures, SoftTargets
@@ -25,7 +25,7 @@ _CODE = (
     ("framelens", ("features.py", "model_settings.py", "windows.py", "decoding.py")),
     ("framelens_training", ("alignment.py", "teachers.py", "soft_targets.py")),
 )
-_KEPT = 48
+_KEPT = 192
 """Files kept in the folder, the latest read."""
 
 Say = Callable[[str], None]
@@ -51,30 +51,41 @@ def answers_for(
 
 
 def with_soft_targets(
-    items: Sequence[LabelledFeatures], answers: Sequence[Sequence[Sequence[WordAnswers]]]
+    items: Sequence[LabelledFeatures],
+    answers: Sequence[Sequence[Sequence[WordAnswers]]],
+    preferred: Sequence[Collection[int]] | None = None,
 ) -> list[LabelledFeatures]:
     """Documents with the mean of the teachers' answers beside their labels.
 
-    `answers` holds for each teacher what `answers_for` gave.
+    `answers` holds for each teacher what `answers_for` gave. `preferred` names for each document
+    the teachers, by number, of which the mean is taken; the others are heard on what none of
+    these answers.
     """
+    everyone = range(len(answers))
     return [
         replace(
             item,
             targets=tuple(
-                replace(target, soft=_soft(segment, [given[n] for given in several]))
+                replace(target, soft=_soft(segment, [given[n] for given in several], first))
                 for n, (target, segment) in enumerate(
                     zip(item.targets, item.features.segments, strict=True)
                 )
             ),
         )
-        for item, *several in zip(items, *answers, strict=True)
+        for item, first, *several in zip(
+            items, preferred or [everyone] * len(items), *answers, strict=True
+        )
     ]
 
 
-def _soft(segment: TokenizedSegment, several: Sequence[WordAnswers]) -> SoftTargets:
+def _soft(
+    segment: TokenizedSegment, several: Sequence[WordAnswers], preferred: Collection[int]
+) -> SoftTargets:
+    given = pooled(several, preferred)
+    heard = preferred if len(given) > 1 else (0,)
     words = np.full((len(segment.ids), len(SPAN_LOGITS)), np.nan, dtype=np.float16)
-    words[segment.words] = mean_answers([aligned(given, segment) for given in several])
-    return SoftTargets(mean_answers([given.axes for given in several]), words)
+    words[segment.words] = preferred_mean([aligned(item, segment) for item in given], heard)
+    return SoftTargets(preferred_mean([item.axes for item in given], heard), words)
 
 
 def _key(teacher: Teacher, digest: str) -> str:

@@ -237,6 +237,7 @@ def _soft_at_positions(
         stop = position + piece.size
         axes[stop] = given.axes
         words[position:stop] = given.words[piece.start : piece.end]
-    first = np.flatnonzero(~np.isnan(words).all(axis=1))[:1]
-    words[first] = moved(words[first], beginning=True)
+    known = np.flatnonzero(~np.isnan(words[:, 0]) | ~np.isnan(words[:, -1]))
+    if len(known):
+        words[known[:1]] = moved(words[known[:1]], beginning=True)
     return soft

@@ -12,16 +12,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from framelens.artifact import MANIFEST_FILE, Artifact, resolve, sha256
 from framelens.decoding import merge_windows
 from framelens.errors import FramelensError
-from framelens.features import DocumentFeatures, FeatureConfig, Featurizer, WindowFeatures
+from framelens.features import DocumentFeatures, FeatureConfig, Featurizer
 from framelens.network import Network
 from framelens_training.alignment import WordAnswers, limited, word_answers
 from framelens_training.config import LOSS_PARTS, Config, LossPart
@@ -30,7 +29,7 @@ from framelens_training.encoder import Encoder, load_architecture, load_encoder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, TeacherError
 from framelens_training.huggingface_teacher import is_classifier, load_classifier
-from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.predictions import NetworkLike
 from framelens_training.run_weights import (
     ARCHITECTURE,
@@ -42,11 +41,11 @@ from framelens_training.run_weights import (
     heads_of,
     only_run,
 )
+from framelens_training.seen_texts import Fingerprints, read_seen
 from framelens_training.targets import role_of
 
 _DOCUMENTS = 256
 """Documents whose windows are sorted by length together."""
-_BATCH_TOKENS = 4096
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -60,6 +59,10 @@ class Teacher(Protocol):
     @property
     def digest(self) -> str:
         """sha256 over everything that its answers depend on, the text aside."""
+
+    @property
+    def seen(self) -> Fingerprints | None:
+        """Fingerprints of the texts that it has learnt from, if that is known."""
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
         """The answers for each document's segments, in the context in which serving reads them."""
@@ -79,6 +82,7 @@ class NetworkTeacher:
     network: NetworkLike
     alone: bool = False
     learnt: frozenset[LossPart] = frozenset(LOSS_PARTS)
+    seen: Fingerprints | None = None
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
         """The answers for each document's segments."""
@@ -111,49 +115,20 @@ class TorchTeacher:
     model: SegmentSpanModel
     bf16: bool = False
     learnt: frozenset[LossPart] = frozenset(LOSS_PARTS)
+    seen: Fingerprints | None = None
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
         """The answers for each document's segments."""
         for start in range(0, len(documents), _DOCUMENTS):
             batch = [featurize(d, self.featurizer) for d in documents[start : start + _DOCUMENTS]]
-            outputs = self._outputs([window for item in batch for window in item.windows])
+            windows = [window for item in batch for window in item.windows]
+            outputs = TorchNetwork(self.model, self.bf16).many(windows)
             first = 0
             for features in batch:
                 last = first + len(features.windows)
                 answers = word_answers(features, merge_windows(features, outputs[first:last]))
                 yield [limited(item, self.learnt) for item in answers]
                 first = last
-
-    def _outputs(self, windows: Sequence[WindowFeatures]) -> list[Any]:
-        """Both logits of every window, windows of like length in one batch."""
-        order = sorted(range(len(windows)), key=lambda i: -len(windows[i].input_ids))
-        outputs: list[Any] = [None] * len(windows)
-        while order:
-            rows = max(1, _BATCH_TOKENS // len(windows[order[0]].input_ids))
-            chosen, order = order[:rows], order[rows:]
-            answers = self._batch([windows[i] for i in chosen])
-            for index, answer in zip(chosen, answers, strict=True):
-                outputs[index] = answer
-        return outputs
-
-    def _batch(self, windows: Sequence[WindowFeatures]) -> list[Any]:
-        width = max(len(window.input_ids) for window in windows)
-        ids, types, mask = (np.zeros((len(windows), width), dtype=np.int64) for _ in range(3))
-        for row, window in enumerate(windows):
-            size = len(window.input_ids)
-            ids[row, :size], types[row, :size] = window.input_ids, window.token_type_ids
-            mask[row, :size] = 1
-        device = next(self.model.parameters()).device
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16),
-        ):
-            segments, spans = self.model.logits(
-                *(torch.from_numpy(array).to(device) for array in (ids, types, mask))
-            )
-        both = segments.float().cpu().numpy(), spans.float().cpu().numpy()
-        sizes = [len(window.input_ids) for window in windows]
-        return [(both[0][row, :size], both[1][row, :size]) for row, size in enumerate(sizes)]
 
 
 KnownTeacher = NetworkTeacher | TorchTeacher
@@ -253,6 +228,7 @@ def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
         Featurizer.from_file(artifact.tokenizer, artifact.manifest.features),
         Network(artifact.model, config.threads or usable_cores()),
         learnt=learnt,
+        seen=read_seen(place.parent) if isinstance(place, Path) else None,
     )
 
 
@@ -274,7 +250,14 @@ def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTe
     how = f"bf16={bf16}, learnt={sorted(learnt)}"
     digest = _digest(sha256(weights), featurizer.tokenizer_json(), features, how)
     return TorchTeacher(
-        name, digest, featurizer, replace(encoder, heads=heads), model, bf16, learnt
+        name,
+        digest,
+        featurizer,
+        replace(encoder, heads=heads),
+        model,
+        bf16,
+        learnt,
+        read_seen(folder),
     )
 
 

@@ -565,6 +565,17 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
     return tracker
 
 
+def curve_points(entry: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an entry of the Trainer's log, under `train/` or `validation/`."""
+    values: dict[str, float] = {}
+    for name, value in entry.items():
+        if isinstance(value, int | float) and name not in ("epoch", "step"):
+            is_eval = name.startswith("eval_")
+            short = name.removeprefix("eval_")
+            values[f"{'validation' if is_eval else 'train'}/{short}"] = float(value)
+    return values
+
+
 class TrackingCallback(TrainerCallback):
     """Sends the Trainer's losses and validation metrics to a tracker, and lines to people."""
 
@@ -580,13 +591,8 @@ class TrackingCallback(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record the numbers of a log entry under `train/` or `validation/`."""
-        values: dict[str, float] = {}
-        for name, value in (logs or {}).items():
-            if isinstance(value, int | float) and name != "epoch":
-                is_eval = name.startswith("eval_")
-                short = name.removeprefix("eval_")
-                values[f"{'validation' if is_eval else 'train'}/{short}"] = float(value)
+        """Record the numbers of a log entry."""
+        values = curve_points(logs or {})
         if values:
             self._tracker.metrics(values, step=state.global_step)
             self._report(state, values)

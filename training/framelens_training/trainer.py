@@ -33,7 +33,7 @@ from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collat
 from framelens_training.errors import NonFiniteLossError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
-from framelens_training.run_weights import INNER, STATE, WEIGHTS
+from framelens_training.run_weights import INNER, STATE, TRAINED, WEIGHTS
 from framelens_training.targets import LabelledWindow
 from framelens_training.weight_averaging import FOLDER as EVALUATED
 from framelens_training.weight_averaging import START, EvaluatedWeights, KeepingEvaluated
@@ -41,7 +41,6 @@ from framelens_training.weight_averaging import START, EvaluatedWeights, Keeping
 BEST_METRIC = "eval_score"
 MEAN_METRIC = "eval_score_of_mean_weights"
 """In the last line of a history: the score of the mean of the weights, where that is kept."""
-TRAINED = "trained.json"
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
 

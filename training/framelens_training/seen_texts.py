@@ -1,0 +1,62 @@
+"""Which texts a run has learnt from, so that it is never asked about them as if it had not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from framelens_training.checkpoints import write_whole
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.errors import TeacherError
+
+FILE_NAME = "trained_on.txt"
+"""In a run's folder: a fingerprint a line."""
+
+Fingerprints = frozenset[str]
+
+
+def fingerprint(document: LabelledDocument) -> str:
+    """The first 64 bits of a document's text, by sha256, in hexadecimal digits."""
+    text = f"{document.headline or ''}\0{document.text}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def write_seen(folder: Path, texts: Iterable[str]) -> None:
+    """Note in a run's folder which texts it learns from, whole or not at all."""
+    write_whole(folder / FILE_NAME, "".join(f"{text}\n" for text in sorted(texts)))
+
+
+def read_seen(folder: Path) -> Fingerprints | None:
+    """What `write_seen` wrote; None where that is not known."""
+    path = folder / FILE_NAME
+    return frozenset(path.read_text("utf-8").split()) if path.is_file() else None
+
+
+def refuse_seen(
+    origins: Mapping[str, Fingerprints | None],
+    train: Sequence[LabelledDocument],
+    held_out: Sequence[LabelledDocument],
+) -> None:
+    """Make sure that no origin of a run has learnt from what the run is judged on.
+
+    `origins` holds by name what teachers, or the run that the encoder goes on from, were trained
+    on. A text that this run trains on itself is none of theirs.
+
+    Raises:
+        TeacherError: naming each origin that has, and how many documents.
+    """
+    own = set(map(fingerprint, train))
+    held = {fingerprint(document): document.id for document in held_out}
+    problems: list[str] = []
+    for name, seen in origins.items():
+        leaked = sorted(held[text] for text in held.keys() & (seen or frozenset()) - own)
+        if leaked:
+            shown = ", ".join(leaked[:3]) + (", …" if len(leaked) > 3 else "")
+            problems.append(f"{name} was trained on {len(leaked)} of them: {shown}")
+    if problems:
+        raise TeacherError(
+            "expected validation and test documents that no teacher and no encoder has learnt "
+            f"from, found {'; '.join(problems)}. Train it again with the splits of this run, or "
+            "leave it out"
+        )
