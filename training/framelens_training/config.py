@@ -49,6 +49,8 @@ class CorpusUse(_Strict):
     """How often a window of this corpus is drawn, against one of weight 1."""
     evaluate: bool = True
     """Whether its validation and test splits count."""
+    taught: bool = True
+    """Whether teachers are asked about its training documents; otherwise only labels teach."""
 
     @model_validator(mode="after")
     def _files_belong_to_files(self) -> Self:

@@ -145,9 +145,9 @@ def crossvalidate(
     trained = run if checkpoints_of(run) else artifact_folder(config.encoder)
     if trained is not None:
         raise EncoderError(
-            f"expected an encoder that has not seen the corpora, found a trained model in {trained}: "
-            "it has learnt from documents that other folds hold out; take the encoder that it "
-            "began with"
+            f"expected an encoder that has not seen the corpora, found the model in {trained}: it "
+            "has learnt from documents that other folds hold out; take the encoder that it began "
+            "with"
         )
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)

@@ -29,6 +29,8 @@ class LoadedCorpus:
     weight: float
     splits: Mapping[Split, Sequence[LabelledDocument]]
     digests: Mapping[Split, str]
+    taught: bool = True
+    """Whether teachers are asked about its training documents."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
@@ -107,7 +109,7 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
         for split in SPLITS
     }
     digests = {split: digest(documents) for split, documents in splits.items()}
-    return LoadedCorpus(name, licence, use.weight, splits, digests)
+    return LoadedCorpus(name, licence, use.weight, splits, digests, use.taught)
 
 
 def documents_of(corpora: Sequence[LoadedCorpus], split: Split) -> list[LabelledDocument]:

@@ -187,12 +187,15 @@ def taught(
     for item in corpora:
         documents = item.splits["train"]
         last = first + len(documents)
-        answers = [
-            answers_for(teacher, documents, item.digests["train"], folder, say)
-            for teacher in teachers
-        ]
-        preferred = _strangers(teachers, documents) if unseen else None
-        found += with_soft_targets(train[first:last], answers, preferred)
+        features = train[first:last]
+        if item.taught:
+            answers = [
+                answers_for(teacher, documents, item.digests["train"], folder, say)
+                for teacher in teachers
+            ]
+            preferred = _strangers(teachers, documents) if unseen else None
+            features = with_soft_targets(features, answers, preferred)
+        found += features
         first = last
     return found
 
