@@ -244,7 +244,7 @@ def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--root", help=f"folder of the public corpora; otherwise {ROOT_VARIABLE}")
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "news-en-first.yaml")
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "news-en-alone.yaml")
     parser.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--documents", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)

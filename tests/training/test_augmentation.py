@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +85,7 @@ def test_neighbours_are_the_nearest_whole_words(encoder: Encoder) -> None:
     assert all(word.isalpha() and word.islower() and word in VOCABULARY for word in others)
 
 
-def test_every_segment_has_its_copies_and_no_labels(encoder: Encoder) -> None:
+def test_an_article_is_copied_as_one_and_has_no_labels(encoder: Encoder) -> None:
     text = "The shameful mayor said so. The road."
     segments = (
         GoldSegment("headline", 0, 13, framed=True),
@@ -95,21 +94,33 @@ def test_every_segment_has_its_copies_and_no_labels(encoder: Encoder) -> None:
     )
     annotated = frozenset({"framed", "attributed"})
     document = LabelledDocument("d", text, "Shameful road", annotated=annotated, segments=segments)
-    found = augmented([document], 20, encoder)
-    assert len({item.id for item in found}) == len(found) == 60
+    neighbours = word_neighbours(encoder, [text, "Shameful road"])
+    found = augmented([document], 40, neighbours)
+    assert len({item.id for item in found}) == len(found) == 40
     assert not any(item.annotated or item.spans for item in found)
-    assert all(item.segments == (replace(item.segments[0], framed=None),) for item in found)
-    headlines = [item for item in found if item.headline is not None]
-    assert len(headlines) == 20
-    assert {item.headline for item in headlines} <= {
+    assert {item.headline for item in found} <= {
         f"{first} {second}"
         for first in ("Shameful", "Ranted", "Road")
         for second in ("shameful", "ranted", "road")
     }
-    whole = [(item.segment_text(item.segments[0]), item.headline or item.text) for item in found]
-    assert all(segment == text for segment, text in whole)
-    assert len({item.text for item in found[20:40]}) == 3  # five words are exchanged only
-    assert digest(found) == digest(augmented([document], 20, encoder))
+    assert len({item.headline for item in found}) > 3
+    bodies = {item.text.split("\n")[0] for item in found}
+    assert bodies == {f"The {word} mayor said so." for word in ("shameful", "ranted", "road")}
+    for item in found:
+        assert [s.field for s in item.segments] == ["headline", "text", "text"]
+        assert all(s.framed is None for s in item.segments)
+        words = [item.segment_text(s) for s in item.segments]
+        assert words == [item.headline, *item.text.split("\n")]
+    assert digest(found) == digest(augmented([document], 40, neighbours))
+
+
+def test_a_lone_headline_stays_one(encoder: Encoder) -> None:
+    document = LabelledDocument(
+        "d", "", "Shameful road", segments=(GoldSegment("headline", 0, 13),)
+    )
+    (found,) = augmented([document], 1, word_neighbours(encoder, ["Shameful road"]))
+    assert found.text == ""
+    assert found.segments == (GoldSegment("headline", 0, len(found.headline or "")),)
 
 
 def test_a_run_learns_copies_of_its_training_split_only(tiny_config: Config) -> None:
@@ -121,7 +132,8 @@ def test_a_run_learns_copies_of_its_training_split_only(tiny_config: Config) -> 
     train = labelled[0].splits["train"]
     assert made.name == "augmented files"
     assert made.weight == 0.5
-    assert len(made.splits["train"]) == 2 * sum(len(item.segments) for item in train)
+    assert len(made.splits["train"]) == 2 * len(train)
+    assert [len(d.segments) for d in made.splits["train"][::2]] == [len(d.segments) for d in train]
     assert not made.splits["validation"]
     assert not made.splits["test"]
     again = Config.model_validate({**data, "seed": config.seed + 1})

@@ -31,6 +31,8 @@ from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.predictions import predict
+from framelens_training.run_record import RunRecord
 from framelens_training.run_weights import ARCHITECTURE
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.student import load_student
@@ -418,6 +420,7 @@ class CountingTeacher:
     digest: str
     name: str = "counting"
     asked: int = 0
+    seen: frozenset[str] | None = None
 
     def answer(self, documents):  # type: ignore[no-untyped-def]
         for document in documents:
@@ -453,6 +456,24 @@ def test_batches_of_a_teacher_answer_as_single_windows(taught_config: Config) ->
             np.testing.assert_allclose(left.axes, right.axes, atol=2e-2)
             np.testing.assert_allclose(left.words, right.words, atol=2e-2)
             np.testing.assert_array_equal(left.starts, right.starts)
+
+
+def test_windows_are_read_side_by_side_as_one_by_one(taught_config: Config) -> None:
+    (teacher,) = load_teachers(taught_config)
+    assert isinstance(teacher, TorchTeacher)
+    documents = tiny_documents(9)
+    documents += [replace(d, segments=d.segments[:2], spans=()) for d in documents[:4]]
+    items = [featurize_document(d, teacher.featurizer) for d in documents]
+    network = TorchNetwork(teacher.model)
+    windows = [window for item in items for window in item.features.windows]
+    assert len({len(window.input_ids) for window in windows}) > 1
+    for found, window in zip(network.many(windows), windows, strict=True):
+        for ours, theirs in zip(found, network(window), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for found, item in zip(predict(network, items), items, strict=True):
+        (expected,) = predict(network.__call__, [item])
+        np.testing.assert_allclose(found.segments, expected.segments, atol=1e-5)
+    assert network.many([]) == []
 
 
 def test_every_form_of_teacher_is_found(tmp_path: Path, tiny_config: Config) -> None:
@@ -662,21 +683,25 @@ def test_the_student_learns_what_only_its_teacher_knows(
     assert scores[-1] > 0.5 > max(scores[:-1])
 
 
-def test_after_its_training_a_run_asks_no_teacher(
+def test_after_its_training_a_run_needs_no_teacher(
     taught_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import shutil
+
     with monkeypatch.context() as context, quiet_libraries():
         context.setattr(pipeline, "assess", _stopped)
         with pytest.raises(KeyboardInterrupt):
             run(taught_config, NullTracker(), silent)
     (folder,) = Path(taught_config.output).iterdir()
     before = (folder / ARCHITECTURE / "features.json").read_bytes()
-    monkeypatch.setattr(pipeline, "taught", _stopped)
+    origins = RunRecord.read(folder).origins
+    shutil.rmtree(taught_config.teacher[0])
     with quiet_libraries():
         result = run_jointly(taught_config, NullTracker(), silent, resumed=folder)
     assert result is not None
     assert framelens.load(result.artifact).score("The mayor said so.").status == "ok"
     assert (folder / ARCHITECTURE / "features.json").read_bytes() == before
+    assert RunRecord.read(folder).origins == origins != {}
 
 
 def _stopped(*_: object, **__: object) -> None:

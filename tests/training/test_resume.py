@@ -221,3 +221,48 @@ def test_the_run_to_go_on_with_is_found(config: Config, tmp_path: Path) -> None:
     (output / "tiny-old" / "run.json").write_text(json.dumps({"format": 0}), "utf-8")
     with pytest.raises(ResumeError, match="format 1"):
         find_run(config, str(output / "tiny-old"))
+
+
+def test_a_training_is_begun_without_a_store_and_ended_with_one(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow
+
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(config), "utf-8")
+    assert main(["run", str(path), "--train-only"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert f"--resume {folder} exports" in capsys.readouterr().out
+    assert not (folder / "model").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+    record = RunRecord.read(folder)
+    assert record.run_id is None
+    assert not record.finished
+    replace(record, revision="unknown", process="elsewhere:1:0").write(folder)
+
+    assert main(["run", str(path), "--resume", str(folder)]) == 0
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [folder.name]
+    client = mlflow.MlflowClient(config.tracking.uri)
+    record = RunRecord.read(folder)
+    assert record.finished
+    assert record.revision not in ("", "unknown")  # the code is the same: what it is now
+    found = client.get_run(record.run_id)
+    assert found.info.status == "FINISHED"
+    curves = points(client, str(record.run_id))
+    assert len(curves["validation/score"]) == config.training.epochs
+    assert len(curves["train/loss"]) > 2
+    assert "train/step" not in curves
+    assert "test/framed/macro_f1" in curves
+    assert json.loads((folder / "model" / "manifest.json").read_text())["training"]["run_id"]
+
+
+def test_a_training_that_has_not_ended_is_not_recorded_later(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(config), "utf-8")
+    assert main(["run", str(path), "--train-only"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / "trained.json").unlink()
+    assert main(["run", str(path), "--resume", str(folder)]) == 1
+    assert "resume it with --no-tracking" in capsys.readouterr().err

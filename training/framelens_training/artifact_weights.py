@@ -45,9 +45,11 @@ def read_weights(path: Path) -> tuple[BertConfig, dict[str, torch.Tensor]]:
     words = f"{_MODEL}{_WORDS}"
     if f"{words}_int8" in graph.constants:
         found[_WORDS] = _constant(graph, f"{words}_int8") * _constant(graph, f"{words}_scale")
-    found |= dict(_linear_weights(graph))
     attentions = [node for node in graph.nodes if node.op_type == "MultiHeadAttention"]
     norms = [node for node in graph.nodes if node.op_type == "LayerNormalization"]
+    # Of weights that are the same, a graph holds one: these go by the names of their biases.
+    found |= {_weight_beside(norm.input[2]): _constant(graph, norm.input[1]) for norm in norms}
+    found |= dict(_linear_weights(graph))
     if not attentions or not norms or not {_WORDS, _POSITIONS, _TYPES} <= found.keys():
         raise EncoderError(
             f"{path}: expected the graph of a BERT encoder, with fused attention and three "
@@ -76,7 +78,12 @@ def _linear_weights(graph: Graph) -> Iterator[tuple[str, Array]]:
         product = next(name for name in node.input if name != bias)
         weight = _product(graph, product)
         if weight is not None:
-            yield bias.removeprefix(_MODEL).removesuffix("bias") + "weight", weight.T
+            yield _weight_beside(bias), weight.T
+
+
+def _weight_beside(bias: str) -> str:
+    """The torch name of the weight whose bias is called so in the graph."""
+    return bias.removeprefix(_MODEL).removesuffix("bias") + "weight"
 
 
 def _product(graph: Graph, name: str) -> Array | None:

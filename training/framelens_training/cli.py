@@ -127,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
             result, page = jointly(tracker=NullTracker()), None
         else:
             run_id = None if folder is None else RunRecord.read(folder).run_id
-            with tracked_run(config, run_id) as tracker:
+            with tracked_run(config, run_id, folder) as tracker:
                 result = jointly(tracker=tracker)
             page, lines = tracker.page(tracking_uri(config)), not_recorded(tracker)
     if result is not None:

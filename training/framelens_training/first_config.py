@@ -149,8 +149,9 @@ name: {_name(labels)}
 version: "0.1.0"
 seed: 13
 
-# minilm-l6 is packaged. A larger one is better and slower: a directory of a Hugging Face
-# encoder, or its name on the hub.
+# minilm-l6 is packaged. news-en goes on from the model that ships, under the licence of its
+# corpora. A larger one is better and slower: a directory of a Hugging Face encoder, or its name
+# on the hub.
 encoder: minilm-l6
 
 corpora:

@@ -441,12 +441,15 @@ def run_folder(config: Config, run_id: str | None) -> Path:
 
 
 @contextmanager
-def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTracker]:
+def tracked_run(
+    config: Config, run_id: str | None = None, folder: Path | None = None
+) -> Iterator[MlflowTracker]:
     """An MLflow run that ends FINISHED, or FAILED with its traceback, or KILLED.
 
-    With `run_id`, an earlier run is continued: it is RUNNING again, and what its journal still
-    holds is sent; a point of a curve that it has is not recorded again. Runs of this machine
-    whose process is gone are ended as KILLED.
+    `folder` is that of the run's files, where there is one already. With `run_id`, an earlier run
+    is continued: it is RUNNING again, and what its journal still holds is sent; a point of a curve
+    that it has is not recorded again. Runs of this machine whose process is gone are ended as
+    KILLED.
 
     Raises:
         TrackingError: before anything is done, if the store or the run cannot be used.
@@ -471,7 +474,8 @@ def tracked_run(config: Config, run_id: str | None = None) -> Iterator[MlflowTra
         end_dead_runs(client, experiment)
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
-    journal = Journal(run_folder(config, run_id) / FILE_NAME, _without_password(uri), run_id)
+    place = (folder or run_folder(config, run_id)) / FILE_NAME
+    journal = Journal(place, _without_password(uri), run_id)
     with _ended(MlflowTracker(client, experiment, journal, recorded)) as tracker:
         yield tracker
 

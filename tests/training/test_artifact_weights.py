@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from framelens.artifact import Artifact, resolve
+from framelens.features import Featurizer
+from framelens.network import Network
+from framelens_training.artifact_weights import read_weights
+from framelens_training.config import LOSS_PARTS, Config
+from framelens_training.crossval import crossvalidate
+from framelens_training.encoder import load_encoder
+from framelens_training.errors import EncoderError
+from framelens_training.export import export_onnx
+from framelens_training.graph_fusion import Graph
+from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
+from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.quantization import quantize
+from framelens_training.run_record import RunRecord
+from framelens_training.tracking import NullTracker
+from support import write_model
+
+pytestmark = pytest.mark.training
+
+TEXTS = ("The mayor said a road was closed.", "A shameful plan, yet another.", "Sign up to news")
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def small_model() -> SegmentSpanModel:
+    """A BERT whose channels differ widely, so that smoothing has something to do."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=1100,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=48,
+    )
+    model = SegmentSpanModel(BertModel(config, add_pooling_layer=False), 0.0, LossConfig({}, {}))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("LayerNorm.weight"):
+                parameter.copy_(torch.linspace(0.1, 6.0, len(parameter)))
+            elif name.endswith("bias"):
+                parameter.normal_(std=0.3)
+    return model.eval()
+
+
+def test_an_fp32_graph_gives_its_weights_back(tmp_path: Path) -> None:
+    model = small_model()
+    export_onnx(model, tmp_path / "fp32.onnx")
+    settings, found = read_weights(tmp_path / "fp32.onnx")
+    expected = model.state_dict()
+    assert found.keys() == expected.keys()
+    positions = "encoder.embeddings.position_embeddings.weight"
+    assert torch.equal(found[positions], expected[positions][: len(found[positions])])
+    for name in expected.keys() - {positions}:
+        torch.testing.assert_close(found[name], expected[name], atol=1e-6, rtol=1e-5)
+    assert settings.num_attention_heads == 4
+    assert settings.layer_norm_eps == pytest.approx(1e-12)
+
+
+def test_an_int8_graph_gives_weights_that_answer_alike(
+    tmp_path: Path, featurizer: Featurizer
+) -> None:
+    model = small_model()
+    fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
+    export_onnx(model, fp32)
+    windows = list(featurizer.featurize(TEXTS * 3, ["body"] * 9).windows)
+    quantize(fp32, int8, windows)
+    import onnx
+
+    assert any(name.endswith("_inverse") for name in Graph(onnx.load(str(int8))).constants)
+    _, found = read_weights(int8)
+    again = small_model()
+    again.load_state_dict({**again.state_dict(), **_long_enough(found, again)})
+    network, exact = TorchNetwork(again), TorchNetwork(model)
+    for window in windows:
+        for ours, theirs in zip(network(window), exact(window), strict=True):
+            assert np.abs(ours - theirs).max() < 0.02 * np.abs(theirs).max()
+
+
+def _long_enough(
+    state: dict[str, torch.Tensor], model: SegmentSpanModel
+) -> dict[str, torch.Tensor]:
+    """Positions that the graph has not are as the model has them."""
+    name = "encoder.embeddings.position_embeddings.weight"
+    whole = model.state_dict()[name].clone()
+    whole[: len(state[name])] = state[name]
+    return {**state, name: whole}
+
+
+def test_another_graph_is_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "lookup")
+    with pytest.raises(EncoderError, match=r"expected the graph of a BERT encoder"):
+        load_encoder(str(folder))
+
+
+def test_training_goes_on_from_the_model_that_ships() -> None:
+    encoder = load_encoder("news-en", dropout=0.1)
+    manifest = Artifact.open(resolve("news-en")).manifest
+    assert encoder.name == f"news-en {manifest.version}"
+    assert encoder.learnt == frozenset(LOSS_PARTS)
+    assert encoder.module.config.hidden_dropout_prob == 0.1
+    model = SegmentSpanModel(encoder.module, 0.0, LossConfig({}, {}))
+    assert not model.load_state_dict(dict(encoder.heads or {}), strict=False).unexpected_keys
+    artifact = Artifact.open(resolve("news-en"))
+    featurizer = Featurizer.from_file(artifact.tokenizer, manifest.features)
+    (window,) = featurizer.featurize(TEXTS, ["headline", "body", "body"]).windows
+    network = Network(artifact.model, 1)
+    for ours, theirs in zip(TorchNetwork(model)(window), network(window), strict=True):
+        # The graph also rounds its activations, to eight bits each.
+        assert np.abs(ours - theirs).mean() < 0.15
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
+
+
+def test_a_run_goes_on_from_another_ones_artifact(tiny_config: Config) -> None:
+    with quiet_libraries():
+        first = run(tiny_config, NullTracker(), silent)
+        config = Config.model_validate(
+            {
+                **tiny_config.model_dump(),
+                "name": "second",
+                "encoder": str(first.artifact),
+                "training": {**tiny_config.training.model_dump(), "epochs": 1},
+            }
+        )
+        lines: list[str] = []
+        run_jointly(config, NullTracker(), lines.append, train_only=True)
+    (folder,) = (p for p in Path(config.output).iterdir() if p.name.startswith("second"))
+    assert RunRecord.read(folder).origins.keys() == {"encoder"}
+    scores = [line for line in lines if "validation score" in line]
+    first_score = float(scores[0].split("score ")[1].split(",")[0])
+    assert first_score > 0.9  # one epoch of random heads scores half of that
+
+
+def test_a_cross_validation_does_not_go_on_from_an_artifact(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    folder = write_model(tmp_path / "artifact")
+    config = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
+    with pytest.raises(EncoderError, match="other folds hold out"):
+        crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)

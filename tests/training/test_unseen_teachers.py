@@ -1,0 +1,259 @@
+"""Teachers that left documents out, and who is heard on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from framelens.decoding import word_offsets
+from framelens.features import Featurizer
+from framelens.schema import AXES, SPAN_LOGITS
+from framelens_training.alignment import WordAnswers, pooled, preferred_mean
+from framelens_training.config import Config
+from framelens_training.corpora.labelled import (
+    LabelledDocument,
+    digest,
+    read_jsonl,
+    write_jsonl,
+)
+from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.distillation import taught
+from framelens_training.encoder import load_encoder
+from framelens_training.errors import TeacherError
+from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.seen_texts import fingerprint, read_seen
+from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.teachers import load_teacher, role_of
+from framelens_training.tracking import NullTracker
+
+pytestmark = pytest.mark.training
+
+NAN = float("nan")
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture
+def distinct_config(tiny_config: Config, tmp_path: Path) -> Config:
+    """The tiny corpus with texts that differ from split to split."""
+    files = {
+        split: distinct(read_jsonl(Path(path)), tmp_path / f"{split}.jsonl", number)
+        for number, (split, path) in enumerate((tiny_config.corpora.use[0].files or {}).items())
+    }
+    return with_corpora(tiny_config, use=[{"name": "files", "files": files}])
+
+
+def distinct(documents: Sequence[LabelledDocument], path: Path, number: int) -> str:
+    """The path of documents whose headlines end in a character of their own."""
+    changed = [
+        replace(d, headline=f"{(d.headline or '')[:-1]}{chr(0x3400 + 100 * number + n)}")
+        for n, d in enumerate(documents)
+    ]
+    write_jsonl(changed, path)
+    return str(path)
+
+
+def with_corpora(config: Config, **changes: object) -> Config:
+    data = config.model_dump()
+    return Config.model_validate({**data, "corpora": {**data["corpora"], **changes}})
+
+
+def parts_of(config: Config, count: int) -> list[set[str]]:
+    """The ids of the training documents that each part leaves out."""
+    whole = {d.id for d in documents_of(load_corpora(config), "train")}
+    found = []
+    for part in range(1, count + 1):
+        corpora = load_corpora(with_corpora(config, left_out={"part": part, "of": count}))
+        found.append(whole - {d.id for d in documents_of(corpora, "train")})
+        assert len(documents_of(corpora, "validation")) == 5
+        assert corpora[0].digests["train"] == digest(corpora[0].splits["train"])
+    return found
+
+
+def test_the_parts_that_are_left_out_make_up_the_whole(tiny_config: Config) -> None:
+    whole = {d.id for d in documents_of(load_corpora(tiny_config), "train")}
+    parts = parts_of(tiny_config, 3)
+    assert set().union(*parts) == whole
+    assert sum(map(len, parts)) == len(whole)
+    assert min(map(len, parts)) >= 4
+    other_seed = Config.model_validate({**tiny_config.model_dump(), "seed": 99})
+    assert parts_of(other_seed, 3) == parts  # teachers of all seeds share the parts
+
+
+def test_a_corpus_of_fewer_articles_than_parts_stays_whole(tiny_config: Config) -> None:
+    config = with_corpora(tiny_config, left_out={"part": 1, "of": 17})
+    assert len(documents_of(load_corpora(config), "train")) == 16
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"part": 4, "of": 3}, {"part": 0, "of": 3}, {"part": 1, "of": 1}]
+)
+def test_a_part_that_is_not_there_is_refused(tiny_config: Config, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match="left_out"):
+        with_corpora(tiny_config, left_out=wrong)
+
+
+@dataclass
+class Answering:
+    """A teacher that answers every question with one number."""
+
+    value: float
+    seen: frozenset[str] | None
+    asked: int = 0
+
+    @property
+    def name(self) -> str:
+        """What a config would call it."""
+        return f"answering {self.value}"
+
+    @property
+    def digest(self) -> str:
+        """Answers are kept by it."""
+        return f"{self.value}"
+
+    def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
+        """One number, everywhere; a second teacher knows nothing of the last axis."""
+        featurizer = FEATURIZER[0]
+        for document in documents:
+            self.asked += 1
+            segments = featurizer.tokenize(
+                [document.segment_text(s) for s in document.segments],
+                [role_of(s) for s in document.segments],
+            )
+            rows = []
+            for segment in segments:
+                starts, ends = (array.astype(np.int32) for array in word_offsets(segment))
+                axes = np.full(3, self.value, dtype=np.float16)
+                axes[-1] = NAN if self.value == 2.0 else self.value
+                words = np.full((len(starts), len(SPAN_LOGITS)), self.value, dtype=np.float16)
+                rows.append(WordAnswers(axes, starts, ends, words))
+            yield rows
+
+
+FEATURIZER: list[Featurizer] = []
+
+
+@pytest.fixture
+def corpus(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[LoadedCorpus, list[LabelledFeatures]]:
+    """A corpus and its features; answers are kept in a folder of their own."""
+    monkeypatch.setenv("FRAMELENS_CACHE", str(tmp_path / "cache"))
+    FEATURIZER[:] = [load_encoder(tiny_config.encoder).featurizer(tiny_config.windows)]
+    (item,) = load_corpora(tiny_config)
+    return item, [featurize_document(d, FEATURIZER[0]) for d in item.splits["train"]]
+
+
+def heard(features: LabelledFeatures) -> tuple[list[float], float]:
+    """The answers of the first segment: its axes, and its first word."""
+    soft = features.targets[0].soft
+    assert soft is not None
+    return soft.axes.tolist(), float(soft.words[features.features.segments[0].words][0, 0])
+
+
+def test_those_are_heard_who_never_saw_a_document(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]],
+) -> None:
+    item, features = corpus
+    texts = [fingerprint(d) for d in item.splits["train"]]
+    teachers = [
+        Answering(1.0, frozenset(texts[2:])),
+        Answering(2.0, frozenset({*texts[:1], *texts[3:]})),
+        Answering(6.0, None),  # nobody knows what it was trained on
+    ]
+    found = taught(teachers, [item], features, silent, unseen=True)
+    assert heard(found[0]) == ([1.0, 1.0, 1.0], 1.0)
+    assert heard(found[1]) == ([1.5, 1.5, 1.0], 1.5)
+    # The only stranger has no answer on the last axis: there all others are heard.
+    assert heard(found[2]) == ([2.0, 2.0, 3.5], 2.0)
+    assert heard(found[3]) == ([3.0, 3.0, 3.5], 3.0)  # all saw it
+    everyone = taught(teachers, [item], features, silent)
+    assert {heard(row)[1] for row in everyone} == {3.0}
+    assert teachers[0].asked == len(features)  # kept answers serve both
+
+
+def test_nobody_is_asked_about_a_corpus_that_labels_alone_teach(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]], tiny_config: Config
+) -> None:
+    item, features = corpus
+    teacher = Answering(4.0, None)
+    both = [item, replace(item, name="untaught", taught=False)]
+    found = taught([teacher], both, [*features, *features], silent)
+    assert teacher.asked == len(features)
+    assert all(target.soft is not None for row in found[: len(features)] for target in row.targets)
+    assert found[len(features) :] == features
+    use = tiny_config.model_dump()["corpora"]["use"][0]
+    (loaded,) = load_corpora(with_corpora(tiny_config, use=[{**use, "taught": False}]))
+    assert not loaded.taught
+
+
+def answers(values: Sequence[float], ends: Sequence[int]) -> WordAnswers:
+    words = np.array([[value] * len(SPAN_LOGITS) for value in values], dtype=np.float16)
+    starts = np.array([0, *ends[:-1]], dtype=np.int32)
+    return WordAnswers(
+        np.full(len(AXES), values[0], np.float16), starts, np.array(ends, np.int32), words
+    )
+
+
+def test_teachers_of_the_same_words_become_one() -> None:
+    one, two = answers([1.0, NAN], [3, 7]), answers([3.0, 5.0], [3, 7])
+    (found,) = pooled([one, two], (0, 1))
+    assert found.words[:, 0].tolist() == [2.0, 5.0]
+    (found,) = pooled([one, two], (0,))
+    assert found.words[:, 0].tolist() == [1.0, 5.0]
+    assert found.axes.tolist() == [1.0] * 3
+    other = answers([1.0, 2.0], [4, 7])
+    assert pooled([one, other], (0, 1)) == [one, other]
+
+
+def test_preferred_answers_count_where_there_are_any() -> None:
+    rows = [np.array(row, dtype=np.float16) for row in ([1, NAN, NAN], [3, 5, NAN], [8, 9, NAN])]
+    np.testing.assert_array_equal(preferred_mean(rows, (0, 1)), [2.0, 5.0, NAN])
+    np.testing.assert_array_equal(preferred_mean(rows, (0,)), [1.0, 7.0, NAN])
+    np.testing.assert_array_equal(preferred_mean(rows, ()), [4.0, 7.0, NAN])
+
+
+def test_a_run_notes_what_it_learnt_from_and_through_whom(distinct_config: Config) -> None:
+    tiny_config = distinct_config
+    with quiet_libraries():
+        config = with_corpora(tiny_config, left_out={"part": 1, "of": 2})
+        run_jointly(config, NullTracker(), silent, train_only=True)
+        (folder,) = Path(config.output).iterdir()
+        own = {fingerprint(d) for d in documents_of(load_corpora(config), "train")}
+        teacher = load_teacher(str(folder), config)
+        assert teacher.seen == read_seen(folder) == own
+        student = {**with_corpora(config, left_out={"part": 2, "of": 2}).model_dump()}
+        student |= {"name": "student", "teacher": str(folder)}
+        run_jointly(Config.model_validate(student), NullTracker(), silent, train_only=True)
+    (taught_folder,) = (p for p in Path(config.output).iterdir() if p.name.startswith("student"))
+    whole = {fingerprint(d) for d in documents_of(load_corpora(tiny_config), "train")}
+    assert read_seen(taught_folder) == whole
+
+
+def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_config: Config) -> None:
+    files = dict(distinct_config.corpora.use[0].files or {})
+    leaky = [*read_jsonl(Path(files["train"])), *read_jsonl(Path(files["test"]))]
+    held = tmp_path / "leaky.jsonl"
+    write_jsonl(leaky, held)
+    swapped = {**files, "train": str(held), "test": files["validation"]}
+    with quiet_libraries():
+        run_jointly(
+            with_corpora(distinct_config, use=[{"name": "files", "files": swapped}]),
+            NullTracker(),
+            silent,
+            train_only=True,
+        )
+        (folder,) = Path(distinct_config.output).iterdir()
+        for changes in ({"teacher": str(folder)}, {"encoder": str(folder)}):
+            config = Config.model_validate({**distinct_config.model_dump(), **changes})
+            with pytest.raises(
+                TeacherError, match=r"was trained on 5 of them: d200, d201, d202, …"
+            ):
+                run(config, NullTracker(), silent)
