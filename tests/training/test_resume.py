@@ -223,15 +223,21 @@ def test_the_run_to_go_on_with_is_found(config: Config, tmp_path: Path) -> None:
         find_run(config, str(output / "tiny-old"))
 
 
+def trained_only(config: Config, tmp_path: Path) -> tuple[Path, Path]:
+    """A config's file, and the folder of a run of it that has its weights and nothing more."""
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(config), "utf-8")
+    assert main(["run", str(path), "--train-only"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    return path, folder
+
+
 def test_a_training_is_begun_without_a_store_and_ended_with_one(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import mlflow
 
-    path = tmp_path / "run.yaml"
-    path.write_text(to_yaml(config), "utf-8")
-    assert main(["run", str(path), "--train-only"]) == 0
-    (folder,) = (tmp_path / "runs").iterdir()
+    path, folder = trained_only(config, tmp_path)
     assert f"--resume {folder} exports" in capsys.readouterr().out
     assert not (folder / "model").exists()
     assert not (tmp_path / "mlflow.db").exists()
@@ -259,10 +265,7 @@ def test_a_training_is_begun_without_a_store_and_ended_with_one(
 def test_a_training_that_has_not_ended_is_not_recorded_later(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(to_yaml(config), "utf-8")
-    assert main(["run", str(path), "--train-only"]) == 0
-    (folder,) = (tmp_path / "runs").iterdir()
+    path, folder = trained_only(config, tmp_path)
     (folder / "trained.json").unlink()
     assert main(["run", str(path), "--resume", str(folder)]) == 1
     assert "resume it with --no-tracking" in capsys.readouterr().err
