@@ -16,6 +16,7 @@ from framelens_training.encoder import load_encoder
 from framelens_training.errors import EncoderError
 from framelens_training.export import export_onnx
 from framelens_training.graph_fusion import Graph
+from framelens_training.inheritance import inherited_corpora
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
 from framelens_training.quantization import quantize
@@ -137,7 +138,9 @@ def test_a_run_goes_on_from_another_ones_artifact(tiny_config: Config) -> None:
         lines: list[str] = []
         run_jointly(config, NullTracker(), lines.append, train_only=True)
     (folder,) = (p for p in Path(config.output).iterdir() if p.name.startswith("second"))
-    assert RunRecord.read(folder).origins.keys() == {"encoder"}
+    record = RunRecord.read(folder)
+    assert record.origins.keys() == {"encoder"}
+    assert record.inherited == {"files": "your own"}
     scores = [line for line in lines if "validation score" in line]
     first_score = float(scores[0].split("score ")[1].split(",")[0])
     assert first_score > 0.9  # one epoch of random heads scores half of that
@@ -150,3 +153,20 @@ def test_a_cross_validation_does_not_go_on_from_an_artifact(
     config = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
     with pytest.raises(EncoderError, match="other folds hold out"):
         crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+
+
+def test_a_run_inherits_the_corpora_of_all_that_came_before(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    training = {
+        "corpora": [{"name": "babe", "licence": "NC"}],
+        "inherited": {"polnear": "none stated", "babe": "old"},
+    }
+    artifact = write_model(tmp_path / "artifact", training=training)
+    first = Config.model_validate({**tiny_config.model_dump(), "teacher": str(artifact)})
+    folder = tmp_path / "run"
+    RunRecord.of(first, None, 1).write(folder)
+    second = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
+    assert inherited_corpora(tiny_config) == {}
+    assert inherited_corpora(first) == {"polnear": "none stated", "babe": "NC"}
+    assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}

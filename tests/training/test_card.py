@@ -115,3 +115,16 @@ def test_a_new_card_leaves_the_artifact_sound(tmp_path: Path) -> None:
     assert (folder / CARD_FILE).read_text(encoding="utf-8") == "# Another card\n"
     assert after.manifest.files[CARD_FILE] != before.manifest.files[CARD_FILE]
     assert {**after.manifest.to_dict(), "files": 0} == {**before.manifest.to_dict(), "files": 0}
+
+
+def test_the_terms_of_what_a_run_began_with_come_along() -> None:
+    mine = loaded("files", "your own")
+    free = card([mine])
+    assert "No corpus limits the use" in free
+    inherited = {"babe": "CC BY-NC-SA 4.0", "starter": "Apache-2.0", "files": "your own"}
+    text = model_card(
+        CONFIG, [mine], DecodingConfig(), PARITY, encoder="news-en 1", inherited=inherited
+    )
+    assert "it has learnt from these as well: babe (CC BY-NC-SA 4.0), starter (Apache-2.0)." in text
+    assert "research and non-commercial use" in text
+    assert "an encoder and teachers without it" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from framelens.artifact import CARD_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
@@ -34,8 +35,12 @@ def model_card(
     assessment: Assessment | None = None,
     *,
     encoder: str,
+    inherited: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The card of an artifact, as Markdown; `encoder` says what its weights are, as manifests do.
+
+    `inherited` holds licences by corpus, of what the run went on from and what its teachers were
+    trained on (`inheritance`).
 
     Without an assessment, which needs the exported model, the sections on test data say that
     they are to come.
@@ -44,7 +49,7 @@ def model_card(
         _head(config, encoder),
         _USE,
         _labels(),
-        _data(corpora),
+        _data(corpora, inherited),
         *(_measured(assessment, decoding) if assessment else [_UNMEASURED]),
         _tuned(decoding, assessment),
         _export(parity),
@@ -135,7 +140,7 @@ def _labels() -> str:
     return "\n".join(["## Labels", "", "| axis | true when |", "|---|---|", *rows, "", _EVIDENCE])
 
 
-def _data(corpora: Sequence[LoadedCorpus]) -> str:
+def _data(corpora: Sequence[LoadedCorpus], inherited: Mapping[str, str]) -> str:
     rows = [
         f"| {item.name} | {_annotated(item.name)} | {item.licence} | "
         + " | ".join(f"{len(item.splits[name]):,}" for name in ("train", "validation", "test"))
@@ -151,7 +156,8 @@ def _data(corpora: Sequence[LoadedCorpus]) -> str:
             "|---|---|---|---|---|---|",
             *rows,
             "",
-            *_licence_terms(corpora),
+            *_through_others(corpora, inherited),
+            *_licence_terms({**inherited, **{item.name: item.licence for item in corpora}}),
         ]
     )
 
@@ -165,21 +171,34 @@ def _annotated(name: str) -> str:
     return ", ".join(what for what in ANNOTATED if what in annotated)
 
 
-def _licence_terms(corpora: Sequence[LoadedCorpus]) -> list[str]:
-    limiting = [item for item in corpora if item.licence not in OPEN_LICENCES | {OWN}]
+def _through_others(corpora: Sequence[LoadedCorpus], inherited: Mapping[str, str]) -> list[str]:
+    own = {item.name for item in corpora}
+    others = [f"{name} ({licence})" for name, licence in inherited.items() if name not in own]
+    if not others:
+        return []
+    return [
+        "Through the weights that it began with, or through its teachers, it has learnt from these "
+        f"as well: {', '.join(others)}.",
+        "",
+    ]
+
+
+def _licence_terms(licences: Mapping[str, str]) -> list[str]:
+    limiting = [name for name, terms in licences.items() if terms not in OPEN_LICENCES | {OWN}]
     if not limiting:
-        own = any(item.licence == OWN for item in corpora)
+        own = OWN in licences.values()
         mind = " Labels of your own bring the terms of their texts." if own else ""
         return [f"No corpus limits the use of the weights beyond its notice of copyright.{mind}"]
-    free = [item.name for item in corpora if item.licence in OPEN_LICENCES]
-    listed = ", ".join(f"{item.name} ({item.licence})" for item in limiting)
+    free = [name for name, terms in licences.items() if terms in OPEN_LICENCES]
+    listed = ", ".join(f"{name} ({licences[name]})" for name in limiting)
     kept = f" ({', '.join(free)})" if free else ""
     return [
         "**The weights are for research and non-commercial use**, because of the terms, or the "
         f"lack of stated terms, of these corpora: {listed}.",
         "",
         f"To train without that limit, keep only corpora with open licences{kept} and labels of "
-        "your own under `corpora.use` in the config, and run `framelens-train run` again.",
+        "your own under `corpora.use` in the config, an encoder and teachers without it, and run "
+        "`framelens-train run` again.",
     ]
 
 

@@ -228,7 +228,7 @@ def run_jointly(
             split,
             corpora,
             learnt,
-            record.revision,
+            record,
             folder,
             tracker,
             say,
@@ -240,7 +240,15 @@ def run_jointly(
     found = predict(network, split["test"])
     test_corpora = [item.name for item in corpora for _ in item.splits["test"]]
     assessment = assess(config, network, featurizer, split, test_corpora, found, decoding)
-    card = model_card(config, corpora, decoding, parity, assessment, encoder=encoder.name)
+    card = model_card(
+        config,
+        corpora,
+        decoding,
+        parity,
+        assessment,
+        encoder=encoder.name,
+        inherited=record.inherited,
+    )
     write_card(artifact, card)
     result = RunResult(tracker.run_id, artifact, assessment, parity, time.monotonic() - started)
     _record_results(config, split["test"], found, decoding, result, history, tracker)
@@ -416,7 +424,7 @@ def _export(
     split: Mapping[str, Sequence[LabelledFeatures]],
     corpora: Sequence[LoadedCorpus],
     learnt: Sequence[LossPart],
-    revision: str,
+    record: RunRecord,
     folder: Path,
     tracker: Tracker,
     say: Say,
@@ -434,11 +442,12 @@ def _export(
         )
     training = {
         "run_id": tracker.run_id,
-        "git_revision": revision,
+        "git_revision": record.revision,
         "config": config.to_dict(),
         "corpora": [
             {"name": c.name, "licence": c.licence, "sha256": dict(c.digests)} for c in corpora
         ],
+        "inherited": dict(record.inherited),
         "learnt": learnt,
         "parity": parity.flat(),
     }
@@ -452,7 +461,9 @@ def _export(
         version=config.version,
         precision=config.export.precision,
         training=training,
-        card=model_card(config, corpora, decoding, parity, encoder=encoder.name),
+        card=model_card(
+            config, corpora, decoding, parity, encoder=encoder.name, inherited=record.inherited
+        ),
         golden_inputs=GOLDEN_INPUTS,
     )
     return parity

@@ -61,6 +61,9 @@ class RunRecord:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Digest of each teacher, and of the weights of a run that the encoder goes on from; empty
     until they have been read."""
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    """Licences by corpus, of what the weights that the encoder goes on from and the teachers were
+    trained on."""
     revision: str = ""
     """The source's git revision when the run was begun first."""
 
@@ -119,6 +122,7 @@ class RunRecord:
     def with_origins(self, config: Config, teachers: Sequence[Teacher]) -> Self:
         """The record once the teachers and the encoder are known."""
         from framelens_training.encoder import artifact_folder
+        from framelens_training.inheritance import inherited_corpora
 
         origins = {f"teacher {teacher.name}": teacher.digest for teacher in teachers}
         run = only_run(Path(config.encoder).expanduser())
@@ -126,7 +130,7 @@ class RunRecord:
             origins["encoder"] = sha256(best_checkpoint(run) / WEIGHTS)
         elif (artifact := artifact_folder(config.encoder)) is not None:
             origins["encoder"] = sha256(artifact / MODEL_FILE)
-        return replace(self, origins=origins)
+        return replace(self, origins=origins, inherited=inherited_corpora(config))
 
     def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> Self:
         """Take a run's folder over, which is empty or holds the same run.
@@ -146,6 +150,7 @@ class RunRecord:
                 started=then.started,
                 corpora=self.corpora or then.corpora,
                 origins=self.origins or then.origins,
+                inherited=self.inherited or then.inherited,
                 revision=_revision(then, self),
             )
         record.write(folder)

@@ -1,0 +1,60 @@
+"""The corpora behind what a run goes on from and behind its teachers: their terms come along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framelens.artifact import MANIFEST_FILE, Artifact
+from framelens_training.corpora.registry import CORPORA
+from framelens_training.run_weights import only_run
+
+if TYPE_CHECKING:
+    from framelens_training.config import Config
+
+UNKNOWN = "not known"
+
+
+def inherited_corpora(config: Config) -> dict[str, str]:
+    """Licences by corpus, of all that the encoder's weights and the teachers were trained on.
+
+    What a model of another tool was trained on is not known, and not listed.
+    """
+    return _behind_all(config.encoder, config.teacher)
+
+
+def _behind_all(encoder: str, teachers: tuple[str, ...] | list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in (encoder, *teachers):
+        found |= _behind(name)
+    return found
+
+
+def _behind(name: str) -> dict[str, str]:
+    from framelens_training.encoder import artifact_folder
+    from framelens_training.run_record import FILE_NAME, RunRecord
+
+    run = only_run(Path(name).expanduser())
+    if (run / FILE_NAME).is_file():
+        settings = RunRecord.read(run).config
+        return {
+            **_behind_all(settings.get("encoder", ""), settings.get("teacher", [])),
+            **{use["name"]: _licence(use["name"]) for use in settings["corpora"]["use"]},
+        }
+    folder = artifact_folder(name) if name else None
+    if folder is None or not (folder / MANIFEST_FILE).is_file():
+        return {}
+    return corpora_of(Artifact.open(folder).manifest.training)
+
+
+def corpora_of(training: Mapping[str, Any]) -> dict[str, str]:
+    """Licences by corpus, of what a manifest says of a training, and what that inherited."""
+    own = {item["name"]: item["licence"] for item in training.get("corpora", ())}
+    return {**training.get("inherited", {}), **own}
+
+
+def _licence(name: str) -> str:
+    if name == "files":
+        return "your own"
+    return CORPORA[name].info.licence if name in CORPORA else UNKNOWN
