@@ -60,13 +60,14 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
-# The models that ship: four teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
+# The models: four teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
 # corpora of FRAMELENS_CORPORA, each with a folder of its own under runs/. A training that was killed goes on when this is
-# called again. ENCODER=DIR names the folder of all-mpnet-base-v2 where no hub can be reached.
+# called again.
 TEACHERS := $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1
+runs/news-en/.trained: runs/news-en-first/.trained
+runs/news-en-first/.trained: $(TEACHERS) runs/released/news-en-0.3.1
 runs/news-en-fast/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-fast-0.4.0
 runs/released/news-en-0.3.1:
 	$(call released,inference/framelens/models/news-en)
@@ -74,7 +75,7 @@ runs/released/news-en-fast-0.4.0:
 	$(call released,inference/news-en-fast/framelens_news_en_fast/model)
 runs/news-en-teacher-%/.trained: configs/news-en-teacher.yaml | $(STAMP)
 	$(call train,configs/news-en-teacher.yaml,--train-only --set corpora.left_out.part=$* seed=2$* \
-		output=$(@D) $(if $(ENCODER),encoder=$(ENCODER)))
+		output=$(@D))
 runs/%/.trained: configs/%.yaml | $(STAMP)
 	$(call train,configs/$*.yaml)
 

@@ -8,14 +8,15 @@ from safetensors.torch import load_file
 
 from framelens_training import trainer
 from framelens_training.checkpoints import Checkpoints
-from framelens_training.config import Config
+from framelens_training.config import LOSS_PARTS, AveragedWith, Config, Training
 from framelens_training.dataset import WindowDataset
-from framelens_training.encoder import load_encoder
+from framelens_training.encoder import load_encoder, save_architecture
+from framelens_training.errors import TrainingError
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.run_weights import WEIGHTS
 from framelens_training.targets import featurize_document
-from framelens_training.weight_averaging import FOLDER, EvaluatedWeights
+from framelens_training.weight_averaging import FOLDER, EvaluatedWeights, mixed
 from support import tiny_documents
 
 
@@ -123,3 +124,30 @@ def test_weights_after_the_last_step_do_not_count(tmp_path: Path) -> None:
     half = weights.mean(last=3, start=0.5)
     assert half is not None
     assert half["weight"].item() == 2.0
+
+
+def test_another_model_has_its_share(averaging: Config, tmp_path: Path) -> None:
+    other, _ = fitted(averaging, tmp_path / "other" / "checkpoints", [0.1, 0.5, 0.4, 0.3])
+    encoder = load_encoder(averaging.encoder)
+    features = encoder.feature_config(averaging.windows)
+    save_architecture(encoder, features, LOSS_PARTS, tmp_path / "other" / "encoder")
+    mixed_in = AveragedWith(model=str(tmp_path / "other"), share=0.25)
+    training = averaging.training.model_copy(update={"epochs": 1, "average_with": mixed_in})
+    config = averaging.model_copy(update={"training": training, "seed": 99})
+    model, result = fitted(config, tmp_path / "own", [0.5, 0.6])
+    (step,) = EvaluatedWeights(tmp_path / "own" / FOLDER).steps()
+    own = load_file(tmp_path / "own" / FOLDER / f"{step}.safetensors")
+    theirs = other.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.allclose(value, 0.25 * theirs[name] + 0.75 * own[name], atol=1e-6), name
+    assert result.step == step  # type: ignore[attr-defined]
+    name = "segment_head.weight"
+    assert not torch.allclose(theirs[name], own[name], atol=1e-3)
+
+
+def test_a_model_of_another_shape_is_not_mixed_in() -> None:
+    one, other = {"a": torch.zeros(2), "b": torch.zeros(3)}, {"a": torch.ones(2)}
+    with pytest.raises(TrainingError, match="same shape, found another one's b"):
+        mixed(one, other, 0.5)
+    with pytest.raises(ValueError, match="expected 'average: true'"):
+        Training.model_validate({"average_with": {"model": "x", "share": 0.5}})

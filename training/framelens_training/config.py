@@ -129,6 +129,14 @@ class Windows(_Strict):
         return self
 
 
+class AveragedWith(_Strict):
+    """A model of the same shape that trained on from the same weights, and its share in a mean."""
+
+    model: str
+    """A run's folder or an artifact."""
+    share: Share
+
+
 class Training(_Strict):
     """Optimisation."""
 
@@ -169,9 +177,18 @@ class Training(_Strict):
     average_start: Share = 0.0
     """The share in the mean of the weights that the training began with, for one that goes on
     from another run (Wortsman et al. 2022, WiSE-FT)."""
+    average_with: AveragedWith | None = None
+    """Another model whose weights are mixed into the mean at the end, such as the version before
+    the one that the training goes on from."""
     checkpoint_minutes: float = Field(default=5.0, ge=0)
     """Most minutes, about, that a killed process loses; checkpoints are also written at every
     evaluation, and at every log line if this is 0."""
+
+    @model_validator(mode="after")
+    def _is_averaged(self) -> Self:
+        if self.average_with is not None and not self.average:
+            raise ValueError("expected 'average: true' beside 'average_with'")
+        return self
 
     @field_validator("loss_weights")
     @classmethod

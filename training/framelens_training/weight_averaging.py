@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from framelens_training.errors import TrainingError
 from framelens_training.model import SegmentSpanModel
 
 FOLDER = "evaluated"
@@ -50,14 +51,16 @@ class EvaluatedWeights:
         found = sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
         return [step for step in found if step > START]
 
-    def mean(self, last: int, *, first: int = 1, start: float = 0.0) -> dict[str, Tensor] | None:
-        """Mean weights of all steps up to the last one; `None` with fewer than two.
+    def mean(
+        self, last: int, *, first: int = 1, start: float = 0.0, fewest: int = 2
+    ) -> dict[str, Tensor] | None:
+        """Mean weights of all steps up to the last one; `None` with fewer than `fewest`.
 
         `first` is the number of the evaluation to begin with, counted from 1. `start` is the
         share of the weights that the training began with; then one evaluation is enough.
         """
         steps = [step for step in self.steps() if step <= last][first - 1 :]
-        if len(steps) < (1 if start else 2):
+        if len(steps) < (1 if start else fewest):
             return None
         total: dict[str, Tensor] = {}
         for step in steps:
@@ -73,6 +76,28 @@ class EvaluatedWeights:
     def clear(self) -> None:
         """Remove all of them."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def mixed(weights: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights with a share of another model's.
+
+    Raises:
+        TrainingError: if the two are not of one shape.
+    """
+    differing = [
+        name
+        for name in sorted({*weights, *other})
+        if name not in weights or name not in other or weights[name].shape != other[name].shape
+    ]
+    if differing:
+        raise TrainingError(
+            f"training.average_with: expected a model of the same shape, found another one's "
+            f"{', '.join(differing[:3])}"
+        )
+    return {
+        name: (share * other[name].double() + (1 - share) * value.double()).to(value.dtype)
+        for name, value in weights.items()
+    }
 
 
 class KeepingEvaluated(TrainerCallback):
