@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framelens.artifact import MANIFEST_FILE, Artifact
+from framelens.artifact import Artifact
 from framelens_training.corpora.registry import CORPORA
 from framelens_training.run_weights import only_run
 
@@ -43,7 +43,7 @@ def _behind(name: str) -> dict[str, str]:
             **{use["name"]: _licence(use["name"]) for use in settings["corpora"]["use"]},
         }
     folder = artifact_folder(name) if name else None
-    if folder is None or not (folder / MANIFEST_FILE).is_file():
+    if folder is None:
         return {}
     return corpora_of(Artifact.open(folder).manifest.training)
 
