@@ -95,8 +95,8 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
             f"encoder {name!r}: neither a packaged encoder ({', '.join(PACKAGED)}), nor a local "
             f"directory, nor reachable on a hub ({type(error).__name__}: {_first_line(error)}). "
             "Give the path of a directory with config.json, model.safetensors and "
-            "tokenizer.json, of a run or of an artifact, or use 'encoder: minilm-l6', which needs no "
-            "download"
+            "tokenizer.json, of a run or an artifact, or use 'encoder: minilm-l6', which needs "
+            "no download"
         ) from error
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None or not tokenizer.cls_token or not tokenizer.sep_token:
