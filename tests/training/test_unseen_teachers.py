@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from framelens.decoding import word_offsets
 from framelens.features import Featurizer
-from framelens.schema import AXES, SPAN_LOGITS
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, pooled, preferred_mean
-from framelens_training.config import Config
+from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import (
     LabelledDocument,
     digest,
@@ -106,6 +106,7 @@ class Answering:
 
     value: float
     seen: frozenset[str] | None
+    learnt: frozenset[LossPart] = frozenset(LOSS_PARTS)
     asked: int = 0
 
     @property
@@ -184,7 +185,7 @@ def test_nobody_is_asked_about_a_corpus_that_labels_alone_teach(
 ) -> None:
     item, features = corpus
     teacher = Answering(4.0, None)
-    both = [item, replace(item, name="untaught", taught=False)]
+    both = [item, replace(item, name="untaught", taught=frozenset())]
     found = taught([teacher], both, [*features, *features], silent)
     assert teacher.asked == len(features)
     assert all(target.soft is not None for row in found[: len(features)] for target in row.targets)
@@ -192,6 +193,29 @@ def test_nobody_is_asked_about_a_corpus_that_labels_alone_teach(
     use = tiny_config.model_dump()["corpora"]["use"][0]
     (loaded,) = load_corpora(with_corpora(tiny_config, use=[{**use, "taught": False}]))
     assert not loaded.taught
+
+
+def test_a_corpus_is_taught_on_some_parts_by_those_who_learnt_them(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]], tiny_config: Config
+) -> None:
+    item, features = corpus
+    of_framing = Answering(1.0, None, frozenset({"framed"}))
+    of_spans = Answering(6.0, None, frozenset({"attribution_spans", "framed"}))
+    parts: frozenset[LossPart] = frozenset({"attribution_spans", "attributed"})
+    found = taught(
+        [of_framing, of_spans], [replace(item, taught=parts)], features, silent, unseen=True
+    )
+    assert (of_framing.asked, of_spans.asked) == (0, len(features))
+    soft = found[0].targets[0].soft
+    assert soft is not None
+    assert soft.axes[0] == 6.0
+    assert np.isnan(soft.axes[1:]).all()
+    first = soft.words[features[0].features.segments[0].words][0]
+    assert (first[: len(BIO_TAGS)] == 6.0).all()
+    assert np.isnan(first[len(BIO_TAGS) :]).all()
+    use = tiny_config.model_dump()["corpora"]["use"][0]
+    (loaded,) = load_corpora(with_corpora(tiny_config, use=[{**use, "taught": sorted(parts)}]))
+    assert loaded.taught == parts
 
 
 def answers(values: Sequence[float], ends: Sequence[int]) -> WordAnswers:

@@ -49,8 +49,14 @@ class CorpusUse(_Strict):
     """How often a window of this corpus is drawn, against one of weight 1."""
     evaluate: bool = True
     """Whether its validation and test splits count."""
-    taught: bool = True
-    """Whether teachers are asked about its training documents; otherwise only labels teach."""
+    taught: bool | tuple[LossPart, ...] = True
+    """Whether teachers are asked about its training documents, or on which parts of the loss they
+    are heard there; on all else only labels teach."""
+
+    @field_validator("taught", mode="before")
+    @classmethod
+    def _parts(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _files_belong_to_files(self) -> Self:

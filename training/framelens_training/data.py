@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from framelens_training.config import Config, CorpusUse, LeftOut
+from framelens_training.config import LOSS_PARTS, Config, CorpusUse, LeftOut, LossPart
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.grouping import grouped
@@ -29,8 +29,8 @@ class LoadedCorpus:
     weight: float
     splits: Mapping[Split, Sequence[LabelledDocument]]
     digests: Mapping[Split, str]
-    taught: bool = True
-    """Whether teachers are asked about its training documents."""
+    taught: frozenset[LossPart] = frozenset(LOSS_PARTS)
+    """Parts of the loss on which teachers are heard for its training documents."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
@@ -109,7 +109,13 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
         for split in SPLITS
     }
     digests = {split: digest(documents) for split, documents in splits.items()}
-    return LoadedCorpus(name, licence, use.weight, splits, digests, use.taught)
+    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use))
+
+
+def _taught(use: CorpusUse) -> frozenset[LossPart]:
+    if isinstance(use.taught, bool):
+        return frozenset(LOSS_PARTS if use.taught else ())
+    return frozenset(use.taught)
 
 
 def documents_of(corpora: Sequence[LoadedCorpus], split: Split) -> list[LabelledDocument]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from framelens.records import FieldNames, read_records
 from framelens.segmentation import segment_article
+from framelens_training.alignment import WordAnswers, limited
 from framelens_training.augmentation import augmented, word_neighbours
-from framelens_training.config import Config
+from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import (
     CorpusError,
@@ -176,8 +177,9 @@ def taught(
 ) -> list[LabelledFeatures]:
     """The training documents, corpus after corpus, with the teachers' answers beside labels.
 
-    With `unseen`, the answers for a document are those of the teachers that never learnt from it,
-    as far as there are any.
+    Each corpus is answered for by the teachers that learnt any of the parts on which it is to be
+    taught. With `unseen`, the answers for a document are those of the teachers that never learnt
+    from it, as far as there are any.
     """
     if not teachers:
         return list(train)
@@ -188,16 +190,26 @@ def taught(
         documents = item.splits["train"]
         last = first + len(documents)
         features = train[first:last]
-        if item.taught:
+        if heard := [teacher for teacher in teachers if teacher.learnt & item.taught]:
             answers = [
-                answers_for(teacher, documents, item.digests["train"], folder, say)
-                for teacher in teachers
+                _limited(
+                    answers_for(teacher, documents, item.digests["train"], folder, say), item.taught
+                )
+                for teacher in heard
             ]
-            preferred = _strangers(teachers, documents) if unseen else None
+            preferred = _strangers(heard, documents) if unseen else None
             features = with_soft_targets(features, answers, preferred)
         found += features
         first = last
     return found
+
+
+def _limited(
+    answers: list[list[WordAnswers]], parts: frozenset[LossPart]
+) -> list[list[WordAnswers]]:
+    if parts.issuperset(LOSS_PARTS):
+        return answers
+    return [[limited(item, parts) for item in document] for document in answers]
 
 
 def _strangers(

@@ -61,6 +61,10 @@ class Teacher(Protocol):
         """sha256 over everything that its answers depend on, the text aside."""
 
     @property
+    def learnt(self) -> frozenset[LossPart]:
+        """Parts of the loss on which it is heard."""
+
+    @property
     def seen(self) -> Fingerprints | None:
         """Fingerprints of the texts that it has learnt from, if that is known."""
 
