@@ -392,3 +392,17 @@ def test_a_password_is_not_written_down(config: Config, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "tracking.jsonl", None, "r")
     journal.append(Call("tags", {"values": {}}))
     assert json.loads(journal.path.read_text("utf-8").partition("\n")[0])["uri"] is None
+
+
+def test_runs_of_one_second_have_folders_of_their_own(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
+    folders = [tracking.run_folder(config, None)]
+    for _ in range(2):
+        folders[-1].mkdir(parents=True)
+        folders.append(tracking.run_folder(config, None))
+    assert len(set(folders)) == 3
+    known = tracking.run_folder(config, "0123456789abcdef")
+    known.mkdir()
+    assert tracking.run_folder(config, "0123456789abcdef") == known

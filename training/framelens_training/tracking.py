@@ -435,9 +435,14 @@ def connect(config: Config) -> tuple[Any, str]:
 
 
 def run_folder(config: Config, run_id: str | None) -> Path:
-    """The folder of a run's files."""
+    """The folder of a run's files: without a run id a new one, named by the time."""
     label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
-    return Path(config.output) / f"{config.name}-{label}"
+    folder = first = Path(config.output) / f"{config.name}-{label}"
+    number = 1
+    while run_id is None and folder.exists():  # of a run that began in the same second
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    return folder
 
 
 @contextmanager
