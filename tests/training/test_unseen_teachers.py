@@ -30,6 +30,7 @@ from framelens_training.seen_texts import fingerprint, read_seen
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.teachers import load_teacher, role_of
 from framelens_training.tracking import NullTracker
+from support import write_model
 
 pytestmark = pytest.mark.training
 
@@ -275,8 +276,13 @@ def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_confi
             train_only=True,
         )
         (folder,) = Path(distinct_config.output).iterdir()
-        for changes in ({"teacher": str(folder)}, {"encoder": str(folder)}):
-            config = Config.model_validate({**distinct_config.model_dump(), **changes})
+        artifact = write_model(folder / "model")
+        for changes in (
+            {"teacher": str(folder)},
+            *({"encoder": str(p)} for p in (folder, artifact)),
+        ):
+            changed = {key: str(value) for key, value in changes.items()}
+            config = Config.model_validate({**distinct_config.model_dump(), **changed})
             with pytest.raises(
                 TeacherError, match=r"was trained on 5 of them: d200, d201, d202, …"
             ):

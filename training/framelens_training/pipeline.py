@@ -28,7 +28,12 @@ from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora, told_apart
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
-from framelens_training.encoder import Encoder, load_architecture, save_architecture
+from framelens_training.encoder import (
+    Encoder,
+    artifact_folder,
+    load_architecture,
+    save_architecture,
+)
 from framelens_training.environment import (
     cores_per_process,
     git_revision,
@@ -267,8 +272,11 @@ def _seen(
         f"the teacher {teacher.name}": teacher.seen for teacher in teachers
     }
     run = only_run(Path(config.encoder).expanduser())
+    artifact = artifact_folder(config.encoder)
     if checkpoints_of(run):
         origins[f"the encoder {config.encoder}"] = read_seen(run)
+    elif artifact is not None:
+        origins[f"the encoder {config.encoder}"] = read_seen(artifact.parent)
     train = documents_of(corpora, "train")
     held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
     refuse_seen(origins, train, held_out)
