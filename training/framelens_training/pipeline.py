@@ -272,10 +272,9 @@ def _seen(
         f"the teacher {teacher.name}": teacher.seen for teacher in teachers
     }
     run = only_run(Path(config.encoder).expanduser())
-    artifact = artifact_folder(config.encoder)
     if checkpoints_of(run):
         origins[f"the encoder {config.encoder}"] = read_seen(run)
-    elif artifact is not None:
+    elif (artifact := artifact_folder(config.encoder)) is not None:
         origins[f"the encoder {config.encoder}"] = read_seen(artifact.parent)
     train = documents_of(corpora, "train")
     held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
