@@ -155,6 +155,9 @@ class Training(_Strict):
     head_learning_rate: Positive = 1e-3
     layer_decay: Share = 1.0
     """Factor on the learning rate of each layer below the one above it."""
+    frozen_layers: int = Field(default=0, ge=0)
+    """Layers of the encoder, counted from below, that stay as they are, and with them the
+    embeddings: a third of a large encoder's layers saves a fifth of the time."""
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: Share = 0.1
     batch_tokens: int = Field(default=1024, ge=32)

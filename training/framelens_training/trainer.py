@@ -31,7 +31,7 @@ from framelens_training.checkpoints import Checkpoints, saving, write_whole
 from framelens_training.config import Config
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
 from framelens_training.encoder import load_encoder
-from framelens_training.errors import EncoderError, NonFiniteLossError
+from framelens_training.errors import EncoderError, NonFiniteLossError, TrainingError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
 from framelens_training.run_weights import INNER, STATE, TRAINED, WEIGHTS
@@ -284,6 +284,23 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
     ]
 
 
+def freeze(model: SegmentSpanModel, layers: int) -> None:
+    """Leave the embeddings and this many layers of the encoder as they are; none of them at 0.
+
+    Raises:
+        TrainingError: if the encoder has no more layers than that.
+    """
+    depth = max(_layer(name) for name, _ in model.named_parameters())
+    if layers >= depth:
+        raise TrainingError(
+            f"training.frozen_layers: expected fewer than the encoder's {depth} layers, found "
+            f"{layers}"
+        )
+    for name, parameter in model.named_parameters():
+        if layers and name.startswith(INNER) and _layer(name) <= layers:
+            parameter.requires_grad_(False)
+
+
 def _layer(name: str) -> int:
     """1 to n for the encoder's layers, 0 for what lies below them."""
     parts = name.split(".")
@@ -357,10 +374,11 @@ def fit(
     Raises:
         NonFiniteLossError: if the loss or the gradients stop being finite numbers.
         CheckpointError: if a checkpoint cannot be written.
-        TrainingError: if there are fewer windows than a step needs.
+        TrainingError: if there are fewer windows than a step needs, or no layer is left to train.
     """
     set_seed(config.seed)
     settings = config.training
+    freeze(model, settings.frozen_layers)
     sampler = TokenBudgetSampler(
         dataset,
         settings.batch_tokens,
