@@ -219,6 +219,28 @@ def test_a_corpus_is_taught_on_some_parts_by_those_who_learnt_them(
     assert loaded.taught == parts
 
 
+def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]], tiny_config: Config
+) -> None:
+    item, features = corpus
+    everywhere, elsewhere = Answering(1.0, None), Answering(6.0, None)
+    corpora = [item, replace(item, name="other")]
+    found = taught(
+        [everywhere, elsewhere],
+        corpora,
+        [*features, *features],
+        silent,
+        asked_about={elsewhere.name: ["other"]},
+    )
+    assert elsewhere.asked == len(features)
+    assert {heard(row)[1] for row in found[: len(features)]} == {1.0}
+    assert {heard(row)[1] for row in found[len(features) :]} == {3.5}
+    base = {**tiny_config.model_dump(), "teacher": ["runs/a"]}
+    for wrong in ({"runs/b": ["files"]}, {"runs/a": ["polnear"]}):
+        with pytest.raises(ValidationError, match=r"distillation\.asked_about: expected names out"):
+            Config.model_validate({**base, "distillation": {"asked_about": wrong}})
+
+
 def answers(values: Sequence[float], ends: Sequence[int]) -> WordAnswers:
     words = np.array([[value] * len(SPAN_LOGITS) for value in values], dtype=np.float16)
     starts = np.array([0, *ends[:-1]], dtype=np.int32)

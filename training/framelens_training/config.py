@@ -217,6 +217,9 @@ class Distillation(_Strict):
     heard_on: dict[str, tuple[LossPart, ...]] = Field(default_factory=dict)
     """For a teacher by its name in `teacher`, the parts of the loss on which it is heard; any
     other is heard on all that its run learnt."""
+    asked_about: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For a teacher by its name in `teacher`, the corpora of `corpora.use` about whose training
+    documents it is asked, and about nothing else; any other is asked about all texts."""
     unseen: bool = False
     """Whether a document's answers come only from the teachers that were not trained on it, where
     there are such: what a teacher says of its own training documents is little more than their
@@ -240,7 +243,7 @@ class Distillation(_Strict):
     def _sequence(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("heard_on", mode="before")
+    @field_validator("heard_on", "asked_about", mode="before")
     @classmethod
     def _sequences(cls, value: object) -> object:
         if not isinstance(value, dict):
@@ -347,20 +350,28 @@ class Config(_Strict):
     def _taught(self) -> Self:
         if self.distillation != Distillation() and not self.teacher:
             raise ValueError("expected 'teacher' beside 'distillation', found none")
-        strangers = [name for name in self.distillation.heard_on if name not in self.teacher]
-        if strangers:
-            raise ValueError(
-                f"distillation.heard_on: expected names out of 'teacher' "
-                f"({', '.join(self.teacher)}), found {', '.join(strangers)}"
-            )
+        settings = self.distillation
+        for key, names in (("heard_on", settings.heard_on), ("asked_about", settings.asked_about)):
+            strangers = [name for name in names if name not in self.teacher]
+            if strangers:
+                raise ValueError(
+                    f"distillation.{key}: expected names out of 'teacher' "
+                    f"({', '.join(self.teacher)}), found {', '.join(strangers)}"
+                )
         used = {use.name for use in self.corpora.use}
-        twice = [name for name in self.distillation.unlabelled if name in used]
+        unused = {name for names in settings.asked_about.values() for name in names} - used
+        if unused:
+            raise ValueError(
+                f"distillation.asked_about: expected names out of corpora.use "
+                f"({', '.join(sorted(used))}), found {', '.join(sorted(unused))}"
+            )
+        twice = [name for name in settings.unlabelled if name in used]
         if twice:
             raise ValueError(
                 f"distillation.unlabelled: {', '.join(twice)} is in corpora.use already, whose "
                 "texts the teachers answer anyway; leave it out of one of the two"
             )
-        absent = [name for name in self.distillation.augmented if name not in used]
+        absent = [name for name in settings.augmented if name not in used]
         if absent:
             raise ValueError(
                 f"distillation.augmented: expected names out of corpora.use "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,12 +174,14 @@ def taught(
     say: Say,
     *,
     unseen: bool = False,
+    asked_about: Mapping[str, Collection[str]] | None = None,
 ) -> list[LabelledFeatures]:
     """The training documents, corpus after corpus, with the teachers' answers beside labels.
 
     Each corpus is answered for by the teachers that learnt any of the parts on which it is to be
-    taught. With `unseen`, the answers for a document are those of the teachers that never learnt
-    from it, as far as there are any.
+    taught, without those for which `asked_about` names other corpora only. With `unseen`, the
+    answers for a document are those of the teachers that never learnt from it, as far as there
+    are any.
     """
     if not teachers:
         return list(train)
@@ -190,7 +192,13 @@ def taught(
         documents = item.splits["train"]
         last = first + len(documents)
         features = train[first:last]
-        if heard := [teacher for teacher in teachers if teacher.learnt & item.taught]:
+        heard = [
+            teacher
+            for teacher in teachers
+            if teacher.learnt & item.taught
+            and item.name in (asked_about or {}).get(teacher.name, (item.name,))
+        ]
+        if heard:
             answers = [
                 _limited(
                     answers_for(teacher, documents, item.digests["train"], folder, say), item.taught

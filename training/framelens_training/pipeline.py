@@ -181,7 +181,12 @@ def run_jointly(
             featurizer = encoder.featurizer(config.windows)
             split = featurize_splits(corpora, featurizer)
             split["train"] = taught(
-                teachers, corpora, split["train"], say, unseen=config.distillation.unseen
+                teachers,
+                corpora,
+                split["train"],
+                say,
+                unseen=config.distillation.unseen,
+                asked_about=config.distillation.asked_about,
             )
             known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
         say(_size_line(split))

@@ -1,0 +1,66 @@
+"""Layers of an encoder that stay as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from framelens_training.config import Config
+from framelens_training.encoder import load_encoder
+from framelens_training.errors import TrainingError
+from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.pipeline import run_jointly
+from framelens_training.run_weights import INNER
+from framelens_training.tracking import NullTracker
+from framelens_training.trainer import freeze, parameter_groups
+
+pytestmark = pytest.mark.training
+
+
+def model_of(config: Config) -> SegmentSpanModel:
+    return SegmentSpanModel(load_encoder(config.encoder).module, 0.0, LossConfig({}, {}))
+
+
+def trained_parts(model: SegmentSpanModel) -> set[str]:
+    """The parts of the encoder that training would change."""
+    return {
+        name.removeprefix(INNER).split(".attention")[0].split(".intermediate")[0]
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and name.startswith(INNER)
+    }
+
+
+def test_layers_from_below_and_the_embeddings_are_not_trained(tiny_config: Config) -> None:
+    model = model_of(tiny_config)
+    depth = model.encoder.config.num_hidden_layers
+    freeze(model, 0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    freeze(model, depth - 1)
+    assert {part.split(".output")[0] for part in trained_parts(model)} == {
+        f"encoder.layer.{depth - 1}"
+    }
+    assert model.segment_head.weight.requires_grad
+    groups = parameter_groups(model, tiny_config)
+    count = sum(len(group["params"]) for group in groups)
+    assert count == sum(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_layer_must_be_left_to_train(tiny_config: Config) -> None:
+    model = model_of(tiny_config)
+    depth = model.encoder.config.num_hidden_layers
+    with pytest.raises(TrainingError, match=f"fewer than the encoder's {depth} layers"):
+        freeze(model, depth)
+
+
+def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
+    training = tiny_config.training.model_copy(update={"frozen_layers": 1})
+    config = tiny_config.model_copy(update={"training": training})
+    run_jointly(config, NullTracker(), lambda line: None, train_only=True)
+    (folder,) = Path(config.output).iterdir()
+    before = load_encoder(config.encoder).module.state_dict()
+    after = load_encoder(str(folder)).module.state_dict()
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert changed
+    assert all(name.startswith("encoder.layer.1.") for name in changed)
