@@ -117,8 +117,8 @@ def _converted(source: Path, kind: str) -> Path:
 
 def _from_run(arguments: list[str], target: Path, rows: int, shrink: int) -> Samples:
     script = (
-        "import sys, framelens.batch, framelens.cli\n"
-        f"framelens.batch._REMEMBERED_BYTES //= {shrink}\n"
+        "import sys, framelens.in_order, framelens.cli\n"
+        f"framelens.in_order._REMEMBERED_BYTES //= {shrink}\n"
         "sys.exit(framelens.cli.main(['score', *sys.argv[1:]]))\n"
     )
     partial = target.with_name(target.name + ".partial")

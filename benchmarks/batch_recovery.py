@@ -115,7 +115,7 @@ def _workers(parent: int) -> list[int]:
     kept = []
     for process in found:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes():
+            if b"run_child" in Path(f"/proc/{process}/cmdline").read_bytes():
                 kept.append(process)
     return kept
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from framelens.errors import InputError, MissingExtraError
-from framelens.records import FieldNames
+from framelens.records import FieldNames, Keep, Record
 
 if TYPE_CHECKING:
     from framelens.scorer import Scorer, Unit
 
 _ROWS = 256
-"""Rows that are read, then decoded, and kept as one chunk of the answer."""
+"""Rows of the table that are read, and rows of the answer that are kept, as one chunk."""
 
 
 def score_frame(
@@ -22,6 +24,7 @@ def score_frame(
     unit: Unit = "article",
     explode: bool = False,
     keep: bool = False,
+    workers: int = 1,
 ) -> Any:
     """Score a table's rows; the columns of the answer are those of `framelens score`.
 
@@ -37,9 +40,9 @@ def score_frame(
         import pyarrow as pa
     except ImportError as error:
         raise MissingExtraError(error.name or "narwhals", "frames", "scoring a frame") from error
-    from framelens.rows import answer_of, table_row
-    from framelens.tabular import batch_records, output_schema, table_of
-    from framelens.workers import Job, Settings, finished, read_job
+    from framelens.many import answers
+    from framelens.rows import table_row
+    from framelens.tabular import output_schema, table_of
 
     table = nw.from_native(frame, eager_only=True)
     arrow = table.to_arrow().replace_schema_metadata(None)
@@ -52,26 +55,25 @@ def score_frame(
     if keep:
         kept = pa.schema([(f.name, f.type) for f in arrow.schema if f.name not in fields.all])
     schema = output_schema(explode, kept)
-    settings = Settings(scorer.artifact.path, scorer.model, scorer.limits, unit, explode=explode)
+    records = _records(arrow, fields, "cells" if keep else "nothing")
+    found = answers(scorer, records, workers, unit=unit, explode=explode)
     scored = [schema.empty_table()]
-    number = 0
-    for batch in arrow.to_batches(max_chunksize=_ROWS):
-        records = list(
-            batch_records(batch, number, "frame", fields, "cells" if keep else "nothing")
-        )
-        read = [
-            read_job(scorer, Job(0, record.row, None), settings)
-            if record.error is None
-            else scorer.error("", record.error.code, record.error.message)
-            for record in records
-        ]
+    while chunk := list(itertools.islice(found, _ROWS)):
         rows: list[dict[str, Any]] = []
         cells: list[Any] = []
-        for record, document in zip(records, finished(scorer, read), strict=True):
-            for line in answer_of(document, explode=explode).body.split("\n"):
+        for record, answer in chunk:
+            for line in answer.body.split("\n"):
                 rows.append(table_row(record.id, line, None))
                 cells.append(record.cells)
         scored.append(table_of(rows, cells, schema, kept))
-        number += batch.num_rows
     whole = pa.concat_tables(scored)
     return nw.from_arrow(whole, backend=table.implementation).to_native()
+
+
+def _records(arrow: Any, fields: FieldNames, keep: Keep) -> Iterator[Record]:
+    from framelens.tabular import batch_records
+
+    number = 0
+    for batch in arrow.to_batches(max_chunksize=_ROWS):
+        yield from batch_records(batch, number, "frame", fields, keep)
+        number += batch.num_rows

@@ -314,6 +314,15 @@ def _json_record(raw: bytes, where: str, fields: FieldNames, keep: Keep, *, firs
     return record_of(row, where, fields, keep)
 
 
+def given_record(value: object, where: str) -> Record:
+    """The record of what a caller gives: a text, or a mapping with `text`, `headline` and `id`."""
+    row = {"text": value} if isinstance(value, str) else value
+    if not isinstance(row, Mapping):
+        message = f"expected an object, found {type(row).__name__}"
+        return Record(where, error=RowError("bad_row", message))
+    return record_of(row, where, FieldNames(), "nothing")
+
+
 def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep) -> Record:
     """The record of a row that was read: a mapping from column to value."""
     identifier = row.get(fields.id)
@@ -328,7 +337,7 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
         message = "expected a flat JSON object, found one nested too deeply to keep"
         return Record(own_id, error=RowError("not_json", message))
     if fields.text not in row:
-        found = ", ".join(sorted(row)) or "nothing"
+        found = ", ".join(sorted(map(str, row))) or "nothing"
         message = f"expected a field {fields.text!r}, found {found}"
         return Record(own_id, error=RowError("missing_text", message), kept=kept)
     picked = {"text": row[fields.text], "headline": row.get(fields.headline)}

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from framelens.limits import MAX_CHARACTERS as MAX_CHARACTERS
 from framelens.limits import LimitError as LimitError
 from framelens.limits import Limits as Limits
 from framelens.network import Network
-from framelens.rows import type_error
+from framelens.records import given_record
 from framelens.schema import (
     AXES,
     Axis,
@@ -169,15 +169,35 @@ class Scorer:
         ]
 
     def score_many(
-        self, records: Iterable[Mapping[str, Any] | str], *, unit: Unit = "article"
+        self,
+        records: Iterable[Mapping[str, Any] | str],
+        *,
+        unit: Unit = "article",
+        workers: int = 1,
     ) -> Iterator[Document]:
-        """Score records one by one, in order, holding one at a time.
+        """Score records one by one, in order.
 
         A record is a text, or a mapping with `text` and, if it likes, `headline` and `id`.
         A bad record gives a document with status `error`; the others go on.
+
+        One record is held at a time. With several `workers`, which are processes that end with
+        the iterator, some hundred are read ahead, records with the same text and headline are
+        scored once, and the documents are the same.
+
+        Raises:
+            ValueError: if there is no worker.
+            FramelensError: while iterating, if the workers cannot start.
         """
-        for index, record in enumerate(records):
-            yield self.score_record(record, default_id=str(index), unit=unit)
+        if workers < 1:
+            raise ValueError(f"expected at least one worker, found {workers}")
+        if workers == 1:
+            return (
+                self.score_record(record, default_id=str(index), unit=unit)
+                for index, record in enumerate(records)
+            )
+        from framelens.many import scored_by_workers
+
+        return scored_by_workers(self, records, unit, workers)
 
     def score_record(
         self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"
@@ -190,21 +210,14 @@ class Scorer:
         self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"
     ) -> Reading | Document:
         """Read one record, for `decode`; whatever is wrong with it becomes an error document."""
-        row = {"text": record} if isinstance(record, str) else record
-        if not isinstance(row, Mapping):
-            return self.error(
-                default_id, "bad_row", f"expected an object, found {type(row).__name__}"
-            )
-        name = row.get("id")
-        identifier = default_id if name is None else str(name)
-        text, headline = row.get("text"), row.get("headline")
-        problem = type_error(text, headline)
-        if problem is not None:
-            return self.error(identifier, problem.code, problem.message)
+        found = given_record(record, default_id)
+        if found.error is not None:
+            return self.error(found.id, found.error.code, found.error.message)
+        row = found.row or {}
         try:
-            return self.read(cast(str, text), headline, id=identifier, unit=unit)
+            return self.read(row["text"], row["headline"], id=found.id, unit=unit)
         except LimitError as error:
-            return self.error(identifier, error.code, str(error))
+            return self.error(found.id, error.code, str(error))
 
     def score_frame(
         self,
@@ -216,22 +229,28 @@ class Scorer:
         unit: Unit = "article",
         explode: bool = False,
         keep: bool = False,
+        workers: int = 1,
     ) -> Any:
         """Score a pandas, polars or Arrow table; the answer is a table of the same kind.
 
         One row a document, or with `explode` one row a segment, with the columns that
-        `framelens score` writes to Parquet; `keep` adds the frame's other columns. Needs the
-        extra `frames`.
+        `framelens score` writes to Parquet; `keep` adds the frame's other columns. `workers` is
+        the number of processes that score. Needs the extra `frames`.
 
         Raises:
+            ValueError: if there is no worker.
             MissingExtraError: if the extra is not installed.
             InputError: if the frame has no such text column.
         """
         from framelens.frames import score_frame
         from framelens.records import FieldNames
 
+        if workers < 1:
+            raise ValueError(f"expected at least one worker, found {workers}")
         fields = FieldNames(text_field, headline_field, id_field)
-        return score_frame(self, frame, fields, unit=unit, explode=explode, keep=keep)
+        return score_frame(
+            self, frame, fields, unit=unit, explode=explode, keep=keep, workers=workers
+        )
 
     def error(self, id: str, code: str, message: str) -> Document:
         """An error document under this model's name."""

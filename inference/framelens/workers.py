@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import multiprocessing
 import os
 import queue
 import signal
@@ -18,10 +17,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from framelens.child_process import ChildProcess
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.rows import Answer, answer_of
@@ -39,6 +38,7 @@ _FLUSH = 0.2  # seconds after which finished answers are sent although the chunk
 _DEATHS = 3  # of workers that were scoring one document alone, before it is an error
 _FAILED_STARTS = 3
 _START_SECONDS = 300.0
+_SERVE = f"{__name__}:serve"  # what a worker runs
 
 
 class Job(NamedTuple):
@@ -168,12 +168,14 @@ def _fault(scorer: Scorer, error: Exception) -> Document:
 class LocalPool:
     """Scores in this process: for a few documents, where starting another would take longer."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the model."""
+    def __init__(self, settings: Settings, scorer: Scorer | None = None) -> None:
+        """Load the model, unless a scorer is at hand."""
         from framelens.scorer import load
 
         self._settings = settings
-        self._scorer = load(settings.model, threads=settings.threads, limits=settings.limits)
+        self._scorer = scorer or load(
+            settings.model, threads=settings.threads, limits=settings.limits
+        )
         self._jobs: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
@@ -199,15 +201,11 @@ class LocalPool:
 class _Worker:
     """One process and what it was sent."""
 
-    def __init__(self, context: Any, settings: Settings, core: int | None) -> None:
+    def __init__(self, settings: Settings, core: int | None) -> None:
         self.core = core
-        self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=serve, args=(theirs, settings), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        if core is not None and self.process.pid is not None:
+        self.process = ChildProcess(_SERVE, settings)
+        self.connection = self.process.connection
+        if core is not None:
             # Threads that it starts from now on inherit this. It may have died already, or not
             # be allowed: then it runs wherever the system likes.
             with contextlib.suppress(OSError):
@@ -230,12 +228,11 @@ class _Worker:
                 self.connection.send(chunk)
 
     def kill(self) -> int | None:
-        self.process.kill()
-        self.process.join()
+        code = self.process.kill()
         self._outbox.put(None)
         self._sender.join()  # with its reader gone, it no longer waits
         self.connection.close()
-        return self.process.exitcode
+        return code
 
 
 class WorkerPool:
@@ -244,7 +241,6 @@ class WorkerPool:
     def __init__(self, settings: Settings, workers: int) -> None:
         """Start the workers; they load the model while the caller goes on."""
         self._settings = settings
-        self._context = multiprocessing.get_context("spawn")
         self._queue: deque[Job] = deque()
         self._deaths: dict[int, int] = {}
         self._failed_starts = 0
@@ -275,8 +271,8 @@ class WorkerPool:
         """
         self._dispatch()
         answers: list[tuple[int, Answer]] = []
-        connections = {worker.connection: worker for worker in self._workers}
-        for connection in wait(list(connections), timeout):
+        connections: dict[object, _Worker] = {w.connection: w for w in self._workers}
+        for connection in wait([worker.connection for worker in self._workers], timeout):
             worker = connections[connection]
             try:
                 message = worker.connection.recv()
@@ -304,7 +300,7 @@ class WorkerPool:
 
     def _started(self, core: int | None) -> _Worker:
         try:
-            return _Worker(self._context, self._settings, core)
+            return _Worker(self._settings, core)
         except OSError as error:
             raise FramelensError(
                 f"a worker process cannot be started: {error.strerror or error}; "

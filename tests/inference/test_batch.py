@@ -15,8 +15,8 @@ import pytest
 
 import framelens
 from framelens import rows, tabular
-from framelens.batch import InOrder
 from framelens.cli import main
+from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.records import Record
 from framelens.rows import Answer, dumps
@@ -389,7 +389,7 @@ class CountingPool:
 def test_answers_kept_for_duplicates_are_the_same_and_bounded(
     allowed: int, scored: int, length: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("framelens.batch._REMEMBERED_BYTES", allowed)
+    monkeypatch.setattr("framelens.in_order._REMEMBERED_BYTES", allowed)
     pool = CountingPool()
     texts = [f"Road {number} was closed. " * length for number in range(40)] * 2
     records = (Record(str(n), {"text": text}) for n, text in enumerate(texts))

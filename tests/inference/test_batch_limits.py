@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import framelens
-from framelens.batch import InOrder
 from framelens.cli import main
+from framelens.in_order import InOrder
 from framelens.limits import LimitError, Limits
 from framelens.records import Record
 from framelens.rows import Answer
@@ -103,9 +103,7 @@ def test_a_hostile_page_is_one_row(name: str, model_folder: Path, tmp_path: Path
 def test_a_worker_that_hangs_or_dies_costs_one_document(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import faulty_worker
-
-    monkeypatch.setattr("framelens.workers.serve", faulty_worker.serve)
+    monkeypatch.setattr("framelens.workers._SERVE", "faulty_worker:serve")
     monkeypatch.setattr("framelens.workers._GRACE", 0.5)
     texts = [f"The mayor closed road {number}." for number in range(30)]
     texts[3], texts[11], texts[20] = "hang", "crash", "fault"

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from framelens import parts
-from framelens.batch import InOrder, Stop
+from framelens.batch import Stop
 from framelens.cli import main
+from framelens.in_order import InOrder
 from framelens.records import expand_inputs
 
 ROWS = 600
@@ -65,7 +66,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     found = []
     for task in Path(f"/proc/{process.pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
-    return [p for p in found if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    return [p for p in found if b"run_child" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 def kill(process: subprocess.Popen[bytes], whom: str) -> None:
@@ -148,7 +149,7 @@ def test_an_interrupt_at_any_row_leaves_whole_parts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("framelens.batch._FEW_DOCUMENTS", 100)  # in this process: no waiting
+    monkeypatch.setattr("framelens.in_order._FEW_DOCUMENTS", 100)  # in this process: no waiting
     wanted, target = tmp_path / "wanted.jsonl", tmp_path / "out.jsonl"
     assert score(model_folder, few, "-o", wanted) == 3
     original = getattr(InOrder, when)

@@ -64,6 +64,19 @@ def test_a_frame_gives_what_the_command_line_gives(
         assert found == written
 
 
+@pytest.mark.parametrize("explode", [False, True])
+def test_workers_fill_the_same_frame(scorer: Scorer, explode: bool) -> None:
+    rows = [
+        {**row, "text": row["text"] and f"{row['text']} ({n})"} for n in range(9) for row in RECORDS
+    ]
+    table = pa.Table.from_pylist(rows)
+    alone = scorer.score_frame(table, explode=explode, keep=True)
+    assert scorer.score_frame(table, explode=explode, keep=True, workers=2) == alone
+    assert alone.num_rows >= len(rows)
+    with pytest.raises(ValueError, match="at least one worker, found -1"):
+        scorer.score_frame(table, workers=-1)
+
+
 def test_a_frame_without_text_is_refused(scorer: Scorer) -> None:
     with pytest.raises(framelens.InputError, match="expected a column 'text', found body"):
         scorer.score_frame(pd.DataFrame({"body": ["x"]}))

@@ -12,10 +12,11 @@ from lxml import html
 
 import framelens
 from framelens.cli import main
+from framelens.documents import document_of
 from framelens.errors import InputError, MissingExtraError
 from framelens.records import to_json
 from framelens.report import pages
-from framelens.report.scored import document_of, is_scored, read_scored
+from framelens.report.scored import is_scored, read_scored
 from report_support import HOSTILE_TEXT, examples, visible
 
 ROWS = [

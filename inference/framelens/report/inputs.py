@@ -10,14 +10,15 @@ from itertools import groupby
 from pathlib import Path
 
 from framelens.artifact import Artifact, resolve
-from framelens.batch import InOrder
+from framelens.documents import document_of
 from framelens.errors import ArtifactError
+from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.model_settings import DecodingConfig
 from framelens.progress import Progress, Tally
 from framelens.records import FieldNames, Position, Record, read_records
 from framelens.report.article import Article, article_of
-from framelens.report.scored import document_of, is_scored, read_scored
+from framelens.report.scored import is_scored, read_scored
 from framelens.schema import SCHEMA_VERSION, ModelInfo
 from framelens.workers import LocalPool, Pool, Settings, WorkerPool
 

@@ -1,0 +1,88 @@
+"""Many records scored from Python by several processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import framelens
+from framelens.limits import Limits
+from framelens.scorer import Scorer, Unit
+
+INFERENCE = Path(__file__).parents[2] / "inference"
+ARTICLE = "The mayor said a road was closed. The plan is in the report.\n\nSign up to news"
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="looks for processes below /proc")
+
+
+@pytest.fixture(scope="module")
+def scorer(model_folder: Path) -> Scorer:
+    return framelens.load(model_folder)
+
+
+def many_records() -> list[Any]:
+    """Good and bad ones, some twice, more than are scored without workers."""
+    bad: list[Any] = [{"headline": "no text"}, {"text": 5, "id": "five"}, ["list"], {3: "three"}]
+    texts = [f"{ARTICLE} It took {number} years. ({number})" for number in range(7)]
+    good = [{"text": text, "headline": "Shameful plan", "id": n} for n, text in enumerate(texts)]
+    odd = [{"text": "A plan \ud800.", "object": object()}, "", texts[0], {"text": "x" * 2001}]
+    return [*good, *bad, *texts, *odd, *good]
+
+
+def test_workers_give_the_same_documents_in_the_same_order(model_folder: Path) -> None:
+    scorer = framelens.load(model_folder, limits=Limits(characters=2000))
+    for unit in get_args(Unit):
+        alone = list(scorer.score_many(many_records(), unit=unit))
+        assert {d.error.code for d in alone if d.error} == {
+            "missing_text", "bad_text", "bad_row", "too_long",
+        }  # fmt: skip
+        assert any(document.headline_check for document in alone)
+        assert list(scorer.score_many(many_records(), unit=unit, workers=2)) == alone
+    few = ["A plan.", {"text": None, "id": "b"}]
+    assert list(scorer.score_many(few, workers=2)) == list(scorer.score_many(few))
+    assert list(scorer.score_many([], workers=2)) == []
+
+
+def test_workers_end_with_the_iterator(scorer: Scorer) -> None:
+    stream = scorer.score_many((f"A plan for road {n}." for n in itertools.count()), workers=2)
+    first = next(stream)
+    assert first == scorer.score("A plan for road 0.")
+    children = {child for _, child in _children()}
+    assert len(children) == 2
+    assert isinstance(stream, Generator)
+    stream.close()
+    assert not children & {child for _, child in _children()}
+
+
+def _children() -> list[tuple[int, int]]:
+    """The processes that this one started, by the thread that did."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [(int(p.parent.name), int(child)) for p in tasks for child in p.read_text().split()]
+
+
+def test_there_must_be_a_worker(scorer: Scorer) -> None:
+    with pytest.raises(ValueError, match="at least one worker, found 0"):
+        scorer.score_many(["A plan."], workers=0)
+
+
+def test_a_script_needs_no_main_guard(model_folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import framelens\n"
+        "print('begun', flush=True)\n"
+        f"scorer = framelens.load({str(model_folder)!r})\n"
+        "texts = [f'Road {n} closed, the mayor said.' for n in range(40)]\n"
+        "print(sum(d.status == 'ok' for d in scorer.score_many(texts, workers=2)))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(INFERENCE)}
+    found = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "begun\n40\n"
