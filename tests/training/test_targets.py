@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framelens.decoding import DecodingConfig, decode_spans
 from framelens.features import FeatureConfig, Featurizer
-from framelens.schema import BIO_TAGS, SPAN_LOGITS
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
@@ -14,7 +16,7 @@ from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collat
 from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
 from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
-from framelens_training.targets import featurize_document, labelled_window
+from framelens_training.targets import featurize_document, labelled_window, learnt_parts
 from support import make_tokenizer
 
 ARTICLE = """#id: d1
@@ -190,3 +192,25 @@ def test_padding_is_masked_everywhere() -> None:
     assert (batch["axis_weights"][padding] == 0).all()
     assert (batch["tag_targets"][padding] == IGNORE).all()
     assert (batch["loaded_targets"][padding] == IGNORE).all()
+
+
+def test_a_headline_is_no_page_furniture_whatever_was_annotated(featurizer: Featurizer) -> None:
+    column = AXES.index("boilerplate")
+    segments = (GoldSegment("headline", 0, 10, framed=True), GoldSegment("text", 0, 9, framed=True))
+    document = LabelledDocument(
+        "a", "A plan is.", "Shame plan", annotated=frozenset({"framed"}), segments=segments
+    )
+    item = featurize_document(document, featurizer)
+    headline, body = item.targets
+    assert (headline.weights[column], headline.axes[column]) == (1.0, 0.0)
+    assert body.weights[column] == 0.0
+    assert learnt_parts([item]) == ("framed",)  # it does not make a run know page furniture
+    explicit = replace(
+        document,
+        annotated=frozenset({"boilerplate"}),
+        segments=(GoldSegment("headline", 0, 10, boilerplate=True),),
+    )
+    (only,) = featurize_document(explicit, featurizer).targets
+    assert (only.weights[column], only.axes[column]) == (1.0, 1.0)
+    bare = replace(document, annotated=frozenset())
+    assert not any(t.weights.any() for t in featurize_document(bare, featurizer).targets)

@@ -154,10 +154,12 @@ def corpus(
 
 
 def heard(features: LabelledFeatures) -> tuple[list[float], float]:
-    """The answers of the first segment: its axes, and its first word."""
-    soft = features.targets[0].soft
+    """The answers of the first body segment: its axes, and its first word."""
+    headline, soft = (target.soft for target in features.targets[:2])
+    assert headline is not None
+    assert np.isnan(headline.axes).tolist() == [False, False, True]  # no page furniture
     assert soft is not None
-    return soft.axes.tolist(), float(soft.words[features.features.segments[0].words][0, 0])
+    return soft.axes.tolist(), float(soft.words[features.features.segments[1].words][0, 0])
 
 
 def test_those_are_heard_who_never_saw_a_document(
@@ -224,11 +226,11 @@ def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
 ) -> None:
     item, features = corpus
     everywhere, elsewhere = Answering(1.0, None), Answering(6.0, None)
-    corpora = [item, replace(item, name="other")]
+    corpora = [item, replace(item, name="other"), replace(item, name="augmented other")]
     found = taught(
         [everywhere, elsewhere],
         corpora,
-        [*features, *features],
+        [*features, *features, *features],
         silent,
         asked_about={elsewhere.name: ["other"]},
     )

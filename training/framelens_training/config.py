@@ -125,8 +125,11 @@ class Windows(_Strict):
     company_share: Share = 1.0
     """Share of lone labelled sentences that are also shown in company."""
     counterfactual_share: Share = 0.0
-    """Share of the framed body sentences that an epoch also shows as what a source says, where
-    they are not framed; of the others annotated for framing, a third of that share."""
+    """Share of the framed segments that an epoch also shows as what a source says, where they are
+    not framed; of the others annotated for framing, a third of that share."""
+    epithets: int = Field(default=0, ge=0)
+    """Made pairs an epoch in which a source, and then the outlet itself, calls something by a
+    loaded name."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:
@@ -219,7 +222,8 @@ class Distillation(_Strict):
     other is heard on all that its run learnt."""
     asked_about: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """For a teacher by its name in `teacher`, the corpora of `corpora.use` about whose training
-    documents it is asked, and about nothing else; any other is asked about all texts."""
+    documents and their changed copies it is asked, and about nothing else; any other is asked
+    about all texts."""
     unseen: bool = False
     """Whether a document's answers come only from the teachers that were not trained on it, where
     there are such: what a teacher says of its own training documents is little more than their

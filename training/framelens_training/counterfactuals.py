@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framelens.schema import AXES, SpanType
-from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
-
-CONFIDENCE = 0.7
-"""Weight of a made label against an annotator's."""
+from framelens.schema import SpanType
+from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.made_labels import made_document
 
 PLAIN_SHARE = 1 / 3
 """How often a sentence that was not framed to begin with is quoted, against one that was."""
@@ -52,6 +50,20 @@ _CUES = (
     "tweeted", "warned", "wrote in a letter", "told supporters", "said at a news conference",
     "told Congress", "complained", "charged", "posted on social media",
 )  # fmt: skip
+_HEADLINE_SOURCES = (
+    ("{name}", "says"), ("{first} {name}", "says"), ("Senator {name}", "says"), ("Critics", "say"),
+    ("Mayor {name}", "says"), ("Minister", "says"), ("Union leaders", "say"), ("Experts", "say"),
+    ("Campaigners", "say"), ("Ex-aide", "says"), ("Judge", "says"), ("Report", "says"),
+    ("Watchdog", "says"), ("Governor {name}", "says"), ("Opposition", "says"), ("Lawyers", "say"),
+    ("Police chief", "says"), ("Study", "finds"), ("{name}’s office", "says"), ("Poll", "finds"),
+)  # fmt: skip
+_SAYING = frozenset(
+    """
+    say says said tell tells told claim claims claimed call calls called warn warns warned argue
+    argues report reports reported according accuse accuses accused slams vows
+    """.split()  # noqa: SIM905
+)
+"""Words by which a headline may have a source of its own."""
 _LOWERED = frozenset(
     """
     the a an this that these those it there he she we they you but and so in on at for with if
@@ -69,56 +81,92 @@ class _Part:
 
 
 def quoted(document: LabelledDocument, generator: np.random.Generator) -> LabelledDocument | None:
-    """A lone outlet sentence as what a source says, in direct or indirect speech.
+    """A lone outlet sentence or headline as what a source says, in direct or indirect speech.
 
-    `None` if the sentence is not one that can be wrapped: it quotes already, is a headline,
-    or is very short or long.
+    `None` if it is not one that can be wrapped: it quotes already, or is very short or long.
     """
-    sentence = _lone_body(document)
-    if sentence is None or not _wrappable(sentence):
+    if len(document.segments) != 1:
+        return None
+    (segment,) = document.segments
+    text = document.segment_text(segment).strip()
+    if segment.field == "headline":
+        return _quoted_headline(document.id, text, generator)
+    if not _wrappable(text):
         return None
     source, cue = _source(generator), str(generator.choice(_CUES))
-    parts, direct = _speech(sentence, source, cue, generator)
-    text = "".join(part.text for part in parts)
+    parts, direct = _speech(text, source, cue, generator)
     spans: list[GoldSpan] = []
     place = 0
     for part in parts:
         if part.kind is not None:
             spans.append(GoldSpan("text", part.kind, place, place + len(part.text)))
         place += len(part.text)
-    # Whether "that" and a comma belong to an indirect content is the annotators' convention.
-    annotated: set[Annotated] = {*AXES}
-    if direct:
-        annotated.add("attribution_spans")
-    return LabelledDocument(
-        id=f"{document.id}#quoted",
-        text=text,
-        annotated=frozenset(annotated),
-        segments=(_answer(len(text), attributed=True, framed=False),),
-        spans=tuple(spans) if direct else (),
+    return made_document(
+        f"{document.id}#quoted",
+        "".join(part.text for part in parts),
+        "text",
+        attributed=True,
+        framed=False,
+        # Whether "that" and a comma belong to an indirect content is the annotators' convention.
+        spans=spans if direct else None,
     )
 
 
-def outlet_sentences(document: LabelledDocument) -> list[LabelledDocument]:
-    """The body sentences that are annotated for framing, each as a document of its own."""
+def outlet_segments(document: LabelledDocument) -> list[LabelledDocument]:
+    """The segments that are annotated for framing, each as a document of its own."""
     if "framed" not in document.annotated:
         return []
-    return [
-        LabelledDocument(
-            id=f"{document.id}#{index}",
-            text=document.segment_text(segment),
-            annotated=frozenset({"framed"}),
-            segments=(GoldSegment("text", 0, segment.end - segment.start, framed=segment.framed),),
+    found: list[LabelledDocument] = []
+    for index, segment in enumerate(document.segments):
+        if segment.framed is None:
+            continue
+        text = document.segment_text(segment)
+        is_headline = segment.field == "headline"
+        found.append(
+            LabelledDocument(
+                id=f"{document.id}#{index}",
+                text="" if is_headline else text,
+                headline=text if is_headline else None,
+                annotated=frozenset({"framed"}),
+                segments=(GoldSegment(segment.field, 0, len(text), framed=segment.framed),),
+            )
         )
-        for index, segment in enumerate(document.segments)
-        if segment.field == "text" and segment.framed is not None
-    ]
+    return found
 
 
-def _lone_body(document: LabelledDocument) -> str | None:
-    if len(document.segments) != 1 or document.segments[0].field != "text":
+def _quoted_headline(
+    id: str, title: str, generator: np.random.Generator
+) -> LabelledDocument | None:
+    """A headline that names a source: in quotation marks, after a colon, or with "says"."""
+    words = title.split()
+    if (
+        not _MIN_WORDS - 1 <= len(words) <= _MAX_WORDS
+        or _QUOTES.union(":|").intersection(title)
+        or _SAYING.intersection(title.casefold().split())
+        or " '" in f" {title}"
+    ):
         return None
-    return document.segment_text(document.segments[0]).strip()
+    pattern, cue = _HEADLINE_SOURCES[int(generator.integers(len(_HEADLINE_SOURCES)))]
+    source = pattern.format(name=generator.choice(_NAMES), first=generator.choice(_FIRST))
+    long_words = [word for word in words if len(word) > 3]
+    if 2 * sum(word[0].isupper() for word in long_words) > len(long_words):
+        cue = cue.capitalize()  # a title in capitals, as many outlets set theirs
+    opening, closing = [("‘", "’"), ("“", "”"), ("'", "'")][int(generator.integers(3))]
+    inner = title.removesuffix(".")
+    whole = f"{opening}{inner}{closing}"
+    lowered = source if "{" in pattern else source[0].lower() + source[1:]
+    forms = [f"{source}: {whole}", f"{whole}, {cue} {lowered}", f"{whole}: {source}"]
+    if inner[-1].isalnum():  # what asks or cries stays within its marks
+        clause = _lowered(inner) if cue.islower() else inner
+        forms += [
+            f"{source}: {inner}",
+            f"{inner}, {lowered} {cue}",
+            f"{inner}, {cue} {lowered}",
+            f"{source} {cue} {clause}",
+            f"{inner}: {source}",
+        ]
+    text = forms[int(generator.integers(len(forms)))]
+    return made_document(f"{id}#quoted", text, "headline", attributed=True, framed=False)
 
 
 def _wrappable(sentence: str) -> bool:
@@ -172,15 +220,3 @@ def _capital(text: str) -> str:
 def _lowered(clause: str) -> str:
     first, _, rest = clause.partition(" ")
     return f"{first.lower()} {rest}" if first.lower() in _LOWERED else clause
-
-
-def _answer(size: int, *, attributed: bool, framed: bool) -> GoldSegment:
-    return GoldSegment(
-        "text",
-        0,
-        size,
-        attributed=attributed,
-        framed=framed,
-        boilerplate=False,
-        weights=dict.fromkeys(AXES, CONFIDENCE),
-    )

@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from framelens.records import FieldNames, read_records
+from framelens.schema import AXES
 from framelens.segmentation import segment_article
 from framelens_training.alignment import WordAnswers, limited
 from framelens_training.augmentation import augmented, word_neighbours
@@ -25,11 +28,13 @@ from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
 from framelens_training.seen_texts import fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
-from framelens_training.targets import LabelledFeatures
+from framelens_training.targets import LabelledFeatures, SegmentTargets
 from framelens_training.teachers import Teacher
 
 MIN_WORDS = 6
 """Fewest words of a segment that gives away that a held-out text is among the unlabelled ones."""
+
+_COPIES = "augmented "
 
 Say = Callable[[str], None]
 
@@ -92,7 +97,7 @@ def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedC
     neighbours = word_neighbours(encoder, texts)
     return [
         _for_training(
-            f"augmented {item.name}",
+            f"{_COPIES}{item.name}",
             item.licence,
             settings.augmented_weight,
             augmented(item.splits["train"], copies, neighbours),
@@ -192,11 +197,12 @@ def taught(
         documents = item.splits["train"]
         last = first + len(documents)
         features = train[first:last]
+        name = item.name.removeprefix(_COPIES)
         heard = [
             teacher
             for teacher in teachers
             if teacher.learnt & item.taught
-            and item.name in (asked_about or {}).get(teacher.name, (item.name,))
+            and name in (asked_about or {}).get(teacher.name, (name,))
         ]
         if heard:
             answers = [
@@ -206,10 +212,25 @@ def taught(
                 for teacher in heard
             ]
             preferred = _strangers(heard, documents) if unseen else None
-            features = with_soft_targets(features, answers, preferred)
+            features = [
+                _by_definition(item) for item in with_soft_targets(features, answers, preferred)
+            ]
         found += features
         first = last
     return found
+
+
+def _by_definition(item: LabelledFeatures) -> LabelledFeatures:
+    """Without what a teacher says of whether a headline is page furniture: it is none."""
+    column = AXES.index("boilerplate")
+    targets: list[SegmentTargets] = []
+    for gold, target in zip(item.document.segments, item.targets, strict=True):
+        if gold.field == "headline" and target.soft is not None:
+            axes = target.soft.axes.copy()
+            axes[column] = np.nan
+            target = replace(target, soft=replace(target.soft, axes=axes))
+        targets.append(target)
+    return replace(item, targets=tuple(targets))
 
 
 def _limited(

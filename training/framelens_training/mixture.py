@@ -17,6 +17,7 @@ from framelens.features import Featurizer, TokenizedSegment
 from framelens.windows import Piece
 from framelens_training import counterfactuals
 from framelens_training.config import Windows
+from framelens_training.epithets import epithets
 from framelens_training.targets import (
     LabelledFeatures,
     LabelledWindow,
@@ -67,17 +68,21 @@ def training_windows(
     """All windows of an epoch; the same for the same seed and epoch."""
     generator = np.random.default_rng((seed, epoch))
     articles = [d for corpus in corpora for d in corpus.documents if len(d.targets) > 1]
-    windows: list[LabelledWindow] = []
+    shown: list[list[LabelledFeatures]] = []
     for corpus in corpora:
         drawn = _drawn(corpus, generator)
-        drawn += _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
-        lone = [document for document in drawn if len(document.targets) == 1]
-        for document in drawn:
+        made = _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
+        shown.append([*drawn, *made])
+    shown.append([featurize_document(d, featurizer) for d in epithets(config.epithets, generator)])
+    windows: list[LabelledWindow] = []
+    for documents in shown:
+        for document in documents:
             windows.extend(article_windows(document))
             count = len(document.targets)
             if count > 1:
                 picked = np.flatnonzero(generator.random(count) < config.single_share)
                 windows.extend(single_windows(document, featurizer, picked.tolist()))
+        lone = [document for document in documents if len(document.targets) == 1]
         accompanied = [d for d in lone if generator.random() < config.company_share]
         windows.extend(_company(accompanied, articles, featurizer, generator))
     return windows
@@ -89,12 +94,12 @@ def _counterfactuals(
     share: float,
     generator: np.random.Generator,
 ) -> list[LabelledFeatures]:
-    """Sentences annotated for framing, as what a source says, each a lone sentence."""
+    """Segments annotated for framing, as what a source says, each a document of its own."""
     if not share:
         return []
     made = []
     for item in drawn:
-        for sentence in counterfactuals.outlet_sentences(item.document):
+        for sentence in counterfactuals.outlet_segments(item.document):
             chance = 1.0 if sentence.segments[0].framed else counterfactuals.PLAIN_SHARE
             if generator.random() < share * chance:
                 changed = counterfactuals.quoted(sentence, generator)

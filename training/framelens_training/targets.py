@@ -105,7 +105,11 @@ def learnt_parts(documents: Iterable[LabelledFeatures]) -> tuple[LossPart, ...]:
     found: set[LossPart] = set()
     for document in documents:
         for target in document.targets:
-            found |= {axis for axis, weight in zip(AXES, target.weights, strict=True) if weight}
+            found |= {
+                axis
+                for axis, weight in zip(AXES, target.weights, strict=True)
+                if weight and axis in document.document.annotated
+            }
             if (target.tags != IGNORE).any():
                 found.add("attribution_spans")
             if (target.loaded != IGNORE).any():
@@ -151,6 +155,8 @@ def _axis_targets(
         if axis in document.annotated and answer is not None:
             answers[column] = answer
             weights[column] = gold.weights.get(axis, 1.0)
+        elif axis == "boilerplate" and gold.field == "headline" and document.annotated:
+            weights[column] = 1.0  # a headline is no page furniture, whatever was annotated
     return answers, weights
 
 
