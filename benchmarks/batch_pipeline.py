@@ -116,7 +116,8 @@ class Peer:
 
     def label(self, scores: dict[Axis, float]) -> str:
         """The label of framelens for these scores."""
-        return label_of({axis: round(scores[axis], 4) for axis in AXES}, self._decoding)
+        rounded = {axis: round(scores[axis], 4) for axis in AXES}
+        return label_of(rounded, self._decoding, "body")
 
 
 def main() -> None:

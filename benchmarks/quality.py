@@ -20,7 +20,7 @@ from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.errors import TrainingError
-from framelens_training.quality import MEASURES, Measured, measure
+from framelens_training.quality import MEASURES, PACKAGED, Measured, measure
 from framelens_training.quality_bench import Bench, Settings
 from framelens_training.quality_floors import SEGMENTS, floors_of
 from framelens_training.quality_table import as_json, markdown
@@ -93,7 +93,7 @@ def main() -> int:
     except (FramelensError, TrainingError, CorpusError, FileNotFoundError) as error:
         say(str(error))
         return 1
-    names = options.only or [name for name in MEASURES if options.root or name == "starter"]
+    names = options.only or [name for name in MEASURES if options.root or name in PACKAGED]
     measured, refused = measure_all(bench, names)
     if options.write_floors is not None:
         floors = floors_of(bench, measured, options.margin)

@@ -19,6 +19,7 @@ from framelens.schema import (
     SPAN_LOGITS,
     Axis,
     Label,
+    Role,
     SpanType,
 )
 
@@ -132,26 +133,26 @@ def axis_scores(logits: DocumentLogits, config: DecodingConfig) -> Floats:
     return sigmoid(calibrated)
 
 
-def label_of(scores: Mapping[Axis, float], config: DecodingConfig) -> Label:
-    """The one label that follows from the axes."""
-    return _label({axis: scores[axis] >= config.thresholds[axis] for axis in AXES})
+def label_of(scores: Mapping[Axis, float], config: DecodingConfig, role: Role) -> Label:
+    """The one label that follows from the axes; a headline is never page furniture."""
+    return _label({axis: scores[axis] >= config.thresholds[axis] for axis in AXES}, role)
 
 
-def _label(answers: Mapping[Axis, bool]) -> Label:
-    if answers["boilerplate"]:
+def _label(answers: Mapping[Axis, bool], role: Role) -> Label:
+    if answers["boilerplate"] and role != "headline":
         return "boilerplate"
     if answers["framed"]:
         return "framed"
     return "sourced" if answers["attributed"] else "plain"
 
 
-def is_uncertain(scores: Mapping[Axis, float], config: DecodingConfig) -> bool:
+def is_uncertain(scores: Mapping[Axis, float], config: DecodingConfig, role: Role) -> bool:
     """Whether an axis within the abstention band could change the label."""
     answers = {axis: scores[axis] >= config.thresholds[axis] for axis in AXES}
-    label = _label(answers)
+    label = _label(answers, role)
     return any(
         abs(scores[axis] - config.thresholds[axis]) < config.uncertain_band
-        and _label({**answers, axis: not answers[axis]}) != label
+        and _label({**answers, axis: not answers[axis]}, role) != label
         for axis in AXES
     )
 

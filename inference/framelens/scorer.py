@@ -395,8 +395,8 @@ def _scored(
         start=segment.start,
         end=segment.end,
         text=segment.text,
-        label=label_of(scores, config),
-        uncertain=is_uncertain(scores, config),
+        label=label_of(scores, config, segment.role),
+        uncertain=is_uncertain(scores, config, segment.role),
         scores=scores,
         spans=spans,
     )

@@ -177,7 +177,17 @@ def test_cut_segments_are_merged_where_the_pieces_know_most(featurizer: Featuriz
     ],
 )
 def test_the_label_follows_from_the_axes(answers: tuple[float, ...], label: str) -> None:
-    assert label_of(dict(zip(AXES, answers, strict=True)), DecodingConfig()) == label
+    assert label_of(dict(zip(AXES, answers, strict=True)), DecodingConfig(), "body") == label
+
+
+def test_a_headline_is_never_page_furniture() -> None:
+    config = DecodingConfig(uncertain_band=0.1)
+    for answers, label in (((0.9, 0.9, 0.9), "framed"), ((0.9, 0.1, 0.9), "sourced")):
+        scores = dict(zip(AXES, answers, strict=True))
+        assert label_of(scores, config, "headline") == label
+    unsure = dict(zip(AXES, (0.9, 0.1, 0.52), strict=True))
+    assert is_uncertain(unsure, config, "body")
+    assert not is_uncertain(unsure, config, "headline")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +204,7 @@ def test_uncertain_only_where_the_label_could_change(
     answers: tuple[float, ...], uncertain: bool
 ) -> None:
     scores = dict(zip(AXES, answers, strict=True))
-    assert is_uncertain(scores, DecodingConfig(uncertain_band=0.1)) is uncertain
+    assert is_uncertain(scores, DecodingConfig(uncertain_band=0.1), "body") is uncertain
 
 
 def test_temperatures_scale_logits() -> None:

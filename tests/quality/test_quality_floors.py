@@ -15,7 +15,7 @@ import pytest
 
 from framelens.artifact import BUNDLED, DEFAULT_MODEL
 from framelens_training.corpora.registry import ROOT_VARIABLE
-from framelens_training.quality import MEASURES, STARTER, measure
+from framelens_training.quality import MEASURES, PACKAGED, measure
 from framelens_training.quality_bench import Bench, Settings
 from framelens_training.quality_floors import ADVICE, Floors
 
@@ -54,8 +54,9 @@ def hold(bench: Bench, floors: Floors, name: str) -> None:
     assert not breaches, f"{bench.model.name} {bench.model.version} is worse on {name}: {breaches}"
 
 
-def test_starter_corpus(bench: Bench, floors: Floors) -> None:
-    hold(bench, floors, STARTER)
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_corpus(bench: Bench, floors: Floors, name: str) -> None:
+    hold(bench, floors, name)
 
 
 @pytest.mark.corpora
@@ -63,6 +64,6 @@ def test_starter_corpus(bench: Bench, floors: Floors) -> None:
     not os.environ.get(ROOT_VARIABLE),
     reason=f"{ROOT_VARIABLE} is not set: no public corpora to measure on",
 )
-@pytest.mark.parametrize("name", [name for name in MEASURES if name != STARTER])
+@pytest.mark.parametrize("name", [name for name in MEASURES if name not in PACKAGED])
 def test_public_corpus(bench: Bench, floors: Floors, name: str) -> None:
     hold(bench, floors, name)

@@ -25,7 +25,7 @@ from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
 from framelens_training.predictions import axis_data
-from framelens_training.quality import MEASURES, STARTER, cross_fitted, measure
+from framelens_training.quality import MEASURES, STARTER, VOICE_PAIRS, cross_fitted, measure
 from framelens_training.quality_bench import Bench, Row, Settings
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
 from framelens_training.quality_table import STANDARDS, as_json, markdown
@@ -191,6 +191,21 @@ class TestStarter:
             assert row.value.low <= row.value.value <= row.value.high
             assert row.baseline is None
 
+    def test_the_made_pairs_are_told_apart_by_who_speaks(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = measure(bench, VOICE_PAIRS)
+        rows = {row.key: row for row in found.rows}
+        assert set(rows) == {"voices/source", "voices/outlet"}
+        assert all(row.n == 32 for row in found.rows)
+        assert list(found.scored) == [VOICE_PAIRS]
+        assert rows["voices/source"].value.value == rows["voices/outlet"].value.value == 0.0
+        everything = {"attributed": 1.0, "framed": 0.0, "boilerplate": 1.0}
+        monkeypatch.setattr(bench, "decoding", replace(bench.decoding, thresholds=everything))
+        assert [row.value.value for row in measure(bench, VOICE_PAIRS).rows] == [1.0, 1.0]
+        assert not rows["voices/source"].higher_is_better
+        assert rows["voices/outlet"].higher_is_better
+
     def test_calibration_takes_each_half_with_the_other_s_temperature(self, bench: Bench) -> None:
         found = measure(bench, "calibration")
         assert list(found.scored) == ["starter validation"]
@@ -342,7 +357,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/",
+        "starter/", "voices/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

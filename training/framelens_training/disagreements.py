@@ -10,6 +10,7 @@ from framelens.schema import AXES, Label
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.evaluation import gold_label
 from framelens_training.quality_bench import Bench
+from framelens_training.targets import role_of
 
 _SHOWN = 160
 
@@ -34,7 +35,8 @@ def disagreements(bench: Bench, documents: Sequence[LabelledDocument]) -> list[D
     for document, rows in zip(documents, read.scores(bench.decoding), strict=True):
         for index, (segment, row) in enumerate(zip(document.segments, rows, strict=True)):
             scores = dict(zip(AXES, map(float, row), strict=True))
-            expected, answer = gold_label(segment), label_of(scores, bench.decoding)
+            role = role_of(segment)
+            expected, answer = gold_label(segment), label_of(scores, bench.decoding, role)
             if expected is not None and expected != answer:
                 found.append(
                     Disagreement(
@@ -42,7 +44,7 @@ def disagreements(bench: Bench, documents: Sequence[LabelledDocument]) -> list[D
                         index,
                         expected,
                         answer,
-                        is_uncertain(scores, bench.decoding),
+                        is_uncertain(scores, bench.decoding, role),
                         {axis: round(value, 2) for axis, value in scores.items()},
                         document.segment_text(segment),
                     )

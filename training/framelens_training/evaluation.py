@@ -34,7 +34,7 @@ from framelens_training.predictions import (
     gold_spans,
     span_keys,
 )
-from framelens_training.targets import LabelledFeatures
+from framelens_training.targets import LabelledFeatures, role_of
 
 Counts = NDArray[np.int64]
 """Per article (a, 4): true positives, false positives, false negatives, true negatives."""
@@ -325,7 +325,7 @@ def gold_label(segment: GoldSegment) -> Label | None:
     if None in (segment.attributed, segment.framed, segment.boilerplate):
         return None
     answers = {axis: float(bool(segment.axis(axis))) for axis in AXES}
-    return label_of(answers, DecodingConfig())
+    return label_of(answers, DecodingConfig(), role_of(segment))
 
 
 def _labels(
@@ -338,7 +338,8 @@ def _labels(
         for segment, row in zip(document.segments, rows, strict=True):
             expected = gold_label(segment)
             if expected is not None:
-                answer = label_of(dict(zip(AXES, map(float, row), strict=True)), decoding)
+                found = dict(zip(AXES, map(float, row), strict=True))
+                answer = label_of(found, decoding, role_of(segment))
                 confusion[LABELS.index(expected), LABELS.index(answer)] += 1
     return confusion
 

@@ -173,9 +173,12 @@ def measure_parity(
         full, small = (axis_scores(item, decoding) for item in merged)
         segments += len(full)
         gaps.append(float(np.abs(full - small).sum()))
-        for a, b in zip(full, small, strict=True):
-            left, right = (dict(zip(AXES, map(float, row), strict=True)) for row in (a, b))
-            changed += label_of(left, decoding) != label_of(right, decoding)
+        for a, b, segment in zip(full, small, features.segments, strict=True):
+            left, right = (
+                label_of(dict(zip(AXES, map(float, row), strict=True)), decoding, segment.role)
+                for row in (a, b)
+            )
+            changed += left != right
     return Parity(
         texts=len(documents),
         segments=segments,

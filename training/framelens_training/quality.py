@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.decoding import DecodingConfig, decode_spans
+from framelens.decoding import DecodingConfig, decode_spans, label_of
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
 from framelens_training.calibration import (
     chance_calibration_errors,
@@ -23,7 +25,7 @@ from framelens_training.calibration import (
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.context_agreement import differences
 from framelens_training.corpora.cofenet import TokenSentence, read_sentences
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import LabelledDocument, digest, read_jsonl
 from framelens_training.corpora.semeval import SemEval
 from framelens_training.evaluation import Interval, Statistic, macro_f1, span_f1, weighted_f1
 from framelens_training.held_out import half_of
@@ -44,6 +46,7 @@ from framelens_training.quality_bench import (
 )
 from framelens_training.slices import false_alarms
 from framelens_training.tag_transitions import fit_transitions
+from framelens_training.targets import role_of
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -55,6 +58,9 @@ from framelens_training.voices import (
 
 BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
 POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
+
+VOICE_PAIRS = "voices"
+STARTER_PACKAGE = "framelens_training.corpora"
 
 _ECE_SAMPLES = 300
 _NEUTRAL_MINIMUM = 20
@@ -118,7 +124,7 @@ def polnear(bench: Bench) -> list[Row]:
         _cofenet_counts([(read, bench.decoding)], sentences),
         _cofenet_counts(_other_transitions(bench, read), sentences),
     )
-    rows: list[Row] = []
+    rows = [_furniture(bench, read, "polnear", "PolNeAR dev, in their articles")]
     for kind in ATTRIBUTION_TYPES:
         counts = whole[kind]
         rows.append(
@@ -313,9 +319,75 @@ def semeval(bench: Bench) -> list[Row]:
     ]
 
 
+def voices(bench: Bench) -> list[Row]:
+    """The same judgement as a source's and as the outlet's own: 32 made pairs."""
+    documents = read_jsonl(Path(str(resources.files(STARTER_PACKAGE) / "starter/voices.jsonl")))
+    bench.digests[VOICE_PAIRS] = digest(documents)
+    bench.asked.add(VOICE_PAIRS)
+    read = bench.run(VOICE_PAIRS, documents)
+    rows: list[Row] = []
+    for voice, what, gold in (
+        ("source", "share labelled `framed` of judgements in a source's mouth", False),
+        ("outlet", "share labelled `framed` of the same in the outlet's own voice", True),
+    ):
+        part = read.where(partial(_is_framed, gold))
+        labels = [
+            label_of(dict(zip(AXES, map(float, scores[0]), strict=True)), bench.decoding, role)
+            for document, scores in zip(part.documents, part.scores(bench.decoding), strict=True)
+            for role in [role_of(document.segments[0])]
+        ]
+        counts = np.array([(label == "framed", 1) for label in labels], dtype=np.float64)
+        rows.append(
+            Row(
+                f"voices/{voice}",
+                what,
+                "made pairs",
+                bench.bootstrap(counts, _share),
+                len(counts),
+                len(counts),
+                higher_is_better=gold,
+            )
+        )
+    return rows
+
+
+def _is_framed(gold: bool, document: LabelledDocument) -> bool:
+    return document.segments[0].framed is gold
+
+
+def _share(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Hits by all, for counts (..., 2)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: NDArray[np.float64] = counts[..., 0] / counts[..., 1]
+    return found
+
+
+def _furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
+    """Headlines whose score of page furniture says yes; their label leaves it out."""
+    column, threshold = AXES.index("boilerplate"), bench.decoding.thresholds["boilerplate"]
+    counts = np.array(
+        [
+            (float(scores[index, column] >= threshold), 1.0)
+            for document, scores in zip(read.documents, read.scores(bench.decoding), strict=True)
+            for index, segment in enumerate(document.segments)
+            if segment.field == "headline"
+        ]
+    )
+    return Row(
+        f"{key}/headline_furniture",
+        "headlines with a score of page furniture over its threshold, share",
+        where,
+        bench.bootstrap(counts, _share),
+        len(counts),
+        len(counts),
+        higher_is_better=False,
+    )
+
+
 def titles(bench: Bench) -> list[Row]:
     """Headlines: framed or not, on the rows that three annotators agree on."""
     return [
+        _furniture(bench, bench.read(TITLES, "test"), "titles", f"{TITLES} test"),
         axis_row(
             bench,
             "framed",
@@ -326,7 +398,7 @@ def titles(bench: Bench) -> list[Row]:
             "headlines framed or not, macro-F1, unanimous rows",
             keep=lambda document: document.meta.get("unanimous") == "yes",
             also=("validation",),
-        )
+        ),
     ]
 
 
@@ -423,6 +495,9 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     TITLES: titles,
     PAGES: pages,
     "calibration": calibration,
+    VOICE_PAIRS: voices,
     STARTER: starter,
 })  # fmt: skip
 """Every measure by the corpus that it needs; `calibration` needs those of the training."""
+PACKAGED = (STARTER, VOICE_PAIRS)
+"""The measures that need no public corpus."""
