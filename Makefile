@@ -60,18 +60,23 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
-# The models: four teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
+# The models: five teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
 # corpora of FRAMELENS_CORPORA, each with a folder of its own under runs/. A training that was killed goes on when this is
-# called again.
-TEACHERS := $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
+# called again. ENCODER=DIR names a folder with all-mpnet-base-v2 where no hub can be reached.
+TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
+RELEASED_0.5.0 := 77fb19058835bd51456797d4a69b86ed01ce322e
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1
+runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-0.5.0
 runs/news-en-fast/.trained: runs/news-en/.trained runs/released/news-en-fast-0.4.0
 runs/released/news-en-0.3.1:
-	$(call released,inference/framelens/models/news-en)
+	$(call released,$(RELEASED),inference/framelens/models/news-en)
+runs/released/news-en-0.5.0:
+	$(call released,$(RELEASED_0.5.0),inference/framelens/models/news-en)
 runs/released/news-en-fast-0.4.0:
-	$(call released,inference/news-en-fast/framelens_news_en_fast/model)
+	$(call released,$(RELEASED),inference/news-en-fast/framelens_news_en_fast/model)
+runs/news-en-spans/.trained: configs/news-en-spans.yaml | $(STAMP)
+	$(call train,$<,--train-only $(if $(ENCODER),--set encoder=$(ENCODER)))
 runs/news-en-teacher-%/.trained: configs/news-en-teacher.yaml | $(STAMP)
 	$(call train,configs/news-en-teacher.yaml,--train-only --set corpora.left_out.part=$* seed=2$* \
 		output=$(@D))
@@ -80,7 +85,7 @@ runs/%/.trained: configs/%.yaml | $(STAMP)
 
 define released
 	mkdir -p $@.partial
-	git archive $(RELEASED):$(1) | tar -x -C $@.partial
+	git archive $(1):$(2) | tar -x -C $@.partial
 	mv $@.partial $@
 endef
 
