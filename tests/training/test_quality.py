@@ -25,7 +25,14 @@ from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
 from framelens_training.predictions import axis_data
-from framelens_training.quality import MEASURES, STARTER, VOICE_PAIRS, cross_fitted, measure
+from framelens_training.quality import (
+    MEASURES,
+    STARTER,
+    VOICE_PAIRS,
+    cross_fitted,
+    headline_furniture,
+    measure,
+)
 from framelens_training.quality_bench import Bench, Row, Settings
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
 from framelens_training.quality_table import STANDARDS, as_json, markdown
@@ -205,6 +212,19 @@ class TestStarter:
         assert [row.value.value for row in measure(bench, VOICE_PAIRS).rows] == [1.0, 1.0]
         assert not rows["voices/source"].higher_is_better
         assert rows["voices/outlet"].higher_is_better
+
+    def test_headlines_that_score_as_page_furniture_are_counted(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = bench.read(STARTER, "test")
+        headlines = sum(s.field == "headline" for d in read.documents for s in d.segments)
+        for threshold, expected in ((0.0, 1.0), (1.0, 0.0)):
+            thresholds = {**bench.decoding.thresholds, "boilerplate": threshold}
+            monkeypatch.setattr(bench, "decoding", replace(bench.decoding, thresholds=thresholds))
+            row = headline_furniture(bench, read, "starter", "starter test")
+            assert (row.key, row.n) == ("starter/headline_furniture", headlines)
+            assert row.value.value == expected
+            assert not row.higher_is_better
 
     def test_calibration_takes_each_half_with_the_other_s_temperature(self, bench: Bench) -> None:
         found = measure(bench, "calibration")

@@ -124,7 +124,7 @@ def polnear(bench: Bench) -> list[Row]:
         _cofenet_counts([(read, bench.decoding)], sentences),
         _cofenet_counts(_other_transitions(bench, read), sentences),
     )
-    rows = [_furniture(bench, read, "polnear", "PolNeAR dev, in their articles")]
+    rows = [headline_furniture(bench, read, "polnear", "PolNeAR dev, in their articles")]
     for kind in ATTRIBUTION_TYPES:
         counts = whole[kind]
         rows.append(
@@ -362,7 +362,7 @@ def _share(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
+def headline_furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
     """Headlines whose score of page furniture says yes; their label leaves it out."""
     column, threshold = AXES.index("boilerplate"), bench.decoding.thresholds["boilerplate"]
     counts = np.array(
@@ -387,7 +387,7 @@ def _furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
 def titles(bench: Bench) -> list[Row]:
     """Headlines: framed or not, on the rows that three annotators agree on."""
     return [
-        _furniture(bench, bench.read(TITLES, "test"), "titles", f"{TITLES} test"),
+        headline_furniture(bench, bench.read(TITLES, "test"), "titles", f"{TITLES} test"),
         axis_row(
             bench,
             "framed",
