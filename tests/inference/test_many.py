@@ -19,8 +19,6 @@ from framelens.scorer import Scorer, Unit
 INFERENCE = Path(__file__).parents[2] / "inference"
 ARTICLE = "The mayor said a road was closed. The plan is in the report.\n\nSign up to news"
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="looks for processes below /proc")
-
 
 @pytest.fixture(scope="module")
 def scorer(model_folder: Path) -> Scorer:
@@ -50,21 +48,23 @@ def test_workers_give_the_same_documents_in_the_same_order(model_folder: Path) -
     assert list(scorer.score_many([], workers=2)) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 def test_workers_end_with_the_iterator(scorer: Scorer) -> None:
+    before = _children()
     stream = scorer.score_many((f"A plan for road {n}." for n in itertools.count()), workers=2)
     first = next(stream)
     assert first == scorer.score("A plan for road 0.")
-    children = {child for _, child in _children()}
-    assert len(children) == 2
+    workers = _children() - before
+    assert len(workers) == 2
     assert isinstance(stream, Generator)
     stream.close()
-    assert not children & {child for _, child in _children()}
+    assert not workers & _children()
 
 
-def _children() -> list[tuple[int, int]]:
-    """The processes that this one started, by the thread that did."""
+def _children() -> set[int]:
+    """The processes that this one started, whichever thread did."""
     tasks = Path("/proc/self/task").glob("*/children")
-    return [(int(p.parent.name), int(child)) for p in tasks for child in p.read_text().split()]
+    return {int(child) for path in tasks for child in path.read_text().split()}
 
 
 def test_there_must_be_a_worker(scorer: Scorer) -> None:
