@@ -24,7 +24,7 @@ class ChildProcess:
 
     It is started by hand where a process can be given an open socket. What `multiprocessing`
     starts runs the main script of the program a second time, which a script without `if __name__ ==
-    "__main__"` does not survive, and is watched by a third process: .08 s in all.
+    "__main__"` does not survive, and is watched by a third process; docs/decisions.md has the time.
     """
 
     def __init__(self, function: str, argument: object) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from framelens.documents import document_of
 from framelens.in_order import in_order
 from framelens.records import Record, given_record
-from framelens.rows import Answer, answer_of
-from framelens.schema import SCHEMA_VERSION, Document
+from framelens.rows import Answer, answer_of, table_row
+from framelens.schema import Document
 from framelens.workers import Job, Settings, finished, read_job
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def scored_by_workers(
     """
     found = (given_record(record, str(index)) for index, record in enumerate(records))
     for record, answer in answers(scorer, found, workers, unit=unit):
-        row = {"schema": SCHEMA_VERSION, "id": record.id, **json.loads(answer.body)}
-        yield document_of(row)
+        yield document_of(table_row(record.id, answer.body, None))
 
 
 def answers(

@@ -54,6 +54,17 @@ def test_a_layer_must_be_left_to_train(tiny_config: Config) -> None:
         freeze(model, depth)
 
 
+def test_nothing_is_asked_of_an_encoder_that_is_trained_whole(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(tiny_config)
+    monkeypatch.setattr("framelens_training.trainer._layer", lambda name: 0)  # unknown names
+    freeze(model, 0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    with pytest.raises(TrainingError, match="fewer than the encoder's 0 layers"):
+        freeze(model, 1)
+
+
 def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
     training = tiny_config.training.model_copy(update={"frozen_layers": 1})
     config = tiny_config.model_copy(update={"training": training})

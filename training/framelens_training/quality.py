@@ -331,12 +331,12 @@ def voices(bench: Bench) -> list[Row]:
         ("outlet", "share labelled `framed` of the same in the outlet's own voice", True),
     ):
         part = read.where(partial(_is_framed, gold))
-        labels = [
-            label_of(dict(zip(AXES, map(float, scores[0]), strict=True)), bench.decoding, role)
-            for document, scores in zip(part.documents, part.scores(bench.decoding), strict=True)
-            for role in [role_of(document.segments[0])]
-        ]
-        counts = np.array([(label == "framed", 1) for label in labels], dtype=np.float64)
+        flagged: list[tuple[bool, int]] = []
+        for document, rows_of in zip(part.documents, part.scores(bench.decoding), strict=True):
+            scores = dict(zip(AXES, map(float, rows_of[0]), strict=True))
+            label = label_of(scores, bench.decoding, role_of(document.segments[0]))
+            flagged.append((label == "framed", 1))
+        counts = np.array(flagged, dtype=np.float64)
         rows.append(
             Row(
                 f"voices/{voice}",

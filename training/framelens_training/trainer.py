@@ -290,6 +290,8 @@ def freeze(model: SegmentSpanModel, layers: int) -> None:
     Raises:
         TrainingError: if the encoder has no more layers than that.
     """
+    if not layers:
+        return  # also for encoders whose layers have names that are not known here
     depth = max(_layer(name) for name, _ in model.named_parameters())
     if layers >= depth:
         raise TrainingError(
@@ -297,7 +299,7 @@ def freeze(model: SegmentSpanModel, layers: int) -> None:
             f"{layers}"
         )
     for name, parameter in model.named_parameters():
-        if layers and name.startswith(INNER) and _layer(name) <= layers:
+        if name.startswith(INNER) and _layer(name) <= layers:
             parameter.requires_grad_(False)
 
 

@@ -19,7 +19,8 @@ from framelens.progress import Progress, Tally
 from framelens.records import FieldNames, Position, Record, read_records
 from framelens.report.article import Article, article_of
 from framelens.report.scored import is_scored, read_scored
-from framelens.schema import SCHEMA_VERSION, ModelInfo
+from framelens.rows import table_row
+from framelens.schema import ModelInfo
 from framelens.workers import LocalPool, Pool, Settings, WorkerPool
 
 _FEW_BYTES = 100_000  # of all inputs, up to which starting workers takes longer than scoring
@@ -106,10 +107,9 @@ class Source:
         progress.finish(tally)
 
     def _article(self, record: Record, body: str) -> Article:
-        row = {"schema": SCHEMA_VERSION, "id": record.id, **json.loads(body)}
         text = None if record.row is None else record.row.get("text")
         return article_of(
-            document_of(row),
+            document_of(table_row(record.id, body, None)),
             text if isinstance(text, str) else None,
             {} if record.kept is None else json.loads(record.kept),
             outlet_field=self._reading.outlet_field,
