@@ -65,14 +65,14 @@ endif
 # called again. ENCODER=DIR names a folder with all-mpnet-base-v2 where no hub can be reached.
 TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
-RELEASED_0.5.0 := 77fb19058835bd51456797d4a69b86ed01ce322e
+RELEASED_0.6.0 := f017e1a3201de6306c9aded12938310afc0bd395
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-0.5.0
+runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-0.6.0
 runs/news-en-fast/.trained: runs/news-en/.trained runs/released/news-en-fast-0.4.0
 runs/released/news-en-0.3.1:
 	$(call released,$(RELEASED),inference/framelens/models/news-en)
-runs/released/news-en-0.5.0:
-	$(call released,$(RELEASED_0.5.0),inference/framelens/models/news-en)
+runs/released/news-en-0.6.0:
+	$(call released,$(RELEASED_0.6.0),inference/framelens/models/news-en)
 runs/released/news-en-fast-0.4.0:
 	$(call released,$(RELEASED),inference/news-en-fast/framelens_news_en_fast/model)
 runs/news-en-spans/.trained: configs/news-en-spans.yaml | $(STAMP)

@@ -10,13 +10,23 @@ from framelens.decoding import DecodingConfig, decode_spans
 from framelens.features import FeatureConfig, Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import Windows
-from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.labelled import (
+    Annotated,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+)
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate, supervision
 from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
 from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
-from framelens_training.targets import featurize_document, labelled_window, learnt_parts
+from framelens_training.targets import (
+    featurize_document,
+    is_article_text,
+    labelled_window,
+    learnt_parts,
+)
 from support import make_tokenizer
 
 ARTICLE = """#id: d1
@@ -95,7 +105,9 @@ def test_what_nobody_annotated_is_masked() -> None:
         ),
     )
     item = featurize_document(document, make())
-    assert item.targets[0].weights.tolist() == np.float32([0, 0.4, 0]).tolist()
+    assert (
+        item.targets[0].weights.tolist() == np.float32([0, 0.4, 1]).tolist()
+    )  # framed: no furniture
     assert (item.targets[0].tags == IGNORE).all()
     assert (item.targets[0].loaded == IGNORE).all()
 
@@ -203,7 +215,7 @@ def test_a_headline_is_no_page_furniture_whatever_was_annotated(featurizer: Feat
     item = featurize_document(document, featurizer)
     headline, body = item.targets
     assert (headline.weights[column], headline.axes[column]) == (1.0, 0.0)
-    assert body.weights[column] == 0.0
+    assert (body.weights[column], body.axes[column]) == (1.0, 0.0)  # furniture has no voice
     assert learnt_parts([item]) == ("framed",)  # it does not make a run know page furniture
     explicit = replace(
         document,
@@ -214,3 +226,18 @@ def test_a_headline_is_no_page_furniture_whatever_was_annotated(featurizer: Feat
     assert (only.weights[column], only.axes[column]) == (1.0, 1.0)
     bare = replace(document, annotated=frozenset())
     assert not any(t.weights.any() for t in featurize_document(bare, featurizer).targets)
+
+
+def test_what_was_labelled_for_its_voice_or_on_its_own_is_no_page_furniture() -> None:
+    annotated: frozenset[Annotated] = frozenset({"attributed", "framed"})
+    quoted = GoldSegment("text", 0, 5, attributed=True)
+    neutral = GoldSegment("text", 6, 10, framed=False)
+    unknown = GoldSegment("text", 11, 15)
+    document = LabelledDocument(
+        "a", "Yes . No . Or .", annotated=annotated, segments=(quoted, neutral, unknown)
+    )
+    assert [is_article_text(document, s) for s in document.segments] == [True, False, False]
+    alone = replace(document, segments=(neutral,))
+    assert is_article_text(alone, neutral)
+    assert not is_article_text(replace(document, segments=(unknown,)), unknown)
+    assert not is_article_text(replace(alone, annotated=frozenset()), neutral)

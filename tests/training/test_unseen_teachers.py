@@ -16,6 +16,7 @@ from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, pooled, preferred_mean
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import (
+    GoldSegment,
     LabelledDocument,
     digest,
     read_jsonl,
@@ -241,6 +242,33 @@ def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
     for wrong in ({"runs/b": ["files"]}, {"runs/a": ["polnear"]}):
         with pytest.raises(ValidationError, match=r"distillation\.asked_about: expected names out"):
             Config.model_validate({**base, "distillation": {"asked_about": wrong}})
+
+
+def test_no_teacher_says_that_a_lone_sentence_of_an_article_is_page_furniture(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]],
+) -> None:
+    item, _ = corpus
+    labelled = LabelledDocument(
+        "a", "A mad plan.", annotated=frozenset({"framed"}),
+        segments=(GoldSegment("text", 0, 11, framed=False),),
+    )  # fmt: skip
+    copy = replace(labelled, id="b", annotated=frozenset(), segments=(GoldSegment("text", 0, 11),))
+    for document, name, silenced in (
+        (labelled, "other", True),
+        (copy, "augmented other", True),
+        (copy, "unlabelled other", False),
+    ):  # fmt: skip
+        one = replace(
+            item,
+            name=name,
+            splits={"train": [document], "validation": [], "test": []},
+            digests={"train": document.id + name, "validation": "", "test": ""},
+        )
+        features = [featurize_document(document, FEATURIZER[0])]
+        (found,) = taught([Answering(1.0, None)], [one], features, silent)
+        soft = found.targets[0].soft
+        assert soft is not None
+        assert np.isnan(soft.axes).tolist() == [False, False, silenced]
 
 
 def answers(values: Sequence[float], ends: Sequence[int]) -> WordAnswers:

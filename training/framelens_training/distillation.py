@@ -28,7 +28,7 @@ from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
 from framelens_training.seen_texts import fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
-from framelens_training.targets import LabelledFeatures, SegmentTargets
+from framelens_training.targets import LabelledFeatures, SegmentTargets, is_article_text
 from framelens_training.teachers import Teacher
 
 MIN_WORDS = 6
@@ -212,20 +212,27 @@ def taught(
                 for teacher in heard
             ]
             preferred = _strangers(heard, documents) if unseen else None
+            copies = name != item.name
             features = [
-                _by_definition(item) for item in with_soft_targets(features, answers, preferred)
+                _by_definition(found, copies)
+                for found in with_soft_targets(features, answers, preferred)
             ]
         found += features
         first = last
     return found
 
 
-def _by_definition(item: LabelledFeatures) -> LabelledFeatures:
-    """Without what a teacher says of whether a headline is page furniture: it is none."""
-    column = AXES.index("boilerplate")
+def _by_definition(item: LabelledFeatures, copies: bool) -> LabelledFeatures:
+    """Without what a teacher says of page furniture where it is known that there is none.
+
+    Changed copies carry no labels; of them these are the headlines and the lone sentences.
+    """
+    document, column = item.document, AXES.index("boilerplate")
+    lone_copy = copies and len(document.segments) == 1
     targets: list[SegmentTargets] = []
-    for gold, target in zip(item.document.segments, item.targets, strict=True):
-        if gold.field == "headline" and target.soft is not None:
+    for gold, target in zip(document.segments, item.targets, strict=True):
+        known = lone_copy or gold.field == "headline" or is_article_text(document, gold)
+        if known and target.soft is not None:
             axes = target.soft.axes.copy()
             axes[column] = np.nan
             target = replace(target, soft=replace(target.soft, axes=axes))

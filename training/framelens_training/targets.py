@@ -76,6 +76,22 @@ def role_of(segment: GoldSegment) -> Role:
     return "headline" if segment.field == "headline" else "body"
 
 
+def is_article_text(document: LabelledDocument, segment: GoldSegment) -> bool:
+    """Whether a segment is no page furniture though nobody was asked about that.
+
+    Of the segments that anybody labelled these are: headlines, what is attributed or framed
+    (furniture has no voice), and a sentence that was judged for framing on its own, which
+    somebody took out of an article for that.
+    """
+    asked = document.annotated
+    if not asked or ("boilerplate" in asked and segment.boilerplate is not None):
+        return False
+    attributed = segment.attributed if "attributed" in asked else None
+    framed = segment.framed if "framed" in asked else None
+    judged_alone = framed is not None and len(document.segments) == 1
+    return bool(segment.field == "headline" or attributed or framed or judged_alone)
+
+
 def featurize_document(document: LabelledDocument, featurizer: Featurizer) -> LabelledFeatures:
     """Features of a document's gold segments, with their targets."""
     texts = [document.segment_text(segment) for segment in document.segments]
@@ -155,8 +171,8 @@ def _axis_targets(
         if axis in document.annotated and answer is not None:
             answers[column] = answer
             weights[column] = gold.weights.get(axis, 1.0)
-        elif axis == "boilerplate" and gold.field == "headline" and document.annotated:
-            weights[column] = 1.0  # a headline is no page furniture, whatever was annotated
+        elif axis == "boilerplate" and is_article_text(document, gold):
+            weights[column] = 1.0
     return answers, weights
 
 
