@@ -16,6 +16,7 @@ import pytest
 from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
+from framelens.schema import Field
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
@@ -30,8 +31,8 @@ from framelens_training.quality import (
     STARTER,
     VOICE_PAIRS,
     cross_fitted,
-    headline_furniture,
     measure,
+    taken_for_furniture,
 )
 from framelens_training.quality_bench import Bench, Row, Settings
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
@@ -213,16 +214,20 @@ class TestStarter:
         assert not rows["voices/source"].higher_is_better
         assert rows["voices/outlet"].higher_is_better
 
-    def test_headlines_that_score_as_page_furniture_are_counted(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("field", ["headline", "text"])
+    def test_what_is_of_an_article_and_scores_as_page_furniture_is_counted(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, field: Field
     ) -> None:
         read = bench.read(STARTER, "test")
-        headlines = sum(s.field == "headline" for d in read.documents for s in d.segments)
+        segments = [s for d in read.documents for s in d.segments if s.field == field]
+        assert field == "headline" or any(s.boilerplate for s in segments)
+        expected_n = sum(s.boilerplate is False for s in segments)
         for threshold, expected in ((0.0, 1.0), (1.0, 0.0)):
             thresholds = {**bench.decoding.thresholds, "boilerplate": threshold}
             monkeypatch.setattr(bench, "decoding", replace(bench.decoding, thresholds=thresholds))
-            row = headline_furniture(bench, read, "starter", "starter test")
-            assert (row.key, row.n) == ("starter/headline_furniture", headlines)
+            row = taken_for_furniture(bench, read, "starter", "starter test", field)
+            name = "headline_furniture" if field == "headline" else "furniture"
+            assert (row.key, row.n) == (f"starter/{name}", expected_n)
             assert row.value.value == expected
             assert not row.higher_is_better
 

@@ -11,12 +11,13 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, decode_spans, label_of
-from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
+from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, SpanType
 from framelens_training.calibration import (
     chance_calibration_errors,
     expected_calibration_error,
@@ -46,7 +47,7 @@ from framelens_training.quality_bench import (
 )
 from framelens_training.slices import false_alarms
 from framelens_training.tag_transitions import fit_transitions
-from framelens_training.targets import role_of
+from framelens_training.targets import is_article_text, role_of
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -124,7 +125,8 @@ def polnear(bench: Bench) -> list[Row]:
         _cofenet_counts([(read, bench.decoding)], sentences),
         _cofenet_counts(_other_transitions(bench, read), sentences),
     )
-    rows = [headline_furniture(bench, read, "polnear", "PolNeAR dev, in their articles")]
+    where = "PolNeAR dev, in their articles"
+    rows = [taken_for_furniture(bench, read, "polnear", where, field) for field in get_args(Field)]
     for kind in ATTRIBUTION_TYPES:
         counts = whole[kind]
         rows.append(
@@ -216,11 +218,12 @@ def babe(bench: Bench) -> list[Row]:
     """Bias of single sentences, and false alarms on neutral ones by the outlet's lean."""
     row = partial(axis_row, bench, "framed", name=BABE, split="test", also=("validation",))
     note = "the tenth of the articles that training and tuning left out; cross-validation apart"
+    read = bench.read(BABE, "test") + bench.read(BABE, "validation")
     rows = [
         row(statistic=weighted_f1, key="babe/weighted_f1", what="bias, weighted F1", note=note),
         row(statistic=macro_f1, key="babe/macro_f1", what="bias, true macro-F1", note=note),
+        taken_for_furniture(bench, read, "babe", "babe validation and test", "text"),
     ]
-    read = bench.read(BABE, "test") + bench.read(BABE, "validation")
     alarms = false_alarms(
         read.documents,
         read.scores(bench.decoding),
@@ -261,15 +264,18 @@ def checkthat(bench: Bench) -> list[Row]:
         note="dev is validation: training stopped by it, and thresholds were tuned on it "
         "together with the other corpora's",
     )
+    read = bench.read(CHECKTHAT, "validation")
+    furniture = taken_for_furniture(bench, read, "checkthat", "checkthat2025 validation", "text")
     if CHECKTHAT not in bench.holdings.validation():
-        return [replace(row, note="")]
+        return [replace(row, note=""), furniture]
     counts = [
         article_counts(part, "framed", decoding)
         for part, decoding in cross_fitted(bench)
         for part in [part.where(lambda d: d.id.startswith(f"{CHECKTHAT}/"))]
     ]
     honest = bench.bootstrap(np.concatenate(counts), macro_f1)
-    return [replace(row, also={"thresholds tuned on the other half of validation": honest})]
+    also = {"thresholds tuned on the other half of validation": honest}
+    return [replace(row, also=also), furniture]
 
 
 def semeval(bench: Bench) -> list[Row]:
@@ -362,23 +368,31 @@ def _share(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def headline_furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
-    """Headlines whose score of page furniture says yes; their label leaves it out."""
+def taken_for_furniture(bench: Bench, read: Read, key: str, where: str, field: Field) -> Row:
+    """Headlines, or other segments that are known to be of an article, over the threshold of page
+    furniture.
+
+    A headline's label leaves that score out; another segment's label is `boilerplate`.
+    """
     column, threshold = AXES.index("boilerplate"), bench.decoding.thresholds["boilerplate"]
-    counts = np.array(
-        [
-            (float(scores[index, column] >= threshold), 1.0)
-            for document, scores in zip(read.documents, read.scores(bench.decoding), strict=True)
-            for index, segment in enumerate(document.segments)
-            if segment.field == "headline"
-        ]
-    )
+    documents = read.documents
+    counts = np.zeros((article_count(documents), 2))
+    for document, scores, article in zip(
+        documents, read.scores(bench.decoding), article_numbers(documents), strict=True
+    ):
+        for index, segment in enumerate(document.segments):
+            known = segment.boilerplate is False or is_article_text(document, segment)
+            if segment.field == field and known:
+                counts[article] += (scores[index, column] >= threshold, 1)
+    counts = counts[counts[:, 1] > 0]
+    headlines = field == "headline"
+    which = "headlines" if headlines else "segments of articles"
     return Row(
-        f"{key}/headline_furniture",
-        "headlines with a score of page furniture over its threshold, share",
+        f"{key}/{'headline_furniture' if headlines else 'furniture'}",
+        f"{which} with a score of page furniture over its threshold, share",
         where,
         bench.bootstrap(counts, _share),
-        len(counts),
+        int(counts[:, 1].sum()),
         len(counts),
         higher_is_better=False,
     )
@@ -387,7 +401,9 @@ def headline_furniture(bench: Bench, read: Read, key: str, where: str) -> Row:
 def titles(bench: Bench) -> list[Row]:
     """Headlines: framed or not, on the rows that three annotators agree on."""
     return [
-        headline_furniture(bench, bench.read(TITLES, "test"), "titles", f"{TITLES} test"),
+        taken_for_furniture(
+            bench, bench.read(TITLES, "test"), "titles", f"{TITLES} test", "headline"
+        ),
         axis_row(
             bench,
             "framed",
