@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 
 from framelens.artifact import Artifact, resolve
 from framelens.documents import document_of
 from framelens.errors import ArtifactError
-from framelens.in_order import InOrder
+from framelens.in_order import in_order
 from framelens.limits import Limits
 from framelens.model_settings import DecodingConfig
 from framelens.progress import Progress, Tally
@@ -21,10 +20,7 @@ from framelens.report.article import Article, article_of
 from framelens.report.scored import is_scored, read_scored
 from framelens.rows import table_row
 from framelens.schema import ModelInfo
-from framelens.workers import LocalPool, Pool, Settings, WorkerPool
-
-_FEW_BYTES = 100_000  # of all inputs, up to which starting workers takes longer than scoring
-_AHEAD = 64  # documents for each worker that may wait for one before them
+from framelens.workers import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +86,15 @@ class Source:
         settings = Settings(self._artifact.path.resolve(), self._artifact.info, reading.limits)
         progress = Progress(quiet=reading.quiet)
         records = read_records(names, reading.fields, keep="json", position=position)
-        pool = _pool(names, settings, reading.workers)
-        try:
-            answers = InOrder(
-                records,
-                pool,
-                settings,
-                ahead=_AHEAD * reading.workers,
-                tick=lambda: progress.tick(tally, position.fraction),
-            )
+        with in_order(
+            records,
+            settings,
+            reading.workers,
+            tick=lambda: progress.tick(tally, position.fraction),
+        ) as answers:
             for record, answer in answers:
                 tally.add(answer)
                 yield self._article(record, answer.body)
-        finally:
-            pool.close()
         progress.finish(tally)
 
     def _article(self, record: Record, body: str) -> Article:
@@ -115,10 +106,3 @@ class Source:
             outlet_field=self._reading.outlet_field,
             date_field=self._reading.date_field,
         )
-
-
-def _pool(names: Sequence[str], settings: Settings, workers: int) -> Pool:
-    size = sum(Path(name).stat().st_size for name in names if Path(name).exists())
-    if 0 < size <= _FEW_BYTES:
-        return LocalPool(settings)
-    return WorkerPool(settings, workers)
