@@ -9,6 +9,7 @@ from framelens.decoding import is_uncertain, label_of
 from framelens.schema import AXES, Label
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.evaluation import gold_label
+from framelens_training.predictions import by_axis
 from framelens_training.quality_bench import Bench
 from framelens_training.targets import role_of
 
@@ -34,7 +35,7 @@ def disagreements(bench: Bench, documents: Sequence[LabelledDocument]) -> list[D
     found: list[Disagreement] = []
     for document, rows in zip(documents, read.scores(bench.decoding), strict=True):
         for index, (segment, row) in enumerate(zip(document.segments, rows, strict=True)):
-            scores = dict(zip(AXES, map(float, row), strict=True))
+            scores = by_axis(row)
             role = role_of(segment)
             expected, answer = gold_label(segment), label_of(scores, bench.decoding, role)
             if expected is not None and expected != answer:

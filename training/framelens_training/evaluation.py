@@ -31,6 +31,7 @@ from framelens_training.predictions import (
     SpanKey,
     article_count,
     axis_data,
+    by_axis,
     gold_spans,
     span_keys,
 )
@@ -338,8 +339,7 @@ def _labels(
         for segment, row in zip(document.segments, rows, strict=True):
             expected = gold_label(segment)
             if expected is not None:
-                found = dict(zip(AXES, map(float, row), strict=True))
-                answer = label_of(found, decoding, role_of(segment))
+                answer = label_of(by_axis(row), decoding, role_of(segment))
                 confusion[LABELS.index(expected), LABELS.index(answer)] += 1
     return confusion
 

@@ -36,7 +36,7 @@ from framelens_training.encoder import Encoder
 from framelens_training.errors import ExportError
 from framelens_training.graph_fusion import fuse
 from framelens_training.model import ExportModel, SegmentSpanModel, TorchNetwork
-from framelens_training.predictions import NetworkLike
+from framelens_training.predictions import NetworkLike, by_axis
 
 OPSET = 18
 
@@ -174,10 +174,7 @@ def measure_parity(
         segments += len(full)
         gaps.append(float(np.abs(full - small).sum()))
         for a, b, segment in zip(full, small, features.segments, strict=True):
-            left, right = (
-                label_of(dict(zip(AXES, map(float, row), strict=True)), decoding, segment.role)
-                for row in (a, b)
-            )
+            left, right = (label_of(by_axis(row), decoding, segment.role) for row in (a, b))
             changed += left != right
     return Parity(
         texts=len(documents),

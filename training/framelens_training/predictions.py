@@ -74,6 +74,11 @@ def axis_data(
     )
 
 
+def by_axis(row: Floats) -> dict[Axis, float]:
+    """A row of scores (3,), columns in `AXES` order, under the names of the axes."""
+    return dict(zip(AXES, map(float, row), strict=True))
+
+
 def article_numbers(documents: Sequence[LabelledDocument]) -> NDArray[np.int64]:
     """The number of each document's article: sentences of one article are not independent."""
     numbers: dict[str, int] = {}

@@ -34,6 +34,7 @@ from framelens_training.predictions import (
     article_count,
     article_numbers,
     axis_data,
+    by_axis,
     gold_spans,
     span_keys,
 )
@@ -339,8 +340,8 @@ def voices(bench: Bench) -> list[Row]:
         part = read.where(partial(_is_framed, gold))
         flagged: list[tuple[bool, int]] = []
         for document, rows_of in zip(part.documents, part.scores(bench.decoding), strict=True):
-            scores = dict(zip(AXES, map(float, rows_of[0]), strict=True))
-            label = label_of(scores, bench.decoding, role_of(document.segments[0]))
+            role = role_of(document.segments[0])
+            label = label_of(by_axis(rows_of[0]), bench.decoding, role)
             flagged.append((label == "framed", 1))
         counts = np.array(flagged, dtype=np.float64)
         rows.append(
