@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -15,8 +17,10 @@ from framelens_training.calibration import (
     temperature,
     temperature_and_offset,
     tune,
+    tune_axes,
 )
 from framelens_training.config import Evaluation
+from framelens_training.corpora.labelled import Annotated, GoldSegment, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
@@ -190,3 +194,33 @@ def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Feat
     assert set(found.headline_offsets.values()) == {0.0}
     assert set(found.thresholds.values()) == {0.5}
     assert found.loaded_threshold == 0.5
+
+
+def test_sentences_of_articles_set_the_threshold_of_page_furniture_too() -> None:
+    def alone(annotated: Annotated, logit: float, answer: bool) -> tuple[LabelledDocument, float]:
+        segment = replace(GoldSegment("text", 0, 6), **{annotated: answer})
+        document = LabelledDocument(
+            f"{annotated}{logit}", "A line", annotated=frozenset({annotated}), segments=(segment,)
+        )
+        return document, logit
+
+    lines = [alone("boilerplate", value, value > -1.5) for value in (-4.0, -3.0, -2.0, -1.0, 2, 3)]
+    sentences = [alone("framed", value, True) for value in (-0.9, -0.5, 0.0, 0.5, 1.0)]
+    thresholds = [
+        tune_axes(
+            DecodingConfig(),
+            [document for document, _ in rows],
+            [
+                DocumentLogits(
+                    np.full((1, len(AXES)), logit, dtype=np.float32),
+                    (),
+                    np.zeros(1, dtype=np.bool_),
+                )
+                for _, logit in rows
+            ],
+            (0.02, 0.98),
+        ).thresholds["boilerplate"]
+        for rows in (lines, [*lines, *sentences])
+    ]
+    assert thresholds[0] < 0.3  # between -2 and -1
+    assert thresholds[1] > 0.5  # above the sentences

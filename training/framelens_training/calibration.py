@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from framelens.decoding import DecodingConfig, DocumentLogits, sigmoid
+from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores, sigmoid
 from framelens.schema import AXES, BIO_TAGS, Axis
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
@@ -53,17 +53,18 @@ def tune_axes(
     """The decoding with each axis's temperature, offset of headlines and threshold chosen."""
     temperatures: dict[Axis, float] = {}
     offsets: dict[Axis, float] = {}
-    thresholds: dict[Axis, float] = {}
     for axis in AXES:
         data = axis_data(documents, [item.segments for item in logits], axis)
         headlines = _headlines(documents, logits, axis)
-        divisor, offset = temperature_and_offset(data, headlines)
-        scores = sigmoid((data.values / divisor + offset * headlines).astype(np.float32))
-        temperatures[axis], offsets[axis] = divisor, offset
-        thresholds[axis] = best_threshold(data.gold, scores, threshold_range)
-    return replace(
-        decoding, temperatures=temperatures, headline_offsets=offsets, thresholds=thresholds
-    )
+        temperatures[axis], offsets[axis] = temperature_and_offset(data, headlines)
+    calibrated = replace(decoding, temperatures=temperatures, headline_offsets=offsets)
+    scores = [axis_scores(item, calibrated) for item in logits]
+    thresholds: dict[Axis, float] = {}
+    for axis in AXES:
+        # Lines of pages alone are furniture nine times in ten; what is scored is mostly articles.
+        data = axis_data(documents, scores, axis, implied=True)
+        thresholds[axis] = best_threshold(data.gold, data.values, threshold_range)
+    return replace(calibrated, thresholds=thresholds)
 
 
 def _headlines(

@@ -13,7 +13,7 @@ from framelens.features import WindowFeatures
 from framelens.schema import AXES, Axis, SpanType
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import group_of
-from framelens_training.targets import LabelledFeatures
+from framelens_training.targets import LabelledFeatures, is_article_text
 
 NetworkLike = Callable[[WindowFeatures], tuple[Floats, Floats]]
 """One window in, segment logits (t, 3) and span logits (t, 8) out."""
@@ -50,19 +50,30 @@ class AxisData:
 
 
 def axis_data(
-    documents: Sequence[LabelledDocument], values: Sequence[Floats], axis: Axis
+    documents: Sequence[LabelledDocument],
+    values: Sequence[Floats],
+    axis: Axis,
+    *,
+    implied: bool = False,
 ) -> AxisData:
-    """Collect one axis; `values` holds an array (s, 3) a document."""
+    """Collect one axis; `values` holds an array (s, 3) a document.
+
+    With `implied`, what other labels say of page furniture counts as an answer where the label
+    depends on it, which a headline's does not.
+    """
     column = AXES.index(axis)
     numbers = article_numbers(documents).tolist()
     gold: list[bool] = []
     found: list[float] = []
     groups: list[int] = []
     for number, document, rows in zip(numbers, documents, values, strict=True):
-        if axis not in document.annotated:
+        furniture = implied and axis == "boilerplate"
+        if axis not in document.annotated and not furniture:
             continue
         for segment, row in zip(document.segments, rows, strict=True):
-            answer = segment.axis(axis)
+            answer = segment.axis(axis) if axis in document.annotated else None
+            if furniture and segment.field == "text" and is_article_text(document, segment):
+                answer = False
             if answer is not None:
                 gold.append(answer)
                 found.append(float(row[column]))
