@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
@@ -34,7 +35,7 @@ from framelens_training.quality import (
     measure,
     taken_for_furniture,
 )
-from framelens_training.quality_bench import Bench, Row, Settings
+from framelens_training.quality_bench import Bench, Row, Settings, axis_row
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
 from framelens_training.quality_table import STANDARDS, as_json, markdown
 from framelens_training.voices import VOICES, ratio, ratio_with_short, share, voice_counts
@@ -187,6 +188,12 @@ def test_whose_voice_is_measured_on_articles_that_were_not_trained_on(tmp_path: 
     assert found.scored == {"semeval2023-task3 test": digest(splits["test"])}
 
 
+def _yeses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Segments that were answered with yes, of outcomes (..., 4)."""
+    found: NDArray[np.float64] = counts[..., 0] + counts[..., 1]
+    return found
+
+
 class TestStarter:
     def test_rows_over_the_subset(self, bench: Bench) -> None:
         found = measure(bench, STARTER)
@@ -198,6 +205,19 @@ class TestStarter:
         for row in found.rows:
             assert row.value.low <= row.value.value <= row.value.high
             assert row.baseline is None
+
+    def test_page_furniture_goes_before_framing_in_the_label(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read = bench.read(STARTER, "test")
+        segments = [s for d in read.documents for s in d.segments if s.framed is not None]
+        for furniture, framed_labels in ((1.01, len(segments)), (0.0, 0)):
+            thresholds = {"attributed": 0.0, "framed": 0.0, "boilerplate": furniture}
+            monkeypatch.setattr(bench, "decoding", replace(bench.decoding, thresholds=thresholds))
+            row = axis_row(bench, "framed", _yeses, STARTER, "test", "a", "b")
+            headlines = sum(s.field == "headline" for s in segments)
+            assert row.value.value == len(segments)
+            assert row.also["by the one label"].value == max(framed_labels, headlines)
 
     def test_the_made_pairs_are_told_apart_by_who_speaks(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch

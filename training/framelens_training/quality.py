@@ -275,7 +275,7 @@ def checkthat(bench: Bench) -> list[Row]:
         for part in [part.where(lambda d: d.id.startswith(f"{CHECKTHAT}/"))]
     ]
     honest = bench.bootstrap(np.concatenate(counts), macro_f1)
-    also = {"thresholds tuned on the other half of validation": honest}
+    also = {**row.also, "thresholds tuned on the other half of validation": honest}
     return [replace(row, also=also), furniture]
 
 

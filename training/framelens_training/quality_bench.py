@@ -20,11 +20,12 @@ from framelens.decoding import (
     DocumentLogits,
     Floats,
     axis_scores,
+    label_of,
     merge_windows,
 )
 from framelens.features import Featurizer
 from framelens.network import Network
-from framelens.schema import Axis, ModelInfo
+from framelens.schema import AXES, Axis, ModelInfo
 from framelens_training.baseline import AxisBaseline, fit_baselines, labelled_segments
 from framelens_training.config import Evaluation
 from framelens_training.corpora.base import Split
@@ -39,8 +40,14 @@ from framelens_training.evaluation import (
     percentiles,
 )
 from framelens_training.held_out import Holdings, subset
-from framelens_training.predictions import AxisData, NetworkLike, article_count, axis_data
-from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.predictions import (
+    AxisData,
+    NetworkLike,
+    article_count,
+    axis_data,
+    by_axis,
+)
+from framelens_training.targets import LabelledFeatures, featurize_document, role_of
 
 Say = Callable[[str], None]
 
@@ -240,6 +247,9 @@ def axis_row(
         part = part if keep is None else part.where(keep)
         found = article_counts(part, axis, bench.decoding)
         others[f"on {other}, where the thresholds were tuned"] = bench.bootstrap(found, statistic)
+    if axis == "framed":
+        labelled = _framed_labels(read, bench.decoding)
+        others["by the one label"] = bench.bootstrap(labelled, statistic)
     return Row(
         key,
         what,
@@ -251,6 +261,24 @@ def axis_row(
         also=others,
         note=note,
     )
+
+
+def _framed_labels(read: Read, decoding: DecodingConfig) -> NDArray[np.float64]:
+    """Outcomes by article, shape (articles, 4), of the label `framed`.
+
+    It is what readers see, and page furniture goes before it.
+    """
+    flags = [
+        np.array(
+            [
+                [label_of(by_axis(row), decoding, role_of(segment)) == "framed"] * len(AXES)
+                for segment, row in zip(document.segments, rows, strict=True)
+            ],
+            dtype=np.float32,
+        )
+        for document, rows in zip(read.documents, read.scores(decoding), strict=True)
+    ]
+    return _counts(axis_data(read.documents, flags, "framed"), read.documents, 0.5)
 
 
 def _baseline(
