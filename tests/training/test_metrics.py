@@ -108,6 +108,14 @@ def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
     assert best_threshold(np.array([True]), np.array([0.1]), (0.2, 0.8)) == 0.5
 
 
+def test_a_threshold_does_not_follow_the_luck_of_one_answer() -> None:
+    negatives, positives = np.linspace(0.05, 0.4, 90), np.linspace(0.6, 0.95, 90)
+    few = np.array([0.42, 0.44, 0.46])  # yes, no, yes: the best thresholds lie beside them
+    scores = np.concatenate([negatives, positives, few])
+    gold = np.concatenate([np.zeros(90), np.ones(90), [1, 0, 1]]).astype(bool)
+    assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.5, abs=0.02)
+
+
 def test_calibration_error() -> None:
     scores = GENERATOR.random(50_000)
     gold = GENERATOR.random(50_000) < scores

@@ -120,15 +120,19 @@ def best_threshold(
     *,
     positive_only: bool = False,
 ) -> float:
-    """The middle of the widest stretch of thresholds that share the best F1.
+    """The middle of the widest stretch of thresholds whose F1 is the best, or nearly so.
 
-    The F1 is the mean over both answers, or the positive one's alone with `positive_only`.
+    The F1 is the mean over both answers, or the positive one's alone with `positive_only`. As good
+    as the best is what lies within one standard error of it, that of a share among as many
+    answers: the rule by which Breiman et al. (1984, section 3.4.3) choose a tree. The best
+    itself is the luck of a few answers.
     """
     if not len(gold) or gold.all() or not gold.any():
         return 0.5
     grid = _GRID[(allowed[0] <= _GRID) & (allowed[1] >= _GRID)]
     values = np.array([_f1(gold, scores >= t, positive_only) for t in grid])
-    best = values >= values.max() - 1e-12
+    error = np.sqrt(values.max() * (1 - values.max()) / len(gold))
+    best = values >= values.max() - error - 1e-12
     edges = np.flatnonzero(np.diff(np.concatenate(([0], best.astype(int), [0]))))
     stretches = list(zip(edges[::2], edges[1::2] - 1, strict=True))
     first, last = max(stretches, key=lambda s: s[1] - s[0])
