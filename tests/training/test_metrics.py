@@ -113,6 +113,7 @@ def test_a_threshold_does_not_follow_the_luck_of_one_answer() -> None:
     few = np.array([0.42, 0.44, 0.46])  # yes, no, yes: the best thresholds lie beside them
     scores = np.concatenate([negatives, positives, few])
     gold = np.concatenate([np.zeros(90), np.ones(90), [1, 0, 1]]).astype(bool)
+    gold[[0, 1, 2, 177, 178, 179]] ^= True  # far from any of these thresholds
     assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.5, abs=0.02)
 
 
