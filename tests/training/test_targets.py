@@ -105,9 +105,8 @@ def test_what_nobody_annotated_is_masked() -> None:
         ),
     )
     item = featurize_document(document, make())
-    assert (
-        item.targets[0].weights.tolist() == np.float32([0, 0.4, 1]).tolist()
-    )  # framed: no furniture
+    # What is framed is no page furniture, whoever was asked about that.
+    assert item.targets[0].weights.tolist() == np.float32([0, 0.4, 1]).tolist()
     assert (item.targets[0].tags == IGNORE).all()
     assert (item.targets[0].loaded == IGNORE).all()
 

@@ -214,8 +214,8 @@ def taught(
             preferred = _strangers(heard, documents) if unseen else None
             copies = name != item.name
             features = [
-                _by_definition(found, copies)
-                for found in with_soft_targets(features, answers, preferred)
+                _by_definition(row, copies)
+                for row in with_soft_targets(features, answers, preferred)
             ]
         found += features
         first = last

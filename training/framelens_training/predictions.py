@@ -66,10 +66,8 @@ def axis_data(
     gold: list[bool] = []
     found: list[float] = []
     groups: list[int] = []
+    furniture = implied and axis == "boilerplate"
     for number, document, rows in zip(numbers, documents, values, strict=True):
-        furniture = implied and axis == "boilerplate"
-        if axis not in document.annotated and not furniture:
-            continue
         for segment, row in zip(document.segments, rows, strict=True):
             answer = segment.axis(axis) if axis in document.annotated else None
             if furniture and segment.field == "text" and is_article_text(document, segment):

@@ -16,7 +16,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.decoding import DecodingConfig, decode_spans, label_of
+from framelens.decoding import DecodingConfig, decode_spans
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, SpanType
 from framelens_training.calibration import (
     chance_calibration_errors,
@@ -34,7 +34,6 @@ from framelens_training.predictions import (
     article_count,
     article_numbers,
     axis_data,
-    by_axis,
     gold_spans,
     span_keys,
 )
@@ -48,7 +47,7 @@ from framelens_training.quality_bench import (
 )
 from framelens_training.slices import false_alarms
 from framelens_training.tag_transitions import fit_transitions
-from framelens_training.targets import is_article_text, role_of
+from framelens_training.targets import is_article_text
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -338,12 +337,7 @@ def voices(bench: Bench) -> list[Row]:
         ("outlet", "share labelled `framed` of the same in the outlet's own voice", True),
     ):
         part = read.where(partial(_is_framed, gold))
-        flagged: list[tuple[bool, int]] = []
-        for document, rows_of in zip(part.documents, part.scores(bench.decoding), strict=True):
-            role = role_of(document.segments[0])
-            label = label_of(by_axis(rows_of[0]), bench.decoding, role)
-            flagged.append((label == "framed", 1))
-        counts = np.array(flagged, dtype=np.float64)
+        counts = np.array([(flags[0], 1) for flags in part.framed(bench.decoding)], np.float64)
         rows.append(
             Row(
                 f"voices/{voice}",

@@ -100,6 +100,22 @@ class Read:
         """Calibrated scores, an array (s, 3) a document."""
         return [axis_scores(found, decoding) for found in self.logits]
 
+    def framed(self, decoding: DecodingConfig) -> list[Floats]:
+        """1 for each segment with the label `framed`, otherwise 0, an array (s,) a document.
+
+        The label is what readers see, and page furniture goes before framing in it.
+        """
+        return [
+            np.array(
+                [
+                    label_of(by_axis(row), decoding, role_of(segment)) == "framed"
+                    for segment, row in zip(document.segments, rows, strict=True)
+                ],
+                dtype=np.float32,
+            )
+            for document, rows in zip(self.documents, self.scores(decoding), strict=True)
+        ]
+
     def where(self, keep: Callable[[LabelledDocument], bool]) -> Read:
         """The part of it whose documents pass."""
         rows = [i for i, item in enumerate(self.items) if keep(item.document)]
@@ -248,7 +264,10 @@ def axis_row(
         found = article_counts(part, axis, bench.decoding)
         others[f"on {other}, where the thresholds were tuned"] = bench.bootstrap(found, statistic)
     if axis == "framed":
-        labelled = _framed_labels(read, bench.decoding)
+        flags = [
+            np.repeat(rows[:, None], len(AXES), axis=1) for rows in read.framed(bench.decoding)
+        ]
+        labelled = _counts(axis_data(read.documents, flags, axis), read.documents, 0.5)
         others["by the one label"] = bench.bootstrap(labelled, statistic)
     return Row(
         key,
@@ -261,24 +280,6 @@ def axis_row(
         also=others,
         note=note,
     )
-
-
-def _framed_labels(read: Read, decoding: DecodingConfig) -> NDArray[np.float64]:
-    """Outcomes by article, shape (articles, 4), of the label `framed`.
-
-    It is what readers see, and page furniture goes before it.
-    """
-    flags = [
-        np.array(
-            [
-                [label_of(by_axis(row), decoding, role_of(segment)) == "framed"] * len(AXES)
-                for segment, row in zip(document.segments, rows, strict=True)
-            ],
-            dtype=np.float32,
-        )
-        for document, rows in zip(read.documents, read.scores(decoding), strict=True)
-    ]
-    return _counts(axis_data(read.documents, flags, "framed"), read.documents, 0.5)
 
 
 def _baseline(
