@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framelens.features import FeatureConfig, Featurizer
-from framelens_training import feature_store
+from framelens_training import array_store, feature_store
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.feature_store import featurize_corpus
 from framelens_training.targets import LabelledFeatures, featurize_document
@@ -65,3 +65,27 @@ def test_old_files_make_room(
         documents = tiny_documents(1, first=number)
         featurize_corpus(documents, digest(documents), featurizer, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_another_process_may_make_room_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"rows": np.arange(3)}
+    array_store.store(tmp_path, "mine", rows, kept=9)
+    array_store.store(tmp_path, "old", rows, kept=9)
+    load, glob = np.load, Path.glob
+
+    def and_one_goes(folder: Path, pattern: str) -> list[Path]:
+        found = list(glob(folder, pattern))
+        (tmp_path / "old.npz").unlink()
+        return found
+
+    def gone(path: Path) -> object:
+        path.unlink()
+        return load(path)
+
+    monkeypatch.setattr(Path, "glob", and_one_goes)
+    array_store.store(tmp_path, "new", rows, kept=2)
+    assert sorted(path.name for path in glob(tmp_path, "*")) == ["mine.npz", "new.npz"]
+    monkeypatch.setattr(np, "load", gone)
+    assert array_store.stored(tmp_path, "mine") is None

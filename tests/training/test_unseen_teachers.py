@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from framelens.decoding import word_offsets
 from framelens.features import Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
-from framelens_training.alignment import WordAnswers, pooled, preferred_mean
+from framelens_training.alignment import WordAnswers, limited, pooled, preferred_mean
+from framelens_training.augmentation import augmented
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import (
     GoldSegment,
@@ -122,7 +123,7 @@ class Answering:
         return f"{self.value}"
 
     def answer(self, documents: Sequence[LabelledDocument]) -> Iterator[list[WordAnswers]]:
-        """One number, everywhere; a second teacher knows nothing of the last axis."""
+        """One number, everywhere that it learnt anything of."""
         featurizer = FEATURIZER[0]
         for document in documents:
             self.asked += 1
@@ -134,13 +135,13 @@ class Answering:
             for segment in segments:
                 starts, ends = (array.astype(np.int32) for array in word_offsets(segment))
                 axes = np.full(3, self.value, dtype=np.float16)
-                axes[-1] = NAN if self.value == 2.0 else self.value
                 words = np.full((len(starts), len(SPAN_LOGITS)), self.value, dtype=np.float16)
-                rows.append(WordAnswers(axes, starts, ends, words))
+                rows.append(limited(WordAnswers(axes, starts, ends, words), self.learnt))
             yield rows
 
 
 FEATURIZER: list[Featurizer] = []
+NO_FURNITURE = frozenset(LOSS_PARTS) - {"boilerplate"}
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_those_are_heard_who_never_saw_a_document(
     texts = [fingerprint(d) for d in item.splits["train"]]
     teachers = [
         Answering(1.0, frozenset(texts[2:])),
-        Answering(2.0, frozenset({*texts[:1], *texts[3:]})),
+        Answering(2.0, frozenset({*texts[:1], *texts[3:]}), NO_FURNITURE),
         Answering(6.0, None),  # nobody knows what it was trained on
     ]
     found = taught(teachers, [item], features, silent, unseen=True)
@@ -181,7 +182,39 @@ def test_those_are_heard_who_never_saw_a_document(
     assert heard(found[3]) == ([3.0, 3.0, 3.5], 3.0)  # all saw it
     everyone = taught(teachers, [item], features, silent)
     assert {heard(row)[1] for row in everyone} == {3.0}
-    assert teachers[0].asked == len(features)  # kept answers serve both
+    again = [teacher.asked for teacher in teachers]
+    assert taught(teachers, [item], features, silent)[0].targets[0].soft is not None
+    assert [teacher.asked for teacher in teachers] == again  # answers are kept
+
+
+def test_nobody_is_asked_about_what_strangers_answer_for(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]],
+) -> None:
+    item, features = corpus
+    texts = [fingerprint(d) for d in item.splits["train"]]
+    first, others = frozenset(texts[:1]), frozenset(texts[1:])
+    teachers = [Answering(1.0, first), Answering(2.0, others, NO_FURNITURE)]
+    taught(teachers, [item], features, silent, unseen=True)
+    # About the first document the second teacher knows nothing of page furniture, and so both.
+    assert [teacher.asked for teacher in teachers] == [len(features), 1]
+
+
+def test_copies_are_answered_for_by_those_who_never_saw_what_they_are_made_of(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]],
+) -> None:
+    item, _ = corpus
+    originals = list(item.splits["train"][:2])
+    copies = augmented(originals, 1, {})
+    made = replace(
+        item, name="augmented files", splits={"train": copies}, digests={"train": digest(copies)},
+        origins=originals,
+    )  # fmt: skip
+    features = [featurize_document(copy, FEATURIZER[0]) for copy in copies]
+    first, second = (frozenset({fingerprint(document)}) for document in originals)
+    found = taught(
+        [Answering(1.0, first), Answering(2.0, second)], [made], features, silent, unseen=True
+    )
+    assert [heard(row)[1] for row in found] == [2.0, 1.0]
 
 
 def test_nobody_is_asked_about_a_corpus_that_labels_alone_teach(
@@ -204,7 +237,8 @@ def test_a_corpus_is_taught_on_some_parts_by_those_who_learnt_them(
 ) -> None:
     item, features = corpus
     of_framing = Answering(1.0, None, frozenset({"framed"}))
-    of_spans = Answering(6.0, None, frozenset({"attribution_spans", "framed"}))
+    learnt: frozenset[LossPart] = frozenset({"attribution_spans", "attributed", "framed"})
+    of_spans = Answering(6.0, None, learnt)
     parts: frozenset[LossPart] = frozenset({"attribution_spans", "attributed"})
     found = taught(
         [of_framing, of_spans], [replace(item, taught=parts)], features, silent, unseen=True

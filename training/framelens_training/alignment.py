@@ -43,6 +43,15 @@ class WordAnswers:
     words: Halves
 
 
+SILENCE = WordAnswers(
+    np.full(len(AXES), np.nan, np.float16),
+    np.zeros(0, np.int32),
+    np.zeros(0, np.int32),
+    np.zeros((0, len(SPAN_LOGITS)), np.float16),
+)
+"""No answer for a segment, whatever its words."""
+
+
 def word_answers(features: DocumentFeatures, logits: DocumentLogits) -> list[WordAnswers]:
     """Keep of a document's logits what stands at segments and at first pieces of words."""
     found: list[WordAnswers] = []

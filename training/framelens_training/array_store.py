@@ -36,19 +36,29 @@ def stored(folder: Path, key: str) -> dict[str, NDArray[Any]] | None:
     path = folder / f"{key}{SUFFIX}"
     try:
         os.utime(path)
-    except FileNotFoundError:
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:  # or another process has just made room
         return None
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def store(folder: Path, key: str, arrays: Arrays, *, kept: int) -> None:
-    """Keep arrays under a key, and of all files in the folder the `kept` latest read."""
+    """Keep arrays under a key, and of all files in the folder the `kept` latest read.
+
+    Several processes may do so at once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".partial")
     with os.fdopen(handle, "wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
     Path(name).replace(folder / f"{key}{SUFFIX}")
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[kept:]:
+    for path in sorted(folder.glob(f"*{SUFFIX}"), key=_last_read, reverse=True)[kept:]:
         path.unlink(missing_ok=True)
+
+
+def _last_read(path: Path) -> float:
+    """Seconds since the epoch; 0 for a file that another process has taken away meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

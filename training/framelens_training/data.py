@@ -31,6 +31,8 @@ class LoadedCorpus:
     digests: Mapping[Split, str]
     taught: frozenset[LossPart] = frozenset(LOSS_PARTS)
     """Parts of the loss on which teachers are heard for its training documents."""
+    origins: Sequence[LabelledDocument] = ()
+    """Of changed copies: the training documents that they were made of, row by row."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:

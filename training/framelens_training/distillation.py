@@ -11,7 +11,7 @@ import numpy as np
 from framelens.records import FieldNames, read_records
 from framelens.schema import AXES
 from framelens.segmentation import segment_article
-from framelens_training.alignment import WordAnswers, limited
+from framelens_training.alignment import SILENCE, WordAnswers, limited
 from framelens_training.augmentation import augmented, word_neighbours
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.base import Split
@@ -96,11 +96,15 @@ def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedC
     texts = [d.segment_text(segment) for d in documents for segment in d.segments]
     neighbours = word_neighbours(encoder, texts)
     return [
-        _for_training(
-            f"{_COPIES}{item.name}",
-            item.licence,
-            settings.augmented_weight,
-            augmented(item.splits["train"], copies, neighbours),
+        replace(
+            _for_training(
+                f"{_COPIES}{item.name}",
+                item.licence,
+                settings.augmented_weight,
+                augmented(item.splits["train"], copies, neighbours),
+            ),
+            taught=item.taught,
+            origins=[document for document in item.splits["train"] for _ in range(copies)],
         )
         for item, copies in chosen
     ]
@@ -185,8 +189,9 @@ def taught(
 
     Each corpus is answered for by the teachers that learnt any of the parts on which it is to be
     taught, without those for which `asked_about` names other corpora only. With `unseen`, the
-    answers for a document are those of the teachers that never learnt from it, as far as there
-    are any.
+    answers for a document are those of the teachers that never learnt from it, nor from what it
+    is a changed copy of, as far as there are any; the others are not asked where these answer
+    for all that they know.
     """
     if not teachers:
         return list(train)
@@ -205,13 +210,11 @@ def taught(
             and name in (asked_about or {}).get(teacher.name, (name,))
         ]
         if heard:
+            preferred = _strangers(heard, item.origins or documents) if unseen else None
             answers = [
-                _limited(
-                    answers_for(teacher, documents, item.digests["train"], folder, say), item.taught
-                )
-                for teacher in heard
+                _limited(_answers(teacher, item, wanted, folder, say), item.taught)
+                for teacher, wanted in zip(heard, _wanted(heard, item, preferred), strict=True)
             ]
-            preferred = _strangers(heard, documents) if unseen else None
             copies = name != item.name
             features = [
                 _by_definition(row, copies)
@@ -219,6 +222,37 @@ def taught(
             ]
         found += features
         first = last
+    return found
+
+
+def _wanted(
+    teachers: Sequence[Teacher], item: LoadedCorpus, preferred: Sequence[Collection[int]] | None
+) -> list[list[int]]:
+    """For each teacher the training documents, by number, for which its answer counts."""
+    everything = range(len(item.splits["train"]))
+    if preferred is None:
+        return [list(everything)] * len(teachers)
+    parts = [teacher.learnt & item.taught for teacher in teachers]
+    answered = [frozenset[LossPart]().union(*(parts[n] for n in first)) for first in preferred]
+    return [
+        [row for row in everything if number in preferred[row] or not own <= answered[row]]
+        for number, own in enumerate(parts)
+    ]
+
+
+def _answers(
+    teacher: Teacher, item: LoadedCorpus, wanted: Sequence[int], folder: Path, say: Say
+) -> list[list[WordAnswers]]:
+    """A teacher's answers for a corpus; silence for documents about which it is not asked."""
+    documents = item.splits["train"]
+    if len(wanted) == len(documents):
+        return answers_for(teacher, documents, item.digests["train"], folder, say)
+    asked = [documents[row] for row in wanted]
+    found = [[SILENCE] * len(document.segments) for document in documents]
+    for row, given in zip(
+        wanted, answers_for(teacher, asked, digest(asked), folder, say), strict=True
+    ):
+        found[row] = given
     return found
 
 
