@@ -60,26 +60,30 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
-# The models: five teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
+# The models: seven teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
 # corpora of FRAMELENS_CORPORA, each with a folder of its own under runs/. A training that was killed goes on when this is
 # called again. ENCODER=DIR names a folder with all-mpnet-base-v2 where no hub can be reached.
-TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
+TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2,runs/news-en-framing-$(part)/.trained) \
+	$(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
-RELEASED_0.6.0 := f017e1a3201de6306c9aded12938310afc0bd395
+RELEASED_0.7.0 := 44568be27fa3f4b1daa7b1bf665d97d094b65d22
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.3.1 runs/released/news-en-0.6.0
-runs/news-en-fast/.trained: runs/news-en/.trained runs/released/news-en-fast-0.4.0
+runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.7.0
+runs/news-en-fast/.trained: $(TEACHERS) $(foreach version,0.3.1 0.7.0,runs/released/news-en-$(version)) \
+	runs/released/news-en-fast-0.4.0
 runs/released/news-en-0.3.1:
 	$(call released,$(RELEASED),inference/framelens/models/news-en)
-runs/released/news-en-0.6.0:
-	$(call released,$(RELEASED_0.6.0),inference/framelens/models/news-en)
+runs/released/news-en-0.7.0:
+	$(call released,$(RELEASED_0.7.0),inference/framelens/models/news-en)
 runs/released/news-en-fast-0.4.0:
 	$(call released,$(RELEASED),inference/news-en-fast/framelens_news_en_fast/model)
 runs/news-en-spans/.trained: configs/news-en-spans.yaml | $(STAMP)
 	$(call train,$<,--train-only $(if $(ENCODER),--set encoder=$(ENCODER)))
+runs/news-en-framing-%/.trained: configs/news-en-framing.yaml | $(STAMP)
+	$(call train,$<,--train-only --set corpora.left_out.part=$* seed=4$* output=$(@D) \
+		$(if $(ENCODER),encoder=$(ENCODER)))
 runs/news-en-teacher-%/.trained: configs/news-en-teacher.yaml | $(STAMP)
-	$(call train,configs/news-en-teacher.yaml,--train-only --set corpora.left_out.part=$* seed=2$* \
-		output=$(@D))
+	$(call train,$<,--train-only --set corpora.left_out.part=$* seed=2$* output=$(@D))
 runs/%/.trained: configs/%.yaml | $(STAMP)
 	$(call train,configs/$*.yaml)
 
