@@ -63,19 +63,18 @@ endif
 # The models: seven teachers, then news-en and news-en-fast, which go on from their last versions, all on the public
 # corpora of FRAMELENS_CORPORA, each with a folder of its own under runs/. A training that was killed goes on when this is
 # called again. ENCODER=DIR names a folder with all-mpnet-base-v2 where no hub can be reached.
-TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
-RELEASED := f86bacf46140756a1a229e15995846d8d517fb1f
+TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2,runs/news-en-framing-$(part)/.trained) \
+	$(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED_0.7.0 := 44568be27fa3f4b1daa7b1bf665d97d094b65d22
+RELEASED_0.8.0 := ba6671ede426cc848ad3dba95d75741a230af527
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) $(foreach part,1 2,runs/news-en-framing-$(part)/.trained) runs/released/news-en-0.7.0
-runs/news-en-fast/.trained: $(TEACHERS) $(foreach version,0.3.1 0.7.0,runs/released/news-en-$(version)) \
-	runs/released/news-en-fast-0.4.0
-runs/released/news-en-0.3.1:
-	$(call released,$(RELEASED),inference/framelens/models/news-en)
-runs/released/news-en-0.7.0:
-	$(call released,$(RELEASED_0.7.0),inference/framelens/models/news-en)
-runs/released/news-en-fast-0.4.0:
-	$(call released,$(RELEASED),inference/news-en-fast/framelens_news_en_fast/model)
+runs/news-en/.trained: $(TEACHERS) runs/released/news-en-0.7.0
+runs/news-en-fast/.trained: $(TEACHERS) $(foreach version,0.7.0 0.8.0,runs/released/news-en-$(version)) \
+	runs/released/news-en-fast-0.6.0
+runs/released/news-en-fast-0.6.0:
+	$(call released,$(RELEASED_0.7.0),inference/news-en-fast/framelens_news_en_fast/model)
+runs/released/news-en-%:
+	$(call released,$(RELEASED_$*),inference/framelens/models/news-en)
 runs/news-en-spans/.trained: configs/news-en-spans.yaml | $(STAMP)
 	$(call train,$<,--train-only $(if $(ENCODER),--set encoder=$(ENCODER)))
 runs/news-en-framing-%/.trained: configs/news-en-framing.yaml | $(STAMP)
