@@ -17,7 +17,7 @@ from typing import Any
 
 from framelens.errors import ArtifactError
 from framelens.model_settings import FEATURE_VERSION, DecodingConfig, FeatureConfig
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
+from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
 
 FORMAT_VERSION = 1
 """Version of the directory's layout and manifest; a newer one is refused."""
@@ -279,6 +279,10 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
             uncertain_band=float(decoding["uncertain_band"]),
             loaded_threshold=float(decoding["loaded_threshold"]),
+            span_thresholds={
+                kind: float(decoding.get("span_thresholds", {}).get(kind, 0.5))
+                for kind in ATTRIBUTION_TYPES
+            },
             transitions=_transitions(decoding.get("transitions", ())),
         ),
         files=dict(row["files"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from framelens.schema import (
     Role,
     SpanType,
 )
+from framelens.tag_chain import spans_of_sequences
 
 Floats = NDArray[np.float32]
 
@@ -56,13 +57,6 @@ def sigmoid(x: Floats) -> Floats:
     small = np.exp(-np.abs(x))
     probability: Floats = (np.where(x < 0, small, 1.0) / (1.0 + small)).astype(np.float32)
     return probability
-
-
-def softmax(x: Floats) -> Floats:
-    """Softmax over the last axis."""
-    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    shares: Floats = (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
-    return shares
 
 
 def merge_windows(
@@ -157,117 +151,6 @@ def is_uncertain(scores: Mapping[Axis, float], config: DecodingConfig, role: Rol
     )
 
 
-def _transitions() -> Floats:
-    """(7, 7) matrix of allowed moves: `I-x` follows only `B-x` or `I-x`."""
-    allowed = np.zeros((len(BIO_TAGS), len(BIO_TAGS)), dtype=np.float32)
-    for inside in range(2, len(BIO_TAGS), 2):
-        allowed[:, inside] = -math.inf
-        allowed[[inside - 1, inside], inside] = 0.0
-    return allowed
-
-
-TRANSITIONS = _transitions()
-
-
-def viterbi(
-    logits: Floats, transitions: Sequence[Sequence[float]] | Floats = ()
-) -> NDArray[np.int64]:
-    """The best sequence of tags that the BIO scheme allows.
-
-    `logits` has shape (n, 7), `transitions` (7, 7) or none at all for zeros; the result, (n,),
-    indexes `BIO_TAGS`. The first tag is never `I-`.
-    """
-    return viterbi_many([logits], transitions)[0]
-
-
-def viterbi_many(
-    sequences: Sequence[Floats], transitions: Sequence[Sequence[float]] | Floats = ()
-) -> list[NDArray[np.int64]]:
-    """What `viterbi` gives for each of several sequences, each at least one tag long.
-
-    Many of them are gone through side by side: what a short sentence alone costs is mostly calls
-    into NumPy.
-    """
-    if len(transitions):
-        return _paths(sequences, TRANSITIONS + np.asarray(transitions, dtype=np.float32))
-    found = [logits.argmax(axis=1) for logits in sequences]
-    # One by one, so that rounding in another sequence's company changes nothing.
-    doubtful = [number for number, tags in enumerate(found) if not _valid(tags)]
-    mended = _paths([sequences[number] for number in doubtful], TRANSITIONS)
-    for number, tags in zip(doubtful, mended, strict=True):
-        found[number] = tags
-    return found
-
-
-def _paths(sequences: Sequence[Floats], moves: Floats) -> list[NDArray[np.int64]]:
-    into = np.ascontiguousarray(moves.T)  # row: the tag that is moved to
-    if len(sequences) < _MANY:
-        return [_best_path(logits, into) for logits in sequences]
-    return _best_paths(sequences, into)
-
-
-_MANY = 6
-"""Fewest sequences that are faster side by side than one after the other."""
-
-
-def _best_path(logits: Floats, into: Floats) -> NDArray[np.int64]:
-    scores = _first_scores(logits[:1])[0]
-    reach = np.empty_like(into)
-    flat, rows = reach.reshape(-1), len(BIO_TAGS) * np.arange(len(BIO_TAGS))
-    back = np.zeros(logits.shape, dtype=np.int64)
-    for came, row in zip(back[1:], logits[1:], strict=True):
-        np.add(into, scores, out=reach)
-        reach.argmax(axis=1, out=came)
-        scores = flat[rows + came] + row
-    tag = int(scores.argmax())
-    path = [tag]
-    for came_from in reversed(back[1:].tolist()):
-        tag = came_from[tag]
-        path.append(tag)
-    return np.array(path[::-1], dtype=np.int64)
-
-
-def _first_scores(logits: Floats) -> Floats:
-    """Scores of each tag as the first one, (k, 7)."""
-    scores = logits.copy()
-    scores[:, 2::2] = -math.inf
-    return scores
-
-
-def _best_paths(sequences: Sequence[Floats], into: Floats) -> list[NDArray[np.int64]]:
-    """The same sums, in the same order, for all sequences side by side."""
-    lengths = np.array([len(logits) for logits in sequences])
-    order = np.argsort(-lengths, kind="stable")  # at step t the first active[t] go on
-    longest = int(lengths[order[0]])
-    active = np.searchsorted(-lengths[order], -np.arange(longest), "left").tolist()
-    given = np.zeros((longest, len(BIO_TAGS), len(sequences)), dtype=np.float32)
-    for column, number in enumerate(order.tolist()):
-        given[: lengths[number], :, column] = sequences[number]
-    scores = np.empty_like(given)
-    scores[0] = _first_scores(given[0].T).T
-    wide = into[:, :, np.newaxis]
-    for step in range(1, longest):
-        going = active[step]
-        reach = wide + scores[step - 1, :, :going]
-        np.add(reach.max(axis=1), given[step, :, :going], out=scores[step, :, :going])
-    tags = np.zeros((longest, len(sequences)), dtype=np.int64)
-    for step in range(longest - 1, -1, -1):
-        going = active[step + 1] if step + 1 < longest else 0
-        row = scores[step, :, : active[step]].T
-        chosen = tags[step, : active[step]]
-        row[going:].argmax(axis=1, out=chosen[going:])
-        if going:
-            (row[:going] + into[tags[step + 1, :going]]).argmax(axis=1, out=chosen[:going])
-    columns = np.argsort(order).tolist()
-    return [tags[:length, at] for length, at in zip(lengths.tolist(), columns, strict=True)]
-
-
-def _valid(tags: NDArray[np.int64]) -> bool:
-    inside = (tags > 0) & (tags % 2 == 0)
-    before = np.concatenate(([0], tags[:-1]))
-    return not bool(np.any(inside & (before != tags) & (before != tags - 1)))
-
-
 def decode_spans(
     segments: Sequence[TokenizedSegment], tokens: Sequence[Floats], config: DecodingConfig
 ) -> list[TokenSpan]:
@@ -277,6 +160,10 @@ def decode_spans(
     word. The tag sequence runs through the whole body: a content that goes on in the next
     segment comes out as a span there that `continues`. A headline has a sequence of its own:
     no body goes on with what a headline quotes.
+
+    The score of an attribution span is the probability that just this stretch of words is one of
+    its type (`framelens.tag_chain`), the same for all of its pieces; that of a loaded one is the
+    mean over its words.
     """
     return decode_many([(segments, tokens)], config)[0]
 
@@ -293,7 +180,6 @@ def decode_many(
         return found
     tokens = [array for _, each in documents for array in each]
     words = np.concatenate([t[s.words] for s, t in zip(segments, tokens, strict=True)])
-    bio = words[:, : len(BIO_TAGS)]
     owners = [number for number, (each, _) in enumerate(documents) for _ in each]
     # A document's headline and its body are sequences of their own.
     sizes = [
@@ -302,26 +188,36 @@ def decode_many(
             zip(owners, segments, counts, strict=True), key=lambda item: (item[0], item[1].role)
         )
     ]
-    parts = [part for part in np.split(bio, np.cumsum(sizes)[:-1]) if len(part)]
-    tags = np.concatenate(viterbi_many(parts, config.transitions))
-    loaded_scores = sigmoid(words[:, len(BIO_TAGS)])
-    loaded = loaded_scores >= config.loaded_threshold
-    evidence = np.flatnonzero((tags > 0) | loaded)
-    tag_scores = softmax(bio)[np.arange(len(tags)), tags]
-    edges = np.cumsum([0, *counts])
+    bases = np.cumsum([0, *sizes]).tolist()
+    edges = np.cumsum([0, *counts]).tolist()
     firsts = np.cumsum([0, *(len(each) for each, _ in documents)]).tolist()
-    for place in sorted({n - 1 for n in np.searchsorted(edges, evidence, "right").tolist()}):
-        spans, index = found[owners[place]], place - firsts[owners[place]]
+    offsets = _Offsets(segments)
+
+    def put(kind: SpanType, place: int, start: int, end: int, score: float, on: bool) -> None:
+        first, last = offsets.of(place, start - edges[place], end - edges[place])
+        owner = owners[place]
+        found[owner].append(TokenSpan(place - firsts[owner], kind, first, last, score, on))
+
+    sequences = np.split(words[:, : len(BIO_TAGS)], bases[1:-1])
+    thresholds = [config.span_thresholds[kind] for kind in ATTRIBUTION_TYPES]
+    likely = spans_of_sequences(sequences, config.transitions, thresholds)
+    for base, own in zip(bases, likely, strict=False):
+        for span in own:
+            start, end = base + span.start, base + span.end
+            place, at = bisect_right(edges, start) - 1, start
+            while at < end:  # one piece in each segment
+                stop = min(end, edges[place + 1])
+                if stop > at:
+                    kind = ATTRIBUTION_TYPES[span.kind]
+                    put(kind, place, at, stop, span.probability, at > start)
+                place, at = place + 1, stop
+    scores = sigmoid(words[:, len(BIO_TAGS)])
+    loaded = scores >= config.loaded_threshold
+    for place in sorted({bisect_right(edges, n) - 1 for n in np.flatnonzero(loaded).tolist()}):
         here = slice(edges[place], edges[place + 1])
-        starts, ends = (offsets.tolist() for offsets in word_offsets(segments[place]))
-        certain = tag_scores[here].tolist()
-        for kind, a, b, continues in tag_runs(tags[here]):
-            score = sum(certain[a:b]) / (b - a)
-            spans.append(TokenSpan(index, kind, starts[a], ends[b - 1], score, continues))
-        charged = loaded_scores[here].tolist()
+        charged = scores[here].tolist()
         for a, b in runs(loaded[here]):
-            score = sum(charged[a:b]) / (b - a)
-            spans.append(TokenSpan(index, "loaded", starts[a], ends[b - 1], score))
+            put("loaded", place, here.start + a, here.start + b, sum(charged[a:b]) / (b - a), False)
     for spans in found:
         spans.sort(key=lambda span: (span.segment, span.start, -span.end))
     return found
@@ -334,19 +230,20 @@ def word_offsets(segment: TokenizedSegment) -> tuple[NDArray[np.int64], NDArray[
     return segment.offsets[at, 0], segment.offsets[last, 1]
 
 
-def tag_runs(tags: NDArray[np.int64]) -> list[tuple[SpanType, int, int, bool]]:
-    """Spans of one segment's tags: type, first word, word after the last, continues."""
-    found: list[tuple[SpanType, int, int, bool]] = []
-    start = 0
-    sequence = tags.tolist()
-    for at in range(1, len(sequence) + 1):
-        if at < len(sequence) and sequence[at] > 0 and sequence[at] % 2 == 0:
-            continue  # inside: a valid sequence has the same type before it
-        tag = sequence[start]
-        if tag:
-            found.append((ATTRIBUTION_TYPES[(tag - 1) // 2], start, at, tag % 2 == 0))
-        start = at
-    return found
+class _Offsets:
+    """Where the words of segments begin and end, looked up once a segment."""
+
+    def __init__(self, segments: Sequence[TokenizedSegment]) -> None:
+        self._segments = segments
+        self._known: dict[int, tuple[list[int], list[int]]] = {}
+
+    def of(self, place: int, start: int, end: int) -> tuple[int, int]:
+        """Code points of words `start` up to `end` of a segment."""
+        if place not in self._known:
+            first, last = word_offsets(self._segments[place])
+            self._known[place] = (first.tolist(), last.tolist())
+        starts, ends = self._known[place]
+        return starts[start], ends[end - 1]
 
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

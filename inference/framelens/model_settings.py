@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from framelens.schema import AXES, Axis
+from framelens.schema import ATTRIBUTION_TYPES, AXES, Axis, SpanType
 from framelens.windows import MAX_TOKENS, OVERLAP
 
 FEATURE_VERSION = 1
@@ -57,6 +57,10 @@ class DecodingConfig:
     """A segment whose label would change if a score within this distance of its threshold
     fell on the other side is uncertain."""
     loaded_threshold: float = 0.5
+    span_thresholds: Mapping[SpanType, float] = field(
+        default_factory=lambda: dict.fromkeys(ATTRIBUTION_TYPES, 0.5)
+    )
+    """Least probability with which a span of the attribution layer is given."""
     transitions: tuple[tuple[float, ...], ...] = ()
     """(7, 7) score of each tag, by column, after each other, by row, on the scale of the span
     logits: what a linear-chain CRF adds to them. Empty stands for zeros."""
@@ -69,5 +73,6 @@ class DecodingConfig:
             "thresholds": dict(self.thresholds),
             "uncertain_band": self.uncertain_band,
             "loaded_threshold": self.loaded_threshold,
+            "span_thresholds": dict(self.span_thresholds),
             "transitions": [list(row) for row in self.transitions],
         }

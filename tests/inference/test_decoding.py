@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from framelens.decoding import (
     DecodingConfig,
@@ -19,51 +15,10 @@ from framelens.decoding import (
     label_of,
     merge_windows,
     sigmoid,
-    viterbi,
-    viterbi_many,
 )
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.windows import Piece
-
-logit_rows = hnp.arrays(
-    np.float32, st.tuples(st.integers(1, 4), st.just(7)), elements=st.floats(-9, 9, width=16)
-)
-
-
-def valid(tags: tuple[int, ...]) -> bool:
-    before = 0
-    for tag in tags:
-        if tag and tag % 2 == 0 and before not in (tag, tag - 1):
-            return False
-        before = tag
-    return True
-
-
-@settings(deadline=None, max_examples=60)
-@given(logit_rows)
-def test_viterbi_finds_the_best_valid_sequence(logits: np.ndarray) -> None:
-    best = max(
-        sum(float(logits[i, tag]) for i, tag in enumerate(tags))
-        for tags in itertools.product(range(7), repeat=len(logits))
-        if valid(tags)
-    )
-    found = tuple(viterbi(logits).tolist())
-    assert valid(found)
-    assert sum(float(logits[i, tag]) for i, tag in enumerate(found)) == pytest.approx(best)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.lists(logit_rows, min_size=6, max_size=9),
-    hnp.arrays(np.float32, (7, 7), elements=st.floats(-3, 3, width=16)),
-)
-def test_many_sequences_side_by_side_have_the_paths_that_they_have_alone(
-    sequences: list[np.ndarray], transitions: np.ndarray
-) -> None:
-    for table in (transitions, ()):
-        together = viterbi_many(sequences, table)
-        assert [t.tolist() for t in together] == [viterbi(s, table).tolist() for s in sequences]
 
 
 def tokens_for(featurizer: Featurizer, texts: list[str], tags: list[list[str]]) -> tuple:
@@ -230,22 +185,6 @@ def test_sigmoid_has_no_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
         values = sigmoid(np.array([-1e4, 0.0, 1e4], dtype=np.float32))
     assert values.tolist() == [0.0, 0.5, 1.0]
-
-
-def test_transitions_decide_between_equal_readings() -> None:
-    logits = np.zeros((3, 7), dtype=np.float32)
-    logits[0, 1] = 3.0  # a source begins
-    logits[1, 0] = 0.5  # the second word: outside, or inside the source
-    logits[1, 2] = 0.4
-    logits[2, 2] = 3.0
-    assert viterbi(logits[:2]).tolist() == [1, 0]
-    table = np.zeros((7, 7), dtype=np.float32)
-    table[1, 2] = 0.2
-    assert viterbi(logits[:2], table).tolist() == [1, 2]
-    table[:, 2] = 50.0  # however high: no inside without a beginning
-    logits[0] = [9.0, 0, 0, 0, 0, 0, 0]
-    logits[1] = [99.0, 0, 0, 0, 0, 0, 0]
-    assert viterbi(logits, table).tolist()[:2] == [0, 0]
 
 
 def test_a_span_goes_on_over_the_border_of_two_windows() -> None:

@@ -1,4 +1,4 @@
-"""Temperatures, headline offsets, thresholds and tag transitions, chosen on validation data."""
+"""Temperatures, headline offsets, thresholds and what decodes spans, chosen on validation data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framelens.schema import AXES, BIO_TAGS, Axis
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.predictions import AxisData, axis_data
-from framelens_training.tag_transitions import fit_transitions
+from framelens_training.span_tuning import tune_spans
 from framelens_training.targets import LabelledFeatures
 
 _TEMPERATURES = (0.25, 8.0)
@@ -30,7 +30,7 @@ def tune(
     logits: Sequence[DocumentLogits],
     config: Evaluation,
 ) -> DecodingConfig:
-    """Choose temperatures, headline offsets, thresholds and the scores of tag after tag.
+    """Choose temperatures, headline offsets, thresholds, and what spans are decoded with.
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
@@ -38,8 +38,8 @@ def tune(
     decoding = DecodingConfig(
         uncertain_band=config.uncertain_band,
         loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
-        transitions=fit_transitions(documents, logits),
     )
+    decoding = tune_spans(decoding, documents, logits)
     plain = [item.document for item in documents]
     return tune_axes(decoding, plain, logits, config.threshold_range)
 

@@ -46,7 +46,7 @@ from framelens_training.quality_bench import (
     row_bootstrap,
 )
 from framelens_training.slices import false_alarms
-from framelens_training.tag_transitions import fit_transitions
+from framelens_training.span_tuning import tune_spans
 from framelens_training.targets import is_article_text
 from framelens_training.voices import (
     VOICES,
@@ -123,7 +123,7 @@ def polnear(bench: Bench) -> list[Row]:
     sentences = read_sentences(bench.root / "polnear/cofenet_valid.jsonl")
     whole, crossed = (
         _cofenet_counts([(read, bench.decoding)], sentences),
-        _cofenet_counts(_other_transitions(bench, read), sentences),
+        _cofenet_counts(_tuned_on_the_other(bench, read), sentences),
     )
     where = "PolNeAR dev, in their articles"
     rows = [taken_for_furniture(bench, read, "polnear", where, field) for field in get_args(Field)]
@@ -137,13 +137,9 @@ def polnear(bench: Bench) -> list[Row]:
                 bench.bootstrap(counts, span_f1),
                 int(counts[:, 2].sum()),
                 len(counts),
-                also={
-                    "tag transitions fitted on the other half": bench.bootstrap(
-                        crossed[kind], span_f1
-                    )
-                },
-                note="dev is validation: training stopped by it, and the scores of tag after tag "
-                "were fitted on it",
+                also={"decoding tuned on the other half": bench.bootstrap(crossed[kind], span_f1)},
+                note="dev is validation: training stopped by it, and transitions and thresholds of "
+                "spans were chosen on it",
             )
         )
     return rows + _agreement(bench, read)
@@ -176,14 +172,11 @@ def _cofenet_counts(
     return counts
 
 
-def _other_transitions(bench: Bench, read: Read) -> list[tuple[Read, DecodingConfig]]:
-    """Each half with the scores of tag after tag that the other half gives."""
+def _tuned_on_the_other(bench: Bench, read: Read) -> list[tuple[Read, DecodingConfig]]:
+    """Each half with the transitions and span thresholds that the other half gives."""
     halves = [read.where(partial(_in_half, half)) for half in (0, 1)]
-    fitted = [fit_transitions(half.items, half.logits) for half in halves]
-    return [
-        (half, replace(bench.decoding, transitions=fitted[1 - number]))
-        for number, half in enumerate(halves)
-    ]
+    tuned = [tune_spans(bench.decoding, half.items, half.logits) for half in halves]
+    return [(half, tuned[1 - number]) for number, half in enumerate(halves)]
 
 
 def _agreement(bench: Bench, read: Read) -> list[Row]:

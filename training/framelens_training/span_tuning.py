@@ -1,4 +1,4 @@
-"""Scores of one tag after another, fitted on validation data: a linear-chain CRF's, post hoc.
+"""Scores of one tag after another and thresholds of spans, fitted on validation data.
 
 The network is trained word by word and does not know that a span which has begun tends to go
 on, or that a cue follows a source. A CRF over its logits learns that in 49 numbers (Lafferty et
@@ -7,12 +7,15 @@ ship.
 
 The logits have seen their context already, so the likelihood counts it twice, and the fitted
 scores smooth too much. How much of them to take is therefore chosen by the exact-match F1 of
-spans, and may be nothing.
+spans, and may be nothing. So is how likely a span has to be to be given: where probabilities are
+right, half of the F1 that can be reached (Lipton et al. 2014, "Optimal Thresholding of
+Classifiers to Maximize F1 Measure").
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +23,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framelens.decoding import TRANSITIONS, DocumentLogits, tag_runs, viterbi
-from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS
+from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans
+from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SpanType
+from framelens.tag_chain import TRANSITIONS
 from framelens_training.model import IGNORE
+from framelens_training.predictions import gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
 
 MIN_SPANS = 50
-"""With fewer gold spans than this, no transitions are fitted."""
+"""With fewer gold spans than this, nothing is fitted."""
 
 _STRETCH = 64
 """Words of a training sequence; documents are cut, since their sequences are long."""
@@ -34,22 +39,90 @@ _PENALTY = 1e-3
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _STEPS = 60
 _NEVER = -1e4
+_GRID = np.round(np.arange(0.2, 0.705, 0.01), 2)
+
+Table = tuple[tuple[float, ...], ...]
+
+
+def tune_spans(
+    decoding: DecodingConfig,
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+) -> DecodingConfig:
+    """The decoding with transitions and span thresholds chosen; as it is if there are few spans."""
+    pairs = [
+        (item, found)
+        for item, found in zip(documents, logits, strict=True)
+        if "attribution_spans" in item.document.annotated
+    ]
+    items, outputs = [item for item, _ in pairs], [found for _, found in pairs]
+    table = fit_transitions(items, outputs)
+    if not table:
+        return decoding
+    tried: list[tuple[float, DecodingConfig]] = []
+    for share in _SHARES:
+        scaled = tuple(tuple(round(share * x, 4) for x in row) for row in table) if share else ()
+        tried.append(_with_thresholds(replace(decoding, transitions=scaled), items, outputs))
+    return max(tried, key=lambda one: one[0])[1]
+
+
+def _with_thresholds(
+    decoding: DecodingConfig,
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+) -> tuple[float, DecodingConfig]:
+    """The best thresholds with these transitions, and the mean of the types' F1 with them.
+
+    The likeliest of overlapping spans is given, so that spans at a higher threshold are those
+    at a lower one without the less likely: all thresholds are tried in one go.
+    """
+    lowest = replace(decoding, span_thresholds=dict.fromkeys(ATTRIBUTION_TYPES, float(_GRID[0])))
+    gold = dict.fromkeys(ATTRIBUTION_TYPES, 0)
+    answers: dict[SpanType, list[tuple[float, bool]]] = {kind: [] for kind in ATTRIBUTION_TYPES}
+    for item, output in zip(documents, logits, strict=True):
+        expected = set(gold_spans(item.document))
+        for _, kind, *_ in expected:
+            if kind in gold:
+                gold[kind] += 1
+        spans = decode_spans(item.features.segments, output.tokens, lowest)
+        for span, key in zip(spans, span_keys(spans), strict=True):
+            if span.type in answers:
+                answers[span.type].append((span.score, key in expected))
+    chosen = {kind: _threshold(answers[kind], gold[kind]) for kind in ATTRIBUTION_TYPES}
+    thresholds = {kind: threshold for kind, (_, threshold) in chosen.items()}
+    score = float(np.mean([f1 for f1, _ in chosen.values()]))
+    return score, replace(decoding, span_thresholds=thresholds)
+
+
+def _threshold(answers: Sequence[tuple[float, bool]], gold: int) -> tuple[float, float]:
+    """F1 and the threshold that it is reached with: the middle of all that are nearly as good.
+
+    As good as the best is what lies within one standard error of it, as for the thresholds of
+    axes (`framelens_training.calibration.best_threshold`).
+    """
+    if not gold or not answers:
+        return 0.0, 0.5
+    scores = np.array([score for score, _ in answers])
+    right = np.array([is_right for _, is_right in answers])
+    given = scores >= _GRID[:, np.newaxis]
+    f1 = 2 * (given & right).sum(axis=1) / (given.sum(axis=1) + gold)
+    best = float(f1.max())
+    near = np.flatnonzero(f1 >= best - np.sqrt(best * (1 - best) / gold))
+    middle = int(np.round(near.mean()))
+    return float(f1[middle]), float(_GRID[middle])
 
 
 def fit_transitions(
     documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
-) -> tuple[tuple[float, ...], ...]:
-    """(7, 7) scores for `DecodingConfig.transitions`; empty if there is too little to fit on.
+) -> Table:
+    """(7, 7) scores on the scale of the logits; empty if there is too little to fit on.
 
     Moves that the BIO scheme forbids get 0: decoding forbids them by itself.
     """
     scores, tags = _stretches(documents, logits)
     if not len(tags) or int(((tags > 0) & (tags % 2 == 1)).sum()) < MIN_SPANS:
         return ()
-    table = _fitted(scores, tags)
-    f1 = [_span_f1(scores, tags, share * table) for share in _SHARES]
-    best = _SHARES[int(np.argmax(f1))]
-    return tuple(tuple(round(float(x), 4) for x in row) for row in best * table) if best else ()
+    return tuple(tuple(float(x) for x in row) for row in _fitted(scores, tags))
 
 
 def _fitted(scores: Tensor, tags: Tensor) -> NDArray[np.float32]:
@@ -68,24 +141,6 @@ def _fitted(scores: Tensor, tags: Tensor) -> NDArray[np.float32]:
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     fitted: NDArray[np.float32] = torch.where(allowed, table.detach(), 0.0).numpy()
     return fitted
-
-
-def _span_f1(scores: Tensor, tags: Tensor, table: NDArray[np.float32]) -> float:
-    """Exact-match F1 of the spans of all types, mean over the types."""
-    gold: set[tuple[str, int, int, int]] = set()
-    found: set[tuple[str, int, int, int]] = set()
-    for number, (logits, answer) in enumerate(zip(scores.numpy(), tags.numpy(), strict=True)):
-        size = int((answer != IGNORE).sum())
-        for spans, sequence in (
-            (gold, answer[:size]),
-            (found, viterbi(logits[:size], table)),
-        ):
-            spans |= {(kind, number, a, b) for kind, a, b, _ in tag_runs(sequence)}
-    values = []
-    for kind in ATTRIBUTION_TYPES:
-        wanted, given = ({s for s in spans if s[0] == kind} for spans in (gold, found))
-        values.append(2 * len(wanted & given) / max(len(wanted) + len(given), 1))
-    return float(np.mean(values))
 
 
 def _stretches(

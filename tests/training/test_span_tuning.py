@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans, viterbi
+from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
+from framelens_training.evaluation import span_metrics
 from framelens_training.model import IGNORE
-from framelens_training.tag_transitions import fit_transitions
+from framelens_training.span_tuning import tune_spans
 from framelens_training.targets import LabelledFeatures, SegmentTargets, featurize_document
 from support import tiny_documents
 
-Table = tuple[tuple[float, ...], ...]
 Labelled = tuple[list[LabelledFeatures], list[DocumentLogits]]
 
 
@@ -49,45 +49,47 @@ def broken(featurizer: Featurizer) -> Labelled:
     return items, logits
 
 
-def right(items: list[LabelledFeatures], logits: list[DocumentLogits], table: Table) -> float:
-    """Share of words that get their tag."""
-    hits = total = 0
-    for item, found in zip(items, logits, strict=True):
-        gold = np.concatenate([target.tags for target in item.targets])
-        words = np.concatenate([t[:, : len(BIO_TAGS)] for t in found.tokens])[gold != IGNORE]
-        hits += int((viterbi(words, table) == gold[gold != IGNORE]).sum())
-        total += int((gold != IGNORE).sum())
-    return hits / total
+def f1_of(labelled: Labelled, decoding: DecodingConfig) -> float:
+    """Mean exact-match F1 of the types."""
+    found = span_metrics(*labelled, decoding)
+    return float(np.mean([found[kind].f1 for kind in ATTRIBUTION_TYPES]))
 
 
 def test_the_fitted_scores_mend_broken_spans(broken: Labelled) -> None:
     items, logits = broken
-    table = fit_transitions(items[:20], logits[:20])
-    assert np.shape(table) == (7, 7)
-    before = right(items[20:], logits[20:], ())
-    after = right(items[20:], logits[20:], table)
-    assert before < 0.97
-    assert after > before + 0.02
-    assert spans_of(items[20:], logits[20:], table) < spans_of(items[20:], logits[20:], ())
-
-
-def spans_of(items: list[LabelledFeatures], logits: list[DocumentLogits], table: Table) -> int:
-    """How many attribution spans decoding finds: a broken one counts twice."""
-    decoding = DecodingConfig(transitions=table)
-    return sum(
-        span.type != "loaded"
-        for item, found in zip(items, logits, strict=True)
-        for span in decode_spans(item.features.segments, found.tokens, decoding)
-    )
+    tuned = tune_spans(DecodingConfig(), items[:20], logits[:20])
+    assert np.shape(tuned.transitions) == (7, 7)
+    held_out = items[20:], logits[20:]
+    assert f1_of(held_out, DecodingConfig()) < 0.9
+    assert f1_of(held_out, tuned) > f1_of(held_out, DecodingConfig()) + 0.05
 
 
 def test_where_words_are_right_without_them_none_are_kept(featurizer: Featurizer) -> None:
     items = [featurize_document(document, featurizer) for document in tiny_documents(20)]
     logits = [logits_of(item, [gold_tokens(t, 9.0) for t in item.targets]) for item in items]
-    assert fit_transitions(items, logits) == ()
+    tuned = tune_spans(DecodingConfig(), items, logits)
+    assert tuned.transitions == ()
+    assert f1_of((items, logits), tuned) == 1.0
 
 
-def test_too_few_spans_fit_nothing(broken: Labelled) -> None:
+def test_spans_of_chance_raise_their_threshold(featurizer: Featurizer) -> None:
+    """Wrong sources that the network itself doubts are left out, the right ones stay."""
+    items = [featurize_document(document, featurizer) for document in tiny_documents(20)]
+    logits = []
+    for item in items:
+        rows = [gold_tokens(target, 9.0) for target in item.targets]
+        for target, row in zip(item.targets, rows, strict=True):
+            row[target.tags == 0, BIO_TAGS.index("B-source")] = 9.3  # of .57 against outside
+        logits.append(logits_of(item, rows))
+    tuned = tune_spans(DecodingConfig(), items, logits)
+    assert tuned.span_thresholds["source"] > 0.57
+    assert tuned.span_thresholds["content"] < 0.57
+    assert f1_of((items, logits), DecodingConfig()) < 0.8
+    assert f1_of((items, logits), tuned) > 0.95
+
+
+def test_too_few_spans_change_nothing(broken: Labelled) -> None:
     items, logits = broken
-    assert fit_transitions(items[:1], logits[:1]) == ()
-    assert fit_transitions([], []) == ()
+    given = DecodingConfig(loaded_threshold=0.3)
+    assert tune_spans(given, items[:1], logits[:1]) == given
+    assert tune_spans(given, [], []) == given
