@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,14 @@ from typing import Any
 
 from framelens.errors import ArtifactError
 from framelens.model_settings import FEATURE_VERSION, DecodingConfig, FeatureConfig
-from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS, ModelInfo
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPES, ModelInfo
 
-FORMAT_VERSION = 1
-"""Version of the directory's layout and manifest; a newer one is refused."""
+FORMAT_VERSION = 2
+"""Version of the directory's layout and manifest; a newer one is refused.
+
+Version 1 knew one threshold for loaded words instead of transitions and thresholds of spans.
+"""
+_READABLE = (1, FORMAT_VERSION)
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -213,7 +218,7 @@ def _read(path: Path) -> bytes:
 
 def _check_version(path: Path, row: Any) -> None:
     found = row.get("format_version") if isinstance(row, dict) else None
-    if found != FORMAT_VERSION:
+    if found not in _READABLE:
         newer = isinstance(found, int) and found > FORMAT_VERSION
         advice = "upgrade framelens" if newer else "export the model again with this version"
         raise ArtifactError(
@@ -254,12 +259,21 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def _transitions(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+def _table(rows: Sequence[Sequence[float]], size: int) -> tuple[tuple[float, ...], ...]:
     table = tuple(tuple(float(value) for value in row) for row in rows)
-    size = len(BIO_TAGS)
     if table and (len(table) != size or any(len(row) != size for row in table)):
         raise ValueError(f"expected transitions of shape ({size}, {size})")
     return table
+
+
+def _loaded_transitions(decoding: Mapping[str, Any]) -> Sequence[Sequence[float]]:
+    """As they stand there, or as a threshold of words (version 1) comes to."""
+    if "loaded_threshold" not in decoding:
+        rows: Sequence[Sequence[float]] = decoding["loaded_transitions"]
+        return rows
+    threshold = float(decoding["loaded_threshold"])
+    inside = math.log((1 - threshold) / threshold)
+    return ((0.0, inside, 0.0), (0.0, 0.0, inside), (0.0, 0.0, inside))
 
 
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
@@ -278,12 +292,12 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
             },
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
             uncertain_band=float(decoding["uncertain_band"]),
-            loaded_threshold=float(decoding["loaded_threshold"]),
             span_thresholds={
                 kind: float(decoding.get("span_thresholds", {}).get(kind, 0.5))
-                for kind in ATTRIBUTION_TYPES
+                for kind in SPAN_TYPES
             },
-            transitions=_transitions(decoding.get("transitions", ())),
+            transitions=_table(decoding.get("transitions", ()), len(BIO_TAGS)),
+            loaded_transitions=_table(_loaded_transitions(decoding), 3),
         ),
         files=dict(row["files"]),
         training=dict(row["training"]),

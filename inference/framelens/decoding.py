@@ -22,7 +22,12 @@ from framelens.schema import (
     Role,
     SpanType,
 )
-from framelens.tag_chain import spans_of_sequences
+from framelens.tag_chain import (
+    LOADED_TRANSITIONS,
+    TRANSITIONS,
+    spans_of_sequences,
+    without_hope,
+)
 
 Floats = NDArray[np.float32]
 
@@ -161,9 +166,9 @@ def decode_spans(
     segment comes out as a span there that `continues`. A headline has a sequence of its own:
     no body goes on with what a headline quotes.
 
-    The score of an attribution span is the probability that just this stretch of words is one of
-    its type (`framelens.tag_chain`), the same for all of its pieces; that of a loaded one is the
-    mean over its words.
+    A span's score is the probability that just this stretch of words is one of its type
+    (`framelens.tag_chain`), the same for all pieces of a content. Loaded spans end with their
+    segment.
     """
     return decode_many([(segments, tokens)], config)[0]
 
@@ -200,7 +205,7 @@ def decode_many(
 
     sequences = np.split(words[:, : len(BIO_TAGS)], bases[1:-1])
     thresholds = [config.span_thresholds[kind] for kind in ATTRIBUTION_TYPES]
-    likely = spans_of_sequences(sequences, config.transitions, thresholds)
+    likely = spans_of_sequences(sequences, _plus(TRANSITIONS, config.transitions), thresholds)
     for base, own in zip(bases, likely, strict=False):
         for span in own:
             start, end = base + span.start, base + span.end
@@ -211,16 +216,28 @@ def decode_many(
                     kind = ATTRIBUTION_TYPES[span.kind]
                     put(kind, place, at, stop, span.probability, at > start)
                 place, at = place + 1, stop
-    scores = sigmoid(words[:, len(BIO_TAGS)])
-    loaded = scores >= config.loaded_threshold
-    for place in sorted({bisect_right(edges, n) - 1 for n in np.flatnonzero(loaded).tolist()}):
-        here = slice(edges[place], edges[place + 1])
-        charged = scores[here].tolist()
-        for a, b in runs(loaded[here]):
-            put("loaded", place, here.start + a, here.start + b, sum(charged[a:b]) / (b - a), False)
+    moves = _plus(LOADED_TRANSITIONS, config.loaded_transitions)
+    threshold = config.span_thresholds["loaded"]
+    logits = loaded_logits(words)
+    places = [place for place, count in enumerate(counts) if count]
+    hopeless = without_hope(logits, [edges[place + 1] for place in places], moves, threshold)
+    places = [place for place, no in zip(places, hopeless.tolist(), strict=True) if not no]
+    sequences = [logits[edges[place] : edges[place + 1]] for place in places]
+    loaded = spans_of_sequences(sequences, moves, [threshold])
+    for place, own in zip(places, loaded, strict=True):
+        for span in own:
+            start, end = edges[place] + span.start, edges[place] + span.end
+            put("loaded", place, start, end, span.probability, False)
     for spans in found:
         spans.sort(key=lambda span: (span.segment, span.start, -span.end))
     return found
+
+
+def loaded_logits(words: Floats) -> Floats:
+    """Logits (n, 3) of outside, first and later words of loaded spans, from words' (n, 8)."""
+    logits = np.zeros((len(words), len(LOADED_TRANSITIONS)), dtype=np.float32)
+    logits[:, 1:] = words[:, [len(BIO_TAGS)]]
+    return logits
 
 
 def word_offsets(segment: TokenizedSegment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -246,12 +263,5 @@ class _Offsets:
         return starts[start], ends[end - 1]
 
 
-def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Maximal runs of true, as (first, one past the last)."""
-    found: list[tuple[int, int]] = []
-    for at in np.flatnonzero(flags).tolist():
-        if found and found[-1][1] == at:
-            found[-1] = (found[-1][0], at + 1)
-        else:
-            found.append((at, at + 1))
-    return found
+def _plus(moves: Floats, scores: Sequence[Sequence[float]]) -> Floats:
+    return moves + np.asarray(scores, dtype=np.float32) if len(scores) else moves

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from framelens.schema import ATTRIBUTION_TYPES, AXES, Axis, SpanType
+from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
 from framelens.windows import MAX_TOKENS, OVERLAP
 
 FEATURE_VERSION = 1
@@ -56,14 +56,15 @@ class DecodingConfig:
     uncertain_band: float = 0.1
     """A segment whose label would change if a score within this distance of its threshold
     fell on the other side is uncertain."""
-    loaded_threshold: float = 0.5
     span_thresholds: Mapping[SpanType, float] = field(
-        default_factory=lambda: dict.fromkeys(ATTRIBUTION_TYPES, 0.5)
+        default_factory=lambda: dict.fromkeys(SPAN_TYPES, 0.5)
     )
-    """Least probability with which a span of the attribution layer is given."""
+    """Least probability with which a span is given."""
     transitions: tuple[tuple[float, ...], ...] = ()
     """(7, 7) score of each tag, by column, after each other, by row, on the scale of the span
     logits: what a linear-chain CRF adds to them. Empty stands for zeros."""
+    loaded_transitions: tuple[tuple[float, ...], ...] = ()
+    """(3, 3) scores of the same kind between outside, first and later words of loaded spans."""
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as it stands in a manifest."""
@@ -72,7 +73,7 @@ class DecodingConfig:
             "headline_offsets": dict(self.headline_offsets),
             "thresholds": dict(self.thresholds),
             "uncertain_band": self.uncertain_band,
-            "loaded_threshold": self.loaded_threshold,
             "span_thresholds": dict(self.span_thresholds),
             "transitions": [list(row) for row in self.transitions],
+            "loaded_transitions": [list(row) for row in self.loaded_transitions],
         }

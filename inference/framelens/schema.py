@@ -55,9 +55,9 @@ class Span:
     """A stretch of evidence in one input field.
 
     `start` and `end` are offsets in code points, so that `row[field][start:end] == text`.
-    `score` is the probability that a span of this type begins and ends just there; of a `loaded`
-    one it is the mean over its words. `continues` is true for a span that carries on one of the
-    same type from the segment before (a long quotation); such pieces have the score of the whole.
+    `score` is the probability that a span of this type begins and ends just there. `continues` is
+    true for a span that carries on one of the same type from the segment before (a long
+    quotation); such pieces have the score of the whole.
     """
 
     type: SpanType

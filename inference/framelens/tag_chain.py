@@ -16,24 +16,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS
+from framelens.schema import ATTRIBUTION_TYPES
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 _DEEPEST = 20.0
 """Logits count as at most so far below the best of their word, so that no product becomes 0."""
-_BLOCK = 32
+_LEAST = 1e-6
+"""Spans of a threshold below are followed no further, were it 0."""
+_ROUNDING = 1e-6
+_sum = np.add.reduce  # without what its method looks up at each call
+_BLOCK = 12
 """Words of a block. Blocks are gone through side by side, words within them one by one."""
-_TAGS = len(BIO_TAGS)
-_TYPES = len(ATTRIBUTION_TYPES)
-_BEGINS = slice(1, _TAGS, 2)
-_INSIDES = slice(2, _TAGS, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainSpan:
-    """Words `start` up to `end` of a sequence are a span of type `ATTRIBUTION_TYPES[kind]`."""
+    """Words `start` up to `end` of a sequence are a span of the type with this number."""
 
     kind: int
     start: int
@@ -41,40 +42,47 @@ class ChainSpan:
     probability: float
 
 
-def _transitions() -> Floats:
-    """(7, 7) matrix of allowed moves: `I-x` follows only `B-x` or `I-x`."""
-    allowed = np.zeros((_TAGS, _TAGS), dtype=np.float32)
-    for inside in range(2, _TAGS, 2):
-        allowed[:, inside] = -math.inf
-        allowed[[inside - 1, inside], inside] = 0.0
-    return allowed
+def _moves(types: int, *, touching: bool) -> Floats:
+    """0 for moves from row to column that are allowed, else minus infinity.
+
+    `I-x` follows only `B-x` or `I-x`; where spans do not touch, `B-x` only what is outside.
+    """
+    moves = np.zeros((1 + 2 * types, 1 + 2 * types), dtype=np.float32)
+    for inside in range(2, 1 + 2 * types, 2):
+        moves[:, inside] = -math.inf
+        moves[[inside - 1, inside], inside] = 0.0
+    if not touching:
+        moves[1:, 1::2] = -math.inf
+    return moves
 
 
-TRANSITIONS = _transitions()
+TRANSITIONS = _moves(len(ATTRIBUTION_TYPES), touching=True)
+"""(7, 7) moves between `BIO_TAGS`."""
+LOADED_TRANSITIONS = _moves(1, touching=False)
+"""(3, 3) moves between outside, first and later words of loaded spans."""
 
 
 def spans_of_sequences(
-    sequences: Sequence[Floats],
-    transitions: Sequence[Sequence[float]] | Floats = (),
-    thresholds: Sequence[float] = (0.5,) * _TYPES,
+    sequences: Sequence[Floats], scores: Floats | Doubles, thresholds: Sequence[float]
 ) -> list[list[ChainSpan]]:
     """The spans of each sequence, by start, that are at least as likely as their type's threshold.
 
-    Each of `sequences` has shape (n, 7), logits of `BIO_TAGS`; `transitions` (7, 7) or none at
-    all for zeros; `thresholds` are in `ATTRIBUTION_TYPES` order. Of spans that overlap, the
-    likeliest is given. Before a sequence and after it all is outside. What a sequence gets does not
-    depend on what stands beside it, to the last bit.
+    Each of `sequences` has shape (n, 1 + 2 k), logits of outside and, for each of k types, of a
+    span's first word and of a later one. `scores`, (1 + 2 k, 1 + 2 k), are those of moving from
+    row to column, minus infinity for never. Of spans that overlap, the likeliest is given. Before
+    a sequence and after it all is outside. What a sequence gets does not depend on what stands
+    beside it, to the last bit.
     """
-    scores = TRANSITIONS.astype(np.float64)
-    if len(transitions):
-        scores = scores + np.asarray(transitions, dtype=np.float64)
     found: list[list[ChainSpan]] = [[] for _ in sequences]
     blocks = [-(-(len(s) + 1) // _BLOCK) if len(s) else 0 for s in sequences]
     if not sum(blocks):
         return found
     bases = np.cumsum([0, *blocks]) * _BLOCK
-    begins, stays = _posteriors(_weights(sequences, bases), blocks, np.exp(scores))
-    likely = _without_overlaps(_candidates(begins, stays, np.asarray(thresholds)), int(bases[-1]))
+    moves = np.where(
+        scores == -np.inf, 0.0, np.exp(np.clip(scores.astype(np.float64), -_DEEPEST, _DEEPEST))
+    )
+    begins, stays = _posteriors(_weights(sequences, bases, len(scores)), blocks, moves)
+    likely = _without_overlaps(_candidates(begins, stays, thresholds), int(bases[-1]))
     owners = np.searchsorted(bases, [span.start for span in likely], "right") - 1
     for span, owner in zip(likely, owners.tolist(), strict=True):
         base = int(bases[owner])
@@ -84,9 +92,28 @@ def spans_of_sequences(
     return found
 
 
-def _weights(sequences: Sequence[Floats], bases: NDArray[np.int64]) -> Doubles:
-    """(t, 7) exponentials of the logits; after each sequence at least one word that is outside."""
-    weights = np.zeros((int(bases[-1]), _TAGS))
+def without_hope(logits: Floats, ends: Sequence[int], scores: Floats, threshold: float) -> Bools:
+    """Which sequences have no span as likely as the threshold, (m,) for m of them.
+
+    `logits`, (n, 3), are those of sequences one after another, each of a word or more, up to
+    `ends`, the same for a span's first and later words; spans do not touch. The odds of a span
+    against the same words outside are a product over its words and its ends, and here is the
+    most that it can come to.
+    """
+    words = logits[:, 1].astype(np.float64)
+    first = np.array([0, *ends[:-1]])
+    ends_of_span = scores[0, 1] + max(scores[1, 0], scores[2, 0]) - 2 * scores[0, 0]
+    going_on = max(scores[1, 2], scores[2, 2]) - scores[0, 0]
+    most = np.maximum.reduceat(words, first) + ends_of_span
+    most += np.add.reduceat(np.maximum(words + going_on, 0.0), first)
+    likely = min(max(threshold, _LEAST), 1.0 - _LEAST)
+    hopeless: Bools = most < math.log(likely / (1.0 - likely)) - _ROUNDING
+    return hopeless
+
+
+def _weights(sequences: Sequence[Floats], bases: NDArray[np.int64], tags: int) -> Doubles:
+    """(t, 1 + 2 k) exponentials of the logits; after each sequence a word or more outside."""
+    weights = np.zeros((int(bases[-1]), tags))
     weights[:, 0] = 1.0
     for base, logits in zip(bases.tolist(), sequences, strict=False):
         weights[base : base + len(logits)] = np.maximum(
@@ -101,98 +128,92 @@ def _posteriors(weights: Doubles, blocks: Sequence[int], moves: Doubles) -> tupl
 
     The first, (t, k), is the probability that a span begins there; the second, (t, 2, k), that one
     goes on to there from its first word (row 0) or from a later one (row 1), once it has come so
-    far. `weights` (t, 7) holds one sequence after the other, each of so many whole `blocks`.
+    far. `weights` (t, 1 + 2 k) holds one sequence after the other, each of so many whole `blocks`.
 
     Sums and products of elements alone, no product of matrices: its rounding may depend on how many
     there are, and with it on the company that a sequence has.
     """
-    given = np.ascontiguousarray(weights.reshape(-1, _BLOCK, _TAGS).transpose(1, 2, 0))
+    words, tags = weights.shape
+    first, later = slice(1, tags, 2), slice(2, tags, 2)
+    given = np.ascontiguousarray(weights.reshape(-1, _BLOCK, tags).transpose(1, 2, 0))
     forward, following = _borders(given, blocks, moves)
     before, after, into = np.empty_like(given), np.empty_like(given), np.empty_like(given)
     wide = moves[:, :, np.newaxis]
+    # Within a block nothing becomes so small or large that it would have to be scaled.
     for step in range(_BLOCK):
-        forward = (wide * forward[:, np.newaxis]).sum(axis=0) * given[step]
-        forward /= forward.sum(axis=0)
+        forward = _sum(wide * forward[:, np.newaxis], axis=0) * given[step]
         before[step] = forward
     for step in range(_BLOCK - 1, -1, -1):
         after[step] = following
-        following = (wide * (following * given[step])).sum(axis=1)
+        following = _sum(wide * (following * given[step]), axis=1)
         into[step] = following  # what may come from there on, after each tag of the word before
-        following = following / following.max(axis=0)
     both = before * after
-    begins = both[:, _BEGINS] / both.sum(axis=1, keepdims=True)
-    ahead = after[:, _INSIDES] * given[:, _INSIDES]
-    own = moves[range(1, _TAGS, 2), range(2, _TAGS, 2)], np.diagonal(moves)[_INSIDES]
+    begins = both[:, first] / _sum(both, axis=1, keepdims=True)
+    ahead = after[:, later] * given[:, later]
+    own = moves[range(1, tags, 2), range(2, tags, 2)], np.diagonal(moves)[later]
     stays = np.stack(
         [
             ahead * row[:, np.newaxis] / into[:, which]
-            for row, which in zip(own, (_BEGINS, _INSIDES), strict=True)
+            for row, which in zip(own, (first, later), strict=True)
         ],
         axis=1,
     )
-    words = len(weights)
+    types = tags // 2
     return (
-        begins.transpose(2, 0, 1).reshape(words, _TYPES),
-        stays.transpose(3, 0, 1, 2).reshape(words, 2, _TYPES),
+        begins.transpose(2, 0, 1).reshape(words, types),
+        stays.transpose(3, 0, 1, 2).reshape(words, 2, types),
     )
 
 
 def _borders(given: Doubles, blocks: Sequence[int], moves: Doubles) -> tuple[Doubles, Doubles]:
-    """(7, n) for n blocks: tags of the word before each, and what comes after its last word.
+    """(1 + 2 k, n) for n blocks: tags of the word before each, and what comes after its last word.
 
     Of a block that has neighbours, all ways through it are summed up by first and last tag, so
     that what comes from its left and right is known before its words are gone through.
     """
-    count = given.shape[2]
-    forward, following = np.zeros((_TAGS, count)), np.ones((_TAGS, count))
-    last = np.cumsum(blocks) - 1
-    forward[0, np.concatenate(([0], last[:-1] + 1))[np.array(blocks) > 0]] = 1.0
-    if max(blocks) == 1:
+    _, tags, count = given.shape
+    forward, following = np.zeros((tags, count)), np.ones((tags, count))
+    sizes = np.array([size for size in blocks if size])
+    first = np.cumsum(sizes) - sizes
+    forward[0, first] = 1.0
+    order = np.argsort(-sizes, kind="stable")  # at step k the first active[k] have a k-th block
+    first, sizes = first[order], sizes[order]
+    longest = int(sizes[0])
+    if longest == 1:
         return forward, following
-    chosen = [
-        block
-        for end, size in zip(last.tolist(), blocks, strict=True)
-        if size > 1
-        for block in range(end + 1 - size, end + 1)
-    ]
-    part = given[:, :, chosen]
-    through = moves[:, :, np.newaxis] * part[0]
+    wide = moves[:, :, np.newaxis]
+    through = wide * given[0]
     for step in range(1, _BLOCK):
-        through = (through[:, :, np.newaxis] * moves[:, :, np.newaxis]).sum(axis=1) * part[step]
-        through /= through.max(axis=(0, 1))
-    ways = dict(zip(chosen, np.ascontiguousarray(through.transpose(2, 0, 1)), strict=True))
-    for end, size in zip(last.tolist(), blocks, strict=True):
-        for block in range(end + 1 - size, end):
-            reached = (forward[:, block, np.newaxis] * ways[block]).sum(axis=0)
-            forward[:, block + 1] = reached / reached.sum()
-        for block in range(end, end + 1 - size, -1):
-            open_ways = (ways[block] * following[:, block]).sum(axis=1)
-            following[:, block - 1] = open_ways / open_ways.max()
+        through = _sum(through[:, :, np.newaxis] * wide, axis=1) * given[step]
+    active = np.searchsorted(-sizes, -np.arange(longest), "left").tolist()
+    for step in range(1, longest):
+        here = first[: active[step]] + step
+        reached = _sum(forward[:, np.newaxis, here - 1] * through[:, :, here - 1], axis=0)
+        forward[:, here] = reached / _sum(reached, axis=0)
+    for step in range(longest - 1, 0, -1):
+        here = first[: active[step]] + step
+        left = _sum(through[:, :, here] * following[:, here], axis=1)
+        following[:, here - 1] = left / _sum(left, axis=0)
     return forward, following
 
 
-def _candidates(begins: Doubles, stays: Doubles, thresholds: Doubles) -> list[ChainSpan]:
+def _candidates(begins: Doubles, stays: Doubles, thresholds: Sequence[float]) -> list[ChainSpan]:
     """All spans that are likely enough; a sequence is followed by a word at which none goes on."""
     found: list[ChainSpan] = []
-    # The spans that are being followed, word by word from their first one on.
-    starts, kinds = np.nonzero(begins >= thresholds)
-    at, reached = starts, begins[starts, kinds]
-    later = 0  # whether a word before was the span's first
-    while len(at):
-        onward = stays[at + 1, later, kinds]
-        ended = reached * (1.0 - onward)
-        rows = np.flatnonzero(ended >= thresholds[kinds])
-        found += map(
-            ChainSpan,
-            kinds[rows].tolist(),
-            starts[rows].tolist(),
-            (at[rows] + 1).tolist(),
-            ended[rows].tolist(),
-        )
-        reached = reached * onward
-        kept = reached >= thresholds[kinds]
-        at, starts, kinds, reached = at[kept] + 1, starts[kept], kinds[kept], reached[kept]
-        later = 1
+    for kind, least in enumerate(thresholds):
+        threshold = max(least, _LEAST)
+        second, later = stays[:, 0, kind].tolist(), stays[:, 1, kind].tolist()
+        first = begins[:, kind]
+        starts = np.flatnonzero(first >= threshold)
+        for start, reached in zip(starts.tolist(), first[starts].tolist(), strict=True):
+            end, onward = start + 1, second[start + 1]
+            while reached >= threshold:
+                ended = reached * (1.0 - onward)
+                if ended >= threshold:
+                    found.append(ChainSpan(kind, start, end, ended))
+                reached *= onward
+                end += 1
+                onward = later[end] if reached >= threshold else 0.0
     return found
 
 

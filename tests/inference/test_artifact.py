@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import framelens
 from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, resolve
+from framelens.decoding import decode_spans
 from framelens.errors import ArtifactError
-from framelens.features import FEATURE_VERSION
+from framelens.features import FEATURE_VERSION, TokenizedSegment
 from support import write_model
 
 
@@ -50,6 +53,25 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"expected {name}"):
         Artifact.open(folder)
+
+
+def test_a_model_of_version_1_keeps_its_threshold_of_loaded_words(folder: Path) -> None:
+    def older(row: Any) -> None:
+        row["format_version"] = 1
+        del row["decoding"]["span_thresholds"], row["decoding"]["loaded_transitions"]
+        row["decoding"]["loaded_threshold"] = 0.2
+
+    edit(folder, older)
+    decoding = Artifact.open(folder).manifest.decoding
+    assert set(decoding.span_thresholds.values()) == {0.5}
+    for probability, is_loaded in ((0.19, False), (0.21, True)):
+        logits = np.zeros((2, 8), dtype=np.float32)
+        logits[:, -1] = math.log(probability / (1 - probability)), -9.0
+        segment = TokenizedSegment(
+            "body", np.array([7, 8]), np.array([[0, 1], [2, 3]]), np.ones(2, dtype=np.bool_)
+        )
+        found = [span.type for span in decode_spans([segment], [logits], decoding)]
+        assert found.count("loaded") == is_loaded
 
 
 def test_another_label_order_is_refused(folder: Path) -> None:

@@ -165,14 +165,16 @@ def test_pages_are_small() -> None:
 
 def test_thresholds_are_in_the_footer_where_they_are_known() -> None:
     thresholds = {"attributed": 0.41, "framed": 0.62, "boilerplate": 0.53}
-    decoding = DecodingConfig(thresholds=thresholds, uncertain_band=0.07, loaded_threshold=0.35)  # type: ignore[arg-type]
+    marks = {"source": 0.48, "cue": 0.44, "content": 0.38, "loaded": 0.35}
+    decoding = DecodingConfig(thresholds=thresholds, span_thresholds=marks, uncertain_band=0.07)  # type: ignore[arg-type]
     known = parsed(article_page(EXAMPLES[0], decoding)).xpath("string(//footer)")
     for value in (
         "0.41",
         "0.62",
         "0.53",
         "0.07",
-        "0.35",
+        "source 0.48",
+        "loaded 0.35",
         MODEL.name,
         MODEL.version,
         MODEL.sha256[:12],

@@ -202,7 +202,8 @@ def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Feat
     assert set(found.temperatures.values()) == {1.0}
     assert set(found.headline_offsets.values()) == {0.0}
     assert set(found.thresholds.values()) == {0.5}
-    assert found.loaded_threshold == 0.5
+    assert set(found.span_thresholds.values()) == {0.5}
+    assert found.transitions == found.loaded_transitions == ()
 
 
 def test_sentences_of_articles_set_the_threshold_of_page_furniture_too() -> None:

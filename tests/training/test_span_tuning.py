@@ -90,6 +90,6 @@ def test_spans_of_chance_raise_their_threshold(featurizer: Featurizer) -> None:
 
 def test_too_few_spans_change_nothing(broken: Labelled) -> None:
     items, logits = broken
-    given = DecodingConfig(loaded_threshold=0.3)
+    given = DecodingConfig(uncertain_band=0.3)
     assert tune_spans(given, items[:1], logits[:1]) == given
     assert tune_spans(given, [], []) == given

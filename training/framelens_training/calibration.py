@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 
-from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores, sigmoid
-from framelens.schema import AXES, BIO_TAGS, Axis
+from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
+from framelens.schema import AXES, Axis
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.predictions import AxisData, axis_data
@@ -34,12 +34,7 @@ def tune(
 
     An axis without both answers in the data keeps temperature 1 and threshold 0.5.
     """
-    gold, scores = _loaded_words(documents, logits)
-    decoding = DecodingConfig(
-        uncertain_band=config.uncertain_band,
-        loaded_threshold=best_threshold(gold, scores, config.threshold_range, positive_only=True),
-    )
-    decoding = tune_spans(decoding, documents, logits)
+    decoding = tune_spans(DecodingConfig(uncertain_band=config.uncertain_band), documents, logits)
     plain = [item.document for item in documents]
     return tune_axes(decoding, plain, logits, config.threshold_range)
 
@@ -114,23 +109,18 @@ def temperature(data: AxisData) -> float:
 
 
 def best_threshold(
-    gold: NDArray[np.bool_],
-    scores: NDArray[np.floating],
-    allowed: tuple[float, float],
-    *,
-    positive_only: bool = False,
+    gold: NDArray[np.bool_], scores: NDArray[np.floating], allowed: tuple[float, float]
 ) -> float:
     """The middle of the widest stretch of thresholds whose F1 is the best, or nearly so.
 
-    The F1 is the mean over both answers, or the positive one's alone with `positive_only`. As good
-    as the best is what lies within one standard error of it, that of a share among as many
-    answers: the rule by which Breiman et al. (1984, section 3.4.3) choose a tree. The best
-    itself is the luck of a few answers.
+    The F1 is the mean over both answers. As good as the best is what lies within one standard
+    error of it, that of a share among as many answers: the rule by which Breiman et al. (1984,
+    section 3.4.3) choose a tree. The best itself is the luck of a few answers.
     """
     if not len(gold) or gold.all() or not gold.any():
         return 0.5
     grid = _GRID[(allowed[0] <= _GRID) & (allowed[1] >= _GRID)]
-    values = np.array([_f1(gold, scores >= t, positive_only) for t in grid])
+    values = np.array([_f1(gold, scores >= t) for t in grid])
     error = np.sqrt(values.max() * (1 - values.max()) / len(gold))
     best = values >= values.max() - error - 1e-12
     edges = np.flatnonzero(np.diff(np.concatenate(([0], best.astype(int), [0]))))
@@ -139,27 +129,12 @@ def best_threshold(
     return round(float(grid[first] + grid[last]) / 2, 3)
 
 
-def _f1(gold: NDArray[np.bool_], found: NDArray[np.bool_], positive_only: bool) -> float:
+def _f1(gold: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
     true = int((gold & found).sum())
     wrong = int((gold != found).sum())
     positive = 2 * true / max(2 * true + wrong, 1)
-    if positive_only:
-        return positive
     true_negative = int((~gold & ~found).sum())
     return (positive + 2 * true_negative / max(2 * true_negative + wrong, 1)) / 2
-
-
-def _loaded_words(
-    documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
-) -> tuple[NDArray[np.bool_], NDArray[np.floating]]:
-    gold: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
-    scores: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)]
-    for item, found in zip(documents, logits, strict=True):
-        for target, tokens in zip(item.targets, found.tokens, strict=True):
-            seen = target.loaded >= 0
-            gold.append(target.loaded[seen] == 1)
-            scores.append(sigmoid(tokens[seen, len(BIO_TAGS)]))
-    return np.concatenate(gold), np.concatenate(scores)
 
 
 def expected_calibration_error(

@@ -314,7 +314,8 @@ def _tuned(decoding: DecodingConfig, assessment: Assessment | None) -> str:
     ]
     if offsets:
         lines += ["", f"Added to a headline's logit after the temperature: {', '.join(offsets)}."]
-    lines += ["", f"Threshold of `loaded` words: {decoding.loaded_threshold}."]
+    spans = [f"{value:g} for `{kind}`" for kind, value in decoding.span_thresholds.items()]
+    lines += ["", f"Least probability of a span: {', '.join(spans)}."]
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ Classifiers to Maximize F1 Measure").
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans
-from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SpanType
-from framelens.tag_chain import TRANSITIONS
+from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans, loaded_logits
+from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPES, SpanType
+from framelens.tag_chain import LOADED_TRANSITIONS, TRANSITIONS
+from framelens_training.corpora.labelled import Annotated
 from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
@@ -49,36 +50,53 @@ def tune_spans(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
 ) -> DecodingConfig:
-    """The decoding with transitions and span thresholds chosen; as it is if there are few spans."""
+    """The decoding with transitions and thresholds of spans chosen; as it is where spans are few.
+
+    Of the transitions of loaded spans all is taken: their logits are not as sure of themselves.
+    """
+    items, outputs = _annotated("attribution_spans", documents, logits)
+    table = fit_transitions(_tagged_words(items, outputs), TRANSITIONS)
+    if table:
+        tried: list[tuple[float, DecodingConfig]] = []
+        for share in _SHARES:
+            scaled = tuple(tuple(round(share * x, 4) for x in row) for row in table)
+            one = replace(decoding, transitions=scaled if share else ())
+            tried.append(_with_thresholds(one, ATTRIBUTION_TYPES, items, outputs))
+        decoding = max(tried, key=lambda one: one[0])[1]
+    items, outputs = _annotated("loaded_spans", documents, logits)
+    table = fit_transitions(_loaded_words(items, outputs), LOADED_TRANSITIONS)
+    if table:
+        rounded = tuple(tuple(round(x, 4) for x in row) for row in table)
+        one = replace(decoding, loaded_transitions=rounded)
+        decoding = _with_thresholds(one, ("loaded",), items, outputs)[1]
+    return decoding
+
+
+def _annotated(
+    layer: Annotated, documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+) -> tuple[list[LabelledFeatures], list[DocumentLogits]]:
     pairs = [
         (item, found)
         for item, found in zip(documents, logits, strict=True)
-        if "attribution_spans" in item.document.annotated
+        if layer in item.document.annotated
     ]
-    items, outputs = [item for item, _ in pairs], [found for _, found in pairs]
-    table = fit_transitions(items, outputs)
-    if not table:
-        return decoding
-    tried: list[tuple[float, DecodingConfig]] = []
-    for share in _SHARES:
-        scaled = tuple(tuple(round(share * x, 4) for x in row) for row in table) if share else ()
-        tried.append(_with_thresholds(replace(decoding, transitions=scaled), items, outputs))
-    return max(tried, key=lambda one: one[0])[1]
+    return [item for item, _ in pairs], [found for _, found in pairs]
 
 
 def _with_thresholds(
     decoding: DecodingConfig,
+    kinds: Sequence[SpanType],
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
 ) -> tuple[float, DecodingConfig]:
-    """The best thresholds with these transitions, and the mean of the types' F1 with them.
+    """The best thresholds of these types, and the mean of the types' F1 with them.
 
     The likeliest of overlapping spans is given, so that spans at a higher threshold are those
     at a lower one without the less likely: all thresholds are tried in one go.
     """
-    lowest = replace(decoding, span_thresholds=dict.fromkeys(ATTRIBUTION_TYPES, float(_GRID[0])))
-    gold = dict.fromkeys(ATTRIBUTION_TYPES, 0)
-    answers: dict[SpanType, list[tuple[float, bool]]] = {kind: [] for kind in ATTRIBUTION_TYPES}
+    lowest = replace(decoding, span_thresholds=dict.fromkeys(SPAN_TYPES, float(_GRID[0])))
+    gold = dict.fromkeys(kinds, 0)
+    answers: dict[SpanType, list[tuple[float, bool]]] = {kind: [] for kind in kinds}
     for item, output in zip(documents, logits, strict=True):
         expected = set(gold_spans(item.document))
         for _, kind, *_ in expected:
@@ -88,10 +106,10 @@ def _with_thresholds(
         for span, key in zip(spans, span_keys(spans), strict=True):
             if span.type in answers:
                 answers[span.type].append((span.score, key in expected))
-    chosen = {kind: _threshold(answers[kind], gold[kind]) for kind in ATTRIBUTION_TYPES}
+    chosen = {kind: _threshold(answers[kind], gold[kind]) for kind in kinds}
     thresholds = {kind: threshold for kind, (_, threshold) in chosen.items()}
     score = float(np.mean([f1 for f1, _ in chosen.values()]))
-    return score, replace(decoding, span_thresholds=thresholds)
+    return score, replace(decoding, span_thresholds={**decoding.span_thresholds, **thresholds})
 
 
 def _threshold(answers: Sequence[tuple[float, bool]], gold: int) -> tuple[float, float]:
@@ -112,29 +130,32 @@ def _threshold(answers: Sequence[tuple[float, bool]], gold: int) -> tuple[float,
     return float(f1[middle]), float(_GRID[middle])
 
 
-def fit_transitions(
-    documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
-) -> Table:
-    """(7, 7) scores on the scale of the logits; empty if there is too little to fit on.
+Sequences = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
+"""Logits (n, 1 + 2 k) and gold tags (n,) of words that follow each other."""
 
-    Moves that the BIO scheme forbids get 0: decoding forbids them by itself.
+
+def fit_transitions(sequences: Sequences, moves: NDArray[np.float32]) -> Table:
+    """(1 + 2 k, 1 + 2 k) scores on the scale of the logits; empty if there is too little to fit on.
+
+    `moves` says by minus infinity what is forbidden; such moves get 0: decoding forbids them by
+    itself.
     """
-    scores, tags = _stretches(documents, logits)
-    if not len(tags) or int(((tags > 0) & (tags % 2 == 1)).sum()) < MIN_SPANS:
+    scores, tags = _stretches(sequences)
+    if not len(tags) or int((tags % 2 == 1).sum()) < MIN_SPANS:
         return ()
-    return tuple(tuple(float(x) for x in row) for row in _fitted(scores, tags))
+    return tuple(tuple(float(x) for x in row) for row in _fitted(scores, tags, moves))
 
 
-def _fitted(scores: Tensor, tags: Tensor) -> NDArray[np.float32]:
+def _fitted(scores: Tensor, tags: Tensor, moves: NDArray[np.float32]) -> NDArray[np.float32]:
     """The table with the least negative log-likelihood."""
-    allowed = torch.from_numpy(np.isfinite(TRANSITIONS))
-    table = torch.zeros(len(BIO_TAGS), len(BIO_TAGS), requires_grad=True)
+    allowed = torch.from_numpy(np.isfinite(moves))
+    table = torch.zeros(allowed.shape, requires_grad=True)
     optimizer = torch.optim.LBFGS([table], max_iter=_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        moves = torch.where(allowed, table, _NEVER)
-        value = _negative_log_likelihood(scores, tags, moves) + _PENALTY * (table**2).mean()
+        given = torch.where(allowed, table, _NEVER)
+        value = _negative_log_likelihood(scores, tags, given) + _PENALTY * (table**2).mean()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
@@ -143,22 +164,34 @@ def _fitted(scores: Tensor, tags: Tensor) -> NDArray[np.float32]:
     return fitted
 
 
-def _stretches(
+def _tagged_words(
     documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
-) -> tuple[Tensor, Tensor]:
-    """Word logits (n, 64, 7) and gold tags (n, 64), `IGNORE` after a stretch's end."""
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """The words of each document, one after another."""
+    for item, found in zip(documents, logits, strict=True):
+        gold = np.concatenate([t.tags for t in item.targets] or [np.zeros(0, dtype=np.int64)])
+        words = np.concatenate(found.tokens or [np.zeros((0, len(SPAN_LOGITS)), np.float32)])
+        seen = gold != IGNORE
+        yield words[seen, : len(BIO_TAGS)], gold[seen]
+
+
+def _loaded_words(
+    documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """The words of each segment: outside 0, the first of a loaded span 1, its others 2."""
+    for item, found in zip(documents, logits, strict=True):
+        for target, tokens in zip(item.targets, found.tokens, strict=True):
+            seen = target.loaded != IGNORE
+            gold = (target.loaded[seen] == 1).astype(np.int64)
+            gold[1:] += gold[1:] & gold[:-1]
+            yield loaded_logits(tokens[seen]), gold
+
+
+def _stretches(sequences: Sequences) -> tuple[Tensor, Tensor]:
+    """Logits (n, 64, 1 + 2 k) and gold tags (n, 64), `IGNORE` after a stretch's end."""
     scores: list[NDArray[Any]] = []
     tags: list[NDArray[Any]] = []
-    for item, found in zip(documents, logits, strict=True):
-        if "attribution_spans" not in item.document.annotated:
-            continue
-        gold = np.concatenate([t.tags for t in item.targets] or [np.zeros(0, dtype=np.int64)])
-        seen = gold != IGNORE
-        words = np.concatenate(
-            [t[:, : len(BIO_TAGS)] for t in found.tokens]
-            or [np.zeros((0, len(BIO_TAGS)), np.float32)]
-        )[seen]
-        gold = gold[seen]
+    for words, gold in sequences:
         for start in range(0, len(gold), _STRETCH):
             part = gold[start : start + _STRETCH].copy()
             if part[0] > 0 and part[0] % 2 == 0:
@@ -178,7 +211,7 @@ def _negative_log_likelihood(scores: Tensor, tags: Tensor, table: Tensor) -> Ten
     emitted = scores.gather(2, answer[..., None])[..., 0]
     moved = table[answer[:, :-1], answer[:, 1:]]
     gold = (emitted * there).sum() + (moved * there[:, 1:]).sum()
-    first_inside = torch.arange(len(BIO_TAGS)) % 2 == 0
+    first_inside = torch.arange(len(table)) % 2 == 0
     first_inside[0] = False
     reach = scores[:, 0].masked_fill(first_inside, _NEVER)
     for step in range(1, scores.shape[1]):
