@@ -10,7 +10,7 @@ that is high enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ _LEAST = 1e-6
 """Spans of a threshold below are followed no further, were it 0."""
 _ROUNDING = 1e-6
 _sum = np.add.reduce  # without what its method looks up at each call
+_SLAB = 256
+"""Blocks that are gone through side by side: of more, intermediate results leave the cache."""
 _BLOCK = 12
 """Words of a block. Blocks are gone through side by side, words within them one by one."""
 
@@ -134,16 +136,38 @@ def _posteriors(weights: Doubles, blocks: Sequence[int], moves: Doubles) -> tupl
     there are, and with it on the company that a sequence has.
     """
     words, tags = weights.shape
-    first, later = slice(1, tags, 2), slice(2, tags, 2)
-    given = np.ascontiguousarray(weights.reshape(-1, _BLOCK, tags).transpose(1, 2, 0))
+    given = weights.reshape(-1, _BLOCK, tags).transpose(1, 2, 0)
     forward, following = _borders(given, blocks, moves)
+    begins, stays = np.empty((words, tags // 2)), np.empty((words, 2, tags // 2))
+    for some in _slabs(given.shape[2]):
+        rows = slice(some.start * _BLOCK, some.stop * _BLOCK)
+        begins[rows], stays[rows] = _inside_blocks(
+            np.ascontiguousarray(given[:, :, some]), forward[:, some], following[:, some], moves
+        )
+    return begins, stays
+
+
+def _slabs(count: int) -> Iterator[slice]:
+    """Blocks in groups that fit into a cache."""
+    for start in range(0, count, _SLAB):
+        yield slice(start, min(start + _SLAB, count))
+
+
+def _inside_blocks(
+    given: Doubles, forward: Doubles, following: Doubles, moves: Doubles
+) -> tuple[Doubles, Doubles]:
+    """What `_posteriors` gives, of some blocks whose borders are known.
+
+    Nothing becomes so small or large within a block that it would have to be scaled.
+    """
+    length, tags, count = given.shape
+    first, later = slice(1, tags, 2), slice(2, tags, 2)
     before, after, into = np.empty_like(given), np.empty_like(given), np.empty_like(given)
     wide = moves[:, :, np.newaxis]
-    # Within a block nothing becomes so small or large that it would have to be scaled.
-    for step in range(_BLOCK):
+    for step in range(length):
         forward = _sum(wide * forward[:, np.newaxis], axis=0) * given[step]
         before[step] = forward
-    for step in range(_BLOCK - 1, -1, -1):
+    for step in range(length - 1, -1, -1):
         after[step] = following
         following = _sum(wide * (following * given[step]), axis=1)
         into[step] = following  # what may come from there on, after each tag of the word before
@@ -158,7 +182,7 @@ def _posteriors(weights: Doubles, blocks: Sequence[int], moves: Doubles) -> tupl
         ],
         axis=1,
     )
-    types = tags // 2
+    words, types = length * count, tags // 2
     return (
         begins.transpose(2, 0, 1).reshape(words, types),
         stays.transpose(3, 0, 1, 2).reshape(words, 2, types),
@@ -182,9 +206,13 @@ def _borders(given: Doubles, blocks: Sequence[int], moves: Doubles) -> tuple[Dou
     if longest == 1:
         return forward, following
     wide = moves[:, :, np.newaxis]
-    through = wide * given[0]
-    for step in range(1, _BLOCK):
-        through = _sum(through[:, :, np.newaxis] * wide, axis=1) * given[step]
+    through = np.empty((tags, tags, count))
+    for some in _slabs(count):
+        part = np.ascontiguousarray(given[:, :, some])
+        ways = wide * part[0]
+        for step in range(1, _BLOCK):
+            ways = _sum(ways[:, :, np.newaxis] * wide, axis=1) * part[step]
+        through[:, :, some] = ways
     active = np.searchsorted(-sizes, -np.arange(longest), "left").tolist()
     for step in range(1, longest):
         here = first[: active[step]] + step

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from framelens import tag_chain
 from framelens.schema import BIO_TAGS
 from framelens.tag_chain import (
     LOADED_TRANSITIONS,
@@ -108,6 +109,15 @@ def test_long_sequences_go_through_blocks(length: int) -> None:
     assert max(span.end - span.start for span in found) > 8
     for span in found:
         assert span.probability == pytest.approx(constrained(logits, table, span))
+
+
+def test_blocks_in_groups_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(1)
+    sequences = [generator.normal(scale=2, size=(n, 7)).astype(np.float32) for n in (200, 3, 90)]
+    found = spans_of_sequences(sequences, TRANSITIONS, HALF)
+    monkeypatch.setattr(tag_chain, "_SLAB", 2)
+    assert spans_of_sequences(sequences, TRANSITIONS, HALF) == found
+    assert sum(map(len, found)) > 20
 
 
 @settings(deadline=None, max_examples=30)
