@@ -18,7 +18,14 @@ from typing import Any
 
 from framelens.errors import ArtifactError
 from framelens.model_settings import FEATURE_VERSION, DecodingConfig, FeatureConfig
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPES, ModelInfo
+from framelens.schema import (
+    AXES,
+    BIO_TAGS,
+    LOADED_TAGS,
+    SPAN_LOGITS,
+    SPAN_TYPES,
+    ModelInfo,
+)
 
 FORMAT_VERSION = 2
 """Version of the directory's layout and manifest; a newer one is refused.
@@ -297,7 +304,7 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
                 for kind in SPAN_TYPES
             },
             transitions=_table(decoding.get("transitions", ()), len(BIO_TAGS)),
-            loaded_transitions=_table(_loaded_transitions(decoding), 3),
+            loaded_transitions=_table(_loaded_transitions(decoding), len(LOADED_TAGS)),
         ),
         files=dict(row["files"]),
         training=dict(row["training"]),

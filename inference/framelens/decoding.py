@@ -16,6 +16,7 @@ from framelens.schema import (
     ATTRIBUTION_TYPES,
     AXES,
     BIO_TAGS,
+    LOADED_TAGS,
     SPAN_LOGITS,
     Axis,
     Label,
@@ -234,8 +235,8 @@ def decode_many(
 
 
 def loaded_logits(words: Floats) -> Floats:
-    """Logits (n, 3) of outside, first and later words of loaded spans, from words' (n, 8)."""
-    logits = np.zeros((len(words), len(LOADED_TRANSITIONS)), dtype=np.float32)
+    """Logits (n, 3) of `LOADED_TAGS`, from those of words (n, 8)."""
+    logits = np.zeros((len(words), len(LOADED_TAGS)), dtype=np.float32)
     logits[:, 1:] = words[:, [len(BIO_TAGS)]]
     return logits
 

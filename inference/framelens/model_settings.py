@@ -64,7 +64,7 @@ class DecodingConfig:
     """(7, 7) score of each tag, by column, after each other, by row, on the scale of the span
     logits: what a linear-chain CRF adds to them. Empty stands for zeros."""
     loaded_transitions: tuple[tuple[float, ...], ...] = ()
-    """(3, 3) scores of the same kind between outside, first and later words of loaded spans."""
+    """(3, 3) scores of the same kind between `LOADED_TAGS`."""
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as it stands in a manifest."""

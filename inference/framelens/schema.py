@@ -34,6 +34,9 @@ BIO_TAGS: tuple[str, ...] = (
 )
 """Tags of the attribution layer, in logit order: `B-` at odd, `I-` at the next even index."""
 
+LOADED_TAGS: tuple[str, ...] = ("O", "B-loaded", "I-loaded")
+"""Tags of the other layer; the span head has one logit for both that are inside."""
+
 SPAN_LOGITS: tuple[str, ...] = (*BIO_TAGS, "loaded")
 """Columns of the span head's output."""
 

@@ -61,7 +61,7 @@ def _moves(types: int, *, touching: bool) -> Floats:
 TRANSITIONS = _moves(len(ATTRIBUTION_TYPES), touching=True)
 """(7, 7) moves between `BIO_TAGS`."""
 LOADED_TRANSITIONS = _moves(1, touching=False)
-"""(3, 3) moves between outside, first and later words of loaded spans."""
+"""(3, 3) moves between `LOADED_TAGS`."""
 
 
 def spans_of_sequences(
