@@ -192,8 +192,8 @@ def _inside_blocks(
 def _borders(given: Doubles, blocks: Sequence[int], moves: Doubles) -> tuple[Doubles, Doubles]:
     """(1 + 2 k, n) for n blocks: tags of the word before each, and what comes after its last word.
 
-    Of a block that has neighbours, all ways through it are summed up by first and last tag, so
-    that what comes from its left and right is known before its words are gone through.
+    Where a sequence has several, all ways through each block are summed up by first and last tag,
+    so that what comes from its left and right is known before its words are gone through.
     """
     _, tags, count = given.shape
     forward, following = np.zeros((tags, count)), np.ones((tags, count))

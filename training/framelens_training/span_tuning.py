@@ -59,17 +59,20 @@ def tune_spans(
     if table:
         tried: list[tuple[float, DecodingConfig]] = []
         for share in _SHARES:
-            scaled = tuple(tuple(round(share * x, 4) for x in row) for row in table)
-            one = replace(decoding, transitions=scaled if share else ())
+            one = replace(decoding, transitions=_scaled(table, share) if share else ())
             tried.append(_with_thresholds(one, ATTRIBUTION_TYPES, items, outputs))
         decoding = max(tried, key=lambda one: one[0])[1]
     items, outputs = _annotated("loaded_spans", documents, logits)
     table = fit_transitions(_loaded_words(items, outputs), LOADED_TRANSITIONS)
     if table:
-        rounded = tuple(tuple(round(x, 4) for x in row) for row in table)
-        one = replace(decoding, loaded_transitions=rounded)
+        one = replace(decoding, loaded_transitions=_scaled(table, 1.0))
         decoding = _with_thresholds(one, ("loaded",), items, outputs)[1]
     return decoding
+
+
+def _scaled(table: Table, share: float) -> Table:
+    """A share of the scores, as a manifest has them."""
+    return tuple(tuple(round(share * x, 4) for x in row) for row in table)
 
 
 def _annotated(
