@@ -177,6 +177,9 @@ class Training(_Strict):
     loss_weights: dict[LossPart, float] = Field(
         default_factory=lambda: dict.fromkeys(LOSS_PARTS, 1.0)
     )
+    tag_sequences: bool = False
+    """Whether attribution tags are learnt as whole sequences, as they are decoded, and not word by
+    word: a linear-chain CRF of allowed moves."""
     balance: bool = True
     """Weight each axis's rarer answer up, by the square root of the odds."""
     patience: int = Field(default=2, ge=1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from framelens.features import WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import LOSS_PARTS, LossPart
+from framelens_training.sequence_loss import sequence_divergences, sequence_losses
 
 IGNORE = -100
 """Target of a position that is not supervised."""
@@ -35,12 +36,14 @@ class LossConfig:
     """Weights of the parts of the loss.
 
     `positive` holds for each binary part the weight of its positive answers; `soft` is there
-    when a teacher is.
+    when a teacher is. With `sequences`, attribution tags are learnt as whole sequences
+    (`framelens_training.sequence_loss`).
     """
 
     parts: dict[LossPart, float]
     positive: dict[LossPart, float]
     soft: SoftLoss | None = None
+    sequences: bool = False
 
 
 class SegmentSpanModel(nn.Module):
@@ -137,6 +140,7 @@ class SegmentSpanModel(nn.Module):
                         soft_targets,
                         soft.temperature,
                         self._weights(part_scales, 1),
+                        sequences=self.loss_config.sequences,
                     )
         return output
 
@@ -161,7 +165,9 @@ class SegmentSpanModel(nn.Module):
                 axis_weights[..., column],
                 config.positive[axis],
             )
-        total = total + weights["attribution_spans"] * _tags(span_logits, tag_targets)
+        total = total + weights["attribution_spans"] * _tags(
+            span_logits, tag_targets, sequences=config.sequences
+        )
         seen = loaded_targets != IGNORE
         found: Tensor = total + weights["loaded_spans"] * _binary(
             span_logits[..., len(BIO_TAGS)],
@@ -186,28 +192,34 @@ def _binary(logits: Tensor, targets: Tensor, weights: Tensor, positive: float) -
     return (losses * weights).sum() / weights.sum().clamp(min=1.0)
 
 
-def _tags(span_logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the tags, averaged over the supervised positions; 0 where there are none.
+def _tags(span_logits: Tensor, targets: Tensor, *, sequences: bool) -> Tensor:
+    """Cost of the tags, averaged over the supervised positions; 0 where there are none.
 
-    Masked by `ignore_index` and not by picking positions, whose number a GPU would have to tell
-    before anything can go on.
+    Masked and not by picking positions, whose number a GPU would have to tell before anything can
+    go on.
     """
-    losses = nn.functional.cross_entropy(
-        span_logits[..., : len(BIO_TAGS)].flatten(0, 1),
-        targets.flatten(),
-        ignore_index=IGNORE,
-        reduction="sum",
-    )
-    return losses / (targets != IGNORE).sum().clamp(min=1)
+    logits, there = span_logits[..., : len(BIO_TAGS)], targets != IGNORE
+    if sequences:
+        losses = sequence_losses(logits, targets, there).sum()
+    else:
+        losses = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"
+        )
+    return losses / there.sum().clamp(min=1)
 
 
 def soft_loss(
-    logits: Tensor, teacher: Tensor, temperature: float, parts: Mapping[LossPart, Any]
+    logits: Tensor,
+    teacher: Tensor,
+    temperature: float,
+    parts: Mapping[LossPart, Any],
+    *,
+    sequences: bool = False,
 ) -> Tensor:
     """Divergence of the teacher's answers from the student's, 0 where they are the same.
 
     Both have shape (b, t, 11); NaN in `teacher` masks. Each part is averaged over the positions
-    that have an answer. The square of the temperature keeps the gradients' size, so that the
+    that have an answer; with `sequences`, tags are compared as sequences. The square of the temperature keeps the gradients' size, so that the
     weight against the labels does not depend on it (Hinton et al. 2015).
     """
     tags = slice(len(AXES), len(AXES) + len(BIO_TAGS))
@@ -228,10 +240,13 @@ def soft_loss(
     known = ~torch.isnan(teacher[..., tags]).any(dim=-1)
     ours = logits[..., tags] / temperature
     theirs = torch.where(known[..., None], teacher[..., tags] / temperature, ours.detach())
-    gaps = nn.functional.kl_div(
-        ours.log_softmax(-1), theirs.log_softmax(-1), reduction="none", log_target=True
-    )
-    gap = torch.where(known[..., None], gaps, 0.0).sum()
+    if sequences:
+        gap = sequence_divergences(ours, theirs, known).sum()
+    else:
+        gaps = nn.functional.kl_div(
+            ours.log_softmax(-1), theirs.log_softmax(-1), reduction="none", log_target=True
+        )
+        gap = torch.where(known[..., None], gaps, 0.0).sum()
     found: Tensor = total + parts["attribution_spans"] * gap / known.sum().clamp(min=1)
     return found * temperature**2
 

@@ -362,7 +362,12 @@ def train_model(
     dataset = WindowDataset(epochs)
     weights = supervision(dataset.windows).positive_weights(config.training.balance)
     soft = SoftLoss(config.distillation.alpha, config.distillation.temperature)
-    loss = LossConfig(dict(config.training.loss_weights), weights, soft if config.teacher else None)
+    loss = LossConfig(
+        dict(config.training.loss_weights),
+        weights,
+        soft if config.teacher else None,
+        sequences=config.training.tag_sequences,
+    )
     model = SegmentSpanModel(encoder.module, config.training.dropout, loss)
     model.load_state_dict(dict(encoder.heads or {}), strict=False)
     say(
