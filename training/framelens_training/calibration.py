@@ -13,6 +13,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.schema import AXES, Axis
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data
 from framelens_training.span_tuning import tune_spans
 from framelens_training.targets import LabelledFeatures
@@ -111,22 +112,11 @@ def temperature(data: AxisData) -> float:
 def best_threshold(
     gold: NDArray[np.bool_], scores: NDArray[np.floating], allowed: tuple[float, float]
 ) -> float:
-    """The middle of the widest stretch of thresholds whose F1 is the best, or nearly so.
-
-    The F1 is the mean over both answers. As good as the best is what lies within one standard
-    error of it, that of a share among as many answers: the rule by which Breiman et al. (1984,
-    section 3.4.3) choose a tree. The best itself is the luck of a few answers.
-    """
+    """The threshold for an axis, by the mean F1 of both answers (`middle_of_near_best`)."""
     if not len(gold) or gold.all() or not gold.any():
         return 0.5
     grid = _GRID[(allowed[0] <= _GRID) & (allowed[1] >= _GRID)]
-    values = np.array([_f1(gold, scores >= t) for t in grid])
-    error = np.sqrt(values.max() * (1 - values.max()) / len(gold))
-    best = values >= values.max() - error - 1e-12
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], best.astype(int), [0]))))
-    stretches = list(zip(edges[::2], edges[1::2] - 1, strict=True))
-    first, last = max(stretches, key=lambda s: s[1] - s[0])
-    return round(float(grid[first] + grid[last]) / 2, 3)
+    return middle_of_near_best(grid, np.array([_f1(gold, scores >= t) for t in grid]), len(gold))
 
 
 def _f1(gold: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:

@@ -219,8 +219,9 @@ def soft_loss(
     """Divergence of the teacher's answers from the student's, 0 where they are the same.
 
     Both have shape (b, t, 11); NaN in `teacher` masks. Each part is averaged over the positions
-    that have an answer; with `sequences`, tags are compared as sequences. The square of the temperature keeps the gradients' size, so that the
-    weight against the labels does not depend on it (Hinton et al. 2015).
+    that have an answer; with `sequences`, tags are compared as sequences. The square of the
+    temperature keeps the gradients' size, so that the weight against the labels does not depend
+    on it (Hinton et al. 2015).
     """
     tags = slice(len(AXES), len(AXES) + len(BIO_TAGS))
     binary: dict[LossPart, int] = {axis: column for column, axis in enumerate(AXES)}

@@ -28,6 +28,7 @@ from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPE
 from framelens.tag_chain import LOADED_TRANSITIONS, TRANSITIONS
 from framelens_training.corpora.labelled import Annotated
 from framelens_training.model import IGNORE
+from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
 
@@ -116,21 +117,19 @@ def _with_thresholds(
 
 
 def _threshold(answers: Sequence[tuple[float, bool]], gold: int) -> tuple[float, float]:
-    """F1 and the threshold that it is reached with: the middle of all that are nearly as good.
-
-    As good as the best is what lies within one standard error of it, as for the thresholds of
-    axes (`framelens_training.calibration.best_threshold`).
-    """
+    """The threshold for a type (`middle_of_near_best`), and the F1 that it reaches."""
     if not gold or not answers:
         return 0.0, 0.5
     scores = np.array([score for score, _ in answers])
     right = np.array([is_right for _, is_right in answers])
-    given = scores >= _GRID[:, np.newaxis]
-    f1 = 2 * (given & right).sum(axis=1) / (given.sum(axis=1) + gold)
-    best = float(f1.max())
-    near = np.flatnonzero(f1 >= best - np.sqrt(best * (1 - best) / gold))
-    middle = int(np.round(near.mean()))
-    return float(f1[middle]), float(_GRID[middle])
+
+    def f1(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+        given = scores >= thresholds[:, np.newaxis]
+        reached: NDArray[np.float64] = 2 * (given & right).sum(axis=1) / (given.sum(axis=1) + gold)
+        return reached
+
+    threshold = middle_of_near_best(_GRID, f1(_GRID), gold)
+    return float(f1(np.array([threshold]))[0]), threshold
 
 
 Sequences = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
