@@ -22,8 +22,9 @@ from framelens_training.crossval import (
     fold_corpora,
 )
 from framelens_training.data import LoadedCorpus, load_corpora
-from framelens_training.errors import SplitError
+from framelens_training.errors import ResumeError, SplitError
 from framelens_training.pipeline import quiet_libraries
+from framelens_training.run_record import RunRecord, find_run
 from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import NullTracker, tracked_run
 
@@ -139,9 +140,10 @@ def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
     tuned_on: list[set[str]] = []
     train, tune = crossval.train_model, crossval.tune
 
-    def spying_train(config: Any, encoder: Any, featurizer: Any, split: Any, *rest: Any) -> Any:
+    def spying_train(*given: Any, **options: Any) -> Any:
+        split = given[3]
         stopped_on.append({item.document.id for item in split["validation"]})
-        return train(config, encoder, featurizer, split, *rest)
+        return train(*given, **options)
 
     def spying_tune(documents: Any, *rest: Any) -> Any:
         tuned_on.append({item.document.id for item in documents})
@@ -197,16 +199,94 @@ def test_the_command(
     assert "from 2 up, found '1'" in capsys.readouterr().err
 
 
-def test_two_cross_validations_give_the_same_figures(tiny_config: Config) -> None:
-    short = Config.model_validate(
-        {
-            **tiny_config.model_dump(),
-            "training": {**tiny_config.training.model_dump(), "epochs": 1},
-        }
-    )
+@pytest.fixture
+def short(tiny_config: Config) -> Config:
+    """A config of one epoch."""
+    training = {**tiny_config.training.model_dump(), "epochs": 1}
+    return Config.model_validate({**tiny_config.model_dump(), "training": training})
+
+
+def silent(line: str) -> None:
+    """Says nothing."""
+
+
+def test_two_cross_validations_give_the_same_figures(short: Config) -> None:
     with quiet_libraries():
         first, second = (
-            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=lambda line: None)
-            for _ in range(2)
+            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent) for _ in range(2)
         )
     assert first.results == second.results
+
+
+def test_one_that_was_cut_short_goes_on_and_gives_what_an_unbroken_one_gives(
+    short: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    train, judge = crossval.train_model, crossval.evaluate
+
+    def counting(*given: Any, **options: Any) -> Any:
+        trained.append(given[5].name)  # the fold's folder
+        return train(*given, **options)
+
+    def stopped(*rest: Any, **options: Any) -> Any:
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return judge(*rest, **options)
+
+    monkeypatch.setattr(crossval, "train_model", counting)
+    with quiet_libraries():
+        unbroken = crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent)
+        (first,) = Path(short.output).iterdir()
+        trained.clear()
+        monkeypatch.setattr(crossval, "evaluate", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent)
+        monkeypatch.setattr(crossval, "evaluate", judge)
+        folder = find_run(short, "")
+        assert folder != first  # it has finished
+        with pytest.raises(ResumeError, match="expected 2 folds, as this one was begun with"):
+            crossvalidate(short, NullTracker(), folds=3, seeds=1, say=silent, resumed=folder)
+        other = short.model_copy(update={"seed": 99})
+        with pytest.raises(ResumeError, match="seed: 13 then, 99 now"):
+            crossvalidate(other, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
+        trained.clear()
+        resumed = crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
+        assert trained == ["seed13-fold2"]
+        assert resumed.results == unbroken.results
+        assert not list(folder.rglob("*.safetensors"))
+        assert RunRecord.read(folder).finished
+
+        trained.clear()
+        wider = crossvalidate(short, NullTracker(), folds=2, seeds=2, say=silent, resumed=folder)
+    assert trained == ["seed14-fold1", "seed14-fold2"]
+    assert wider.results[:2] == unbroken.results
+    (folder / "seed13-fold1.json").write_text("{}", "utf-8")
+    with pytest.raises(ResumeError, match=r"seed13-fold1.json: expected the result of a fold"):
+        crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
+
+
+def test_the_command_widens_a_recorded_one_to_more_seeds(
+    short: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow
+
+    path = tmp_path / "run.yaml"
+    path.write_text(to_yaml(short), "utf-8")
+    assert main(["crossval", str(path), "--folds", "2", "--seeds", "1"]) == 0
+    assert main(["crossval", str(path), "--folds", "2", "--seeds", "2", "--resume"]) == 0
+    shown = capsys.readouterr()
+    assert "2 folds, 2 seed(s)" in shown.out
+    assert "not recorded" not in shown.err
+    client = mlflow.MlflowClient(short.tracking.uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+    (parent,) = (
+        run
+        for run in client.search_runs([experiment.experiment_id])
+        if "mlflow.parentRunId" not in run.data.tags
+    )
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["crossval.seeds"] == "2"
+    points = client.get_metric_history(parent.info.run_id, "crossval/framed/macro_f1/mean")
+    assert [point.step for point in points] == [2, 4]
+    assert main(["crossval", str(path), "--folds", "2", "--resume", "--no-tracking"]) == 1
+    assert "resume it without --no-tracking" in capsys.readouterr().err

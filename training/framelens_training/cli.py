@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
@@ -16,11 +15,10 @@ from framelens_training import __version__, evaluation_commands, registry_comman
 from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.environment import launched_count, launched_rank
-from framelens_training.errors import ConfigError, ResumeError, TrainingError
-from framelens_training.run_arguments import add_run_arguments
+from framelens_training.errors import ConfigError, TrainingError
+from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
 
 if TYPE_CHECKING:
-    from framelens_training.config import Config
     from framelens_training.pipeline import RunResult
     from framelens_training.tracking import MlflowTracker
 
@@ -71,32 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
     add_run_arguments(run)
-    _add_resumption(run)
-    evaluation_commands.add_to(commands)
-    registry_commands.add_to(commands)
-    corpora_commands.add_parser(commands)
-    return parser
-
-
-def _add_resumption(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--train-only",
         action="store_true",
         help="stop once the weights are there, and record nothing: --resume does all the rest and "
         "records it, on another machine too (with --allow-changed-code where libraries differ)",
     )
-    run.add_argument(
-        "--resume",
-        nargs="?",
-        const="",
-        metavar="RUN",
-        help="go on with an unfinished run: its id or folder, or the last one of this config",
-    )
-    run.add_argument(
-        "--allow-changed-code",
-        action="store_true",
-        help="with --resume: go on even if framelens or a library has changed since",
-    )
+    add_resumption(run, "an unfinished run")
+    evaluation_commands.add_to(commands)
+    registry_commands.add_to(commands)
+    corpora_commands.add_parser(commands)
+    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -104,7 +87,12 @@ def _run(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.overrides)
     # torch and transformers take seconds to import: a bad config should be told at once.
-    folder = _resumed_folder(options, config) if options.resume is not None else None
+    folder = resumed_folder(
+        options,
+        config,
+        is_recorded=not (options.no_tracking or options.train_only),
+        processes=launched_count(),
+    )
     from framelens_training.pipeline import quiet_libraries, run_jointly
     from framelens_training.processes import joined
     from framelens_training.progress import Console, silent
@@ -136,29 +124,6 @@ def _run(options: argparse.Namespace) -> int:
     for line in lines:
         print(line, file=sys.stderr)
     return EXIT_OK
-
-
-def _resumed_folder(options: argparse.Namespace, config: Config) -> Path:
-    """The folder of the run to go on with, once that is known to be possible.
-
-    Raises:
-        ResumeError: if it is not.
-    """
-    from framelens_training.run_record import RunRecord, find_run
-    from framelens_training.run_weights import has_trained
-
-    folder = find_run(config, options.resume)
-    record = RunRecord.read(folder)
-    now = RunRecord.of(config, record.run_id, launched_count())
-    record.check(now, folder, allow_code=options.allow_changed_code)
-    is_unrecorded = options.no_tracking or options.train_only
-    can_be_recorded = record.run_id is None and has_trained(folder)
-    if (record.run_id is None) != is_unrecorded and not can_be_recorded:
-        raise ResumeError(
-            f"the run in {folder} is {'not ' * (record.run_id is None)}recorded in MLflow; resume "
-            f"it {'with' if record.run_id is None else 'without'} --no-tracking"
-        )
-    return folder
 
 
 def not_recorded(tracker: MlflowTracker) -> list[str]:

@@ -3,15 +3,18 @@
 Each seed draws its own folds. Within a fold a validation part, grouped too, is cut from the
 training documents: early stopping, temperatures and thresholds see it and never the reported
 part. The model is judged as trained (fp32, in torch): no fold's model ships, so none is
-exported.
+exported. What a fold gave is kept in a file of the run's folder, so that a cross-validation that
+was cut short is gone on with, and one that has finished is widened to more seeds.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from transformers import set_seed
 
 from framelens.features import Featurizer
 from framelens_training.calibration import tune
+from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.grouping import grouped
@@ -29,11 +33,12 @@ from framelens_training.corpora.splits import split as grouped_split
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.encoder import Encoder, artifact_folder
 from framelens_training.environment import usable_cores
-from framelens_training.errors import EncoderError, SplitError, TeacherError
+from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
+from framelens_training.run_record import RunRecord, finish
 from framelens_training.run_weights import checkpoints_of, only_run
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
@@ -51,6 +56,29 @@ class FoldResult:
     seed: int
     documents: int
     figures: Mapping[str, float]
+
+    def write(self, path: Path, folds: int) -> None:
+        """Keep the result of this one of so many folds."""
+        write_whole(path, json.dumps({"folds": folds, **asdict(self)}, indent=1))
+
+    @classmethod
+    def read(cls, path: Path, folds: int) -> Self | None:
+        """What `write` wrote; None if this fold was never finished.
+
+        Raises:
+            ResumeError: if it is of another number of folds, or no result at all.
+        """
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            then = content.pop("folds")
+            result = cls(**content)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ResumeError(f"{path}: expected the result of a fold, found {error}") from error
+        if then != folds:
+            raise ResumeError(f"expected {then} folds, as this one was begun with, found {folds}")
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +151,25 @@ def estimate(values: Sequence[float], folds: int) -> Estimate:
 
 
 def crossvalidate(
-    config: Config, tracker: Tracker, *, folds: int = 5, seeds: int = 3, say: Say = print
+    config: Config,
+    tracker: Tracker,
+    *,
+    folds: int = 5,
+    seeds: int = 3,
+    say: Say = print,
+    resumed: Path | None = None,
+    allow_changed_code: bool = False,
 ) -> CrossValidation:
     """Train and evaluate `folds` times for each of `seeds` seeds, from the config's one up.
 
     The documents of all splits of a corpus are divided anew, those that share a link or nearly
     all of their words together; a corpus that is not evaluated is in every training part. Each
-    fold is a run within the tracker's.
+    fold is a run within the tracker's. With `resumed`, the folder of an earlier cross-validation,
+    only folds without a result are trained, and one that was cut short goes on from its last
+    checkpoint.
 
     Raises:
+        ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
             folds, or there is a teacher, which has learnt from what other folds hold out.
     """
@@ -150,35 +188,55 @@ def crossvalidate(
             "with"
         )
     torch.set_num_threads(config.threads or usable_cores())
+    folder = resumed or run_folder(config, tracker.run_id)
+    record = RunRecord.of(config, tracker.run_id, 1)
+    record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     corpora = load_corpora(config)
+    record = record.with_corpora(corpora)
+    record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     learnt = documents_of(corpora, "train")
     featurizer = load_student(config, learnt).featurizer(config.windows)
-    record_inputs(config, corpora, tracker)
-    tracker.params({"crossval.folds": folds, "crossval.seeds": seeds})
+    record_inputs(config, corpora, tracker, record.revision)
+    tracker.params({"crossval.folds": folds})
+    tracker.tags({"crossval.seeds": str(seeds)})
     features = {
         id(document): featurize_document(document, featurizer)
         for name in ("train", "validation", "test")
         for document in documents_of(corpora, name)
     }
-    folder = run_folder(config, tracker.run_id)
     results: list[FoldResult] = []
     for number in range(seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
         for fold, parts in enumerate(fold_corpora(seeded, corpora, folds), start=1):
             name = f"seed{seeded.seed}-fold{fold}"
             say(f"Fold {fold} of {folds}, seed {seeded.seed}")
-            with tracker.child(name) as child:
-                child.tags({"framelens.fold": str(fold), "framelens.seed": str(seeded.seed)})
-                encoder = load_student(seeded, learnt)
-                result = _fold(
-                    seeded, fold, encoder, featurizer, parts, features, folder / name, child, say
-                )
-                child.metrics(result.figures)
+            kept = folder / f"{name}.json"
+            result = FoldResult.read(kept, folds)
+            if result is None:
+                with tracker.child(name) as child:
+                    child.tags({"framelens.fold": str(fold), "framelens.seed": str(seeded.seed)})
+                    encoder = load_student(seeded, learnt)
+                    result = _fold(
+                        seeded,
+                        fold,
+                        encoder,
+                        featurizer,
+                        parts,
+                        features,
+                        folder / name,
+                        child,
+                        say,
+                    )
+                    child.metrics(result.figures)
+                result.write(kept, folds)
+                shutil.rmtree(folder / name, ignore_errors=True)  # its model is not kept
             say(f"  macro-F1 {_shown(result.figures)}")
             results.append(result)
     found = CrossValidation(tracker.run_id, folds, tuple(results))
-    tracker.metrics(found.flat())
+    # By the number of results: with more seeds they are further points of the same curves.
+    tracker.metrics(found.flat(), step=len(results))
     tracker.table(found.rows(), "crossval/folds.json")
+    finish(folder)
     return found
 
 
@@ -242,8 +300,10 @@ def _fold(
         name: [features[id(document)] for document in documents_of(corpora, name)]
         for name in ("train", "validation", "test")
     }
-    model, _ = train_model(config, encoder, featurizer, split, corpora, folder, tracker, say)
-    shutil.rmtree(folder, ignore_errors=True)  # checkpoints of a model that is not kept
+    begun = folder.is_dir()
+    model, _ = train_model(
+        config, encoder, featurizer, split, corpora, folder, tracker, say, is_resumed=begun
+    )
     network = TorchNetwork(model)
     decoding = tune(split["validation"], predict(network, split["validation"]), config.evaluation)
     metrics = evaluate(split["test"], predict(network, split["test"]), decoding, samples=0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from framelens_training.run_arguments import add_run_arguments
+from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
 
 
 def add_to(commands: Any) -> None:
@@ -37,12 +38,14 @@ def add_to(commands: Any) -> None:
         "crossval",
         help="cross-validate a recipe",
         description="Grouped k-fold cross-validation with several seeds; validation data for "
-        "stopping and thresholds is cut from each fold's training part.",
+        "stopping and thresholds is cut from each fold's training part. --resume trains only the "
+        "folds that have no result yet: after a crash, or for more --seeds.",
     )
     crossval.set_defaults(command=_crossval)
     add_run_arguments(crossval)
     crossval.add_argument("--folds", type=_from(2), default=5, metavar="K", help="folds (5)")
     crossval.add_argument("--seeds", type=_from(1), default=3, metavar="N", help="seeds (3)")
+    add_resumption(crossval, "an earlier one")
 
     sweep = commands.add_parser(
         "sweep",
@@ -91,24 +94,31 @@ def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.config import load_config
 
     config = load_config(options.config, options.overrides)
+    config = config.model_copy(update={"name": f"{config.name}-crossval"})
+    folder = resumed_folder(options, config, is_recorded=not options.no_tracking, finished=True)
     # torch and transformers take seconds to import: a bad config should be told at once.
     from framelens_training.crossval import crossval_lines, crossvalidate
     from framelens_training.pipeline import quiet_libraries
+    from framelens_training.run_record import RunRecord
     from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    config = config.model_copy(update={"name": f"{config.name}-crossval"})
+    judged = functools.partial(
+        crossvalidate,
+        config,
+        folds=options.folds,
+        seeds=options.seeds,
+        say=_say,
+        resumed=folder,
+        allow_changed_code=options.allow_changed_code,
+    )
     with quiet_libraries():
         if options.no_tracking:
-            found = crossvalidate(
-                config, NullTracker(), folds=options.folds, seeds=options.seeds, say=_say
-            )
-            _say("\n".join(crossval_lines(found)))
+            _say("\n".join(crossval_lines(judged(tracker=NullTracker()))))
             return 0
-        with tracked_run(config) as tracker:
-            found = crossvalidate(
-                config, tracker, folds=options.folds, seeds=options.seeds, say=_say
-            )
+        run_id = None if folder is None else RunRecord.read(folder).run_id
+        with tracked_run(config, run_id, folder) as tracker:
+            found = judged(tracker=tracker)
     _say("\n".join(crossval_lines(found)))
     _say(f"\nrun        {found.run_id}")
     _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framelens_training.errors import ResumeError
+
+if TYPE_CHECKING:
+    from framelens_training.config import Config
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,3 +25,52 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="override a setting, such as training.epochs=2",
     )
     parser.add_argument("--no-tracking", action="store_true", help="do not record in MLflow")
+
+
+def add_resumption(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--resume` and `--allow-changed-code`; `what` may be gone on with."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help=f"go on with {what}: its id or folder, or the last one of this config",
+    )
+    parser.add_argument(
+        "--allow-changed-code",
+        action="store_true",
+        help="with --resume: go on even if framelens or a library has changed since",
+    )
+
+
+def resumed_folder(
+    options: argparse.Namespace,
+    config: Config,
+    *,
+    is_recorded: bool,
+    processes: int = 1,
+    finished: bool = False,
+) -> Path | None:
+    """The folder of the run to go on with, once that is known to be possible; `None` for a new one.
+
+    `finished` says that runs which have finished can be gone on with as well.
+
+    Raises:
+        ResumeError: if the run that is wanted is not to be had.
+    """
+    if options.resume is None:
+        return None
+    from framelens_training.run_record import RunRecord, find_run
+    from framelens_training.run_weights import has_trained
+
+    folder = find_run(config, options.resume, finished=finished)
+    record = RunRecord.read(folder)
+    now = RunRecord.of(config, record.run_id, processes)
+    record.check(now, folder, allow_code=options.allow_changed_code)
+    can_be_recorded = record.run_id is None and has_trained(folder)
+    if (record.run_id is not None) != is_recorded and not can_be_recorded:
+        raise ResumeError(
+            f"the run in {folder} is {'not ' * (record.run_id is None)}recorded in MLflow; resume "
+            f"it {'with' if record.run_id is None else 'without'} --no-tracking"
+        )
+    return folder

@@ -170,13 +170,19 @@ class RunRecord:
                 found.append("the code of framelens or framelens_training")
         return found
 
+    def is_at_work(self) -> bool:
+        """Whether another process of this machine is at the run; one of another counts as gone."""
+        here = this_process()
+        same_machine = self.process.partition(":")[0] == here.partition(":")[0]
+        return self.process != here and same_machine and not has_ended(self.process)
+
     def check(self, now: RunRecord, folder: Path, *, allow_code: bool = False) -> None:
         """Make sure that going on gives what the run would have given.
 
         Raises:
             ResumeError: naming everything that differs, or the process that is still at it.
         """
-        if self.process != now.process and _is_alive(self.process):
+        if self.is_at_work():
             raise ResumeError(
                 f"the run in {folder} is still going on, in process {self.process.split(':')[1]}"
             )
@@ -202,15 +208,17 @@ def finish(folder: Path) -> None:
     replace(RunRecord.read(folder), finished=True).write(folder)
 
 
-def find_run(config: Config, wanted: str) -> Path:
+def find_run(config: Config, wanted: str, *, finished: bool = False) -> Path:
     """The folder of the run to go on with: by id or folder, or the config's last unfinished one.
+
+    With `finished`, a run that has finished will do as well.
 
     Raises:
         ResumeError: if there is none, or the one that is wanted has finished.
     """
     output = Path(config.output)
     if not wanted:
-        return _last_unfinished(config, output)
+        return _last(config, output, finished=finished)
     folder = Path(wanted)
     if not (folder / FILE_NAME).is_file():
         matching = [
@@ -224,43 +232,37 @@ def find_run(config: Config, wanted: str) -> Path:
                 f"found {len(matching) or 'none'}; {_unfinished_line(output)}"
             )
         folder = matching[0]
-    if RunRecord.read(folder).finished:
+    if not finished and RunRecord.read(folder).finished:
         raise ResumeError(f"the run in {folder} has finished; its model is {folder / 'model'}")
     return folder
 
 
-def _last_unfinished(config: Config, output: Path) -> Path:
+def _last(config: Config, output: Path, *, finished: bool) -> Path:
     wanted = config.to_dict()
     same = [
         (record.started, folder)
-        for folder, record in _unfinished(output)
-        if record.config == wanted and not _is_alive(record.process)
+        for folder, record in _runs(output)
+        if (finished or not record.finished)
+        and record.config == wanted
+        and not record.is_at_work()
     ]
     if not same:
         raise ResumeError(
-            f"expected an unfinished run of this config under {output}, found none; "
-            f"{_unfinished_line(output)}"
+            f"expected {'a' if finished else 'an unfinished'} run of this config under {output}, "
+            f"found none; {_unfinished_line(output)}"
         )
     return max(same)[1]
 
 
-def _unfinished(output: Path) -> list[tuple[Path, RunRecord]]:
-    found = []
-    for path in sorted(output.glob(f"*/{FILE_NAME}")):
-        record = RunRecord.read(path.parent)
-        if not record.finished:
-            found.append((path.parent, record))
-    return found
+def _runs(output: Path) -> list[tuple[Path, RunRecord]]:
+    return [
+        (path.parent, RunRecord.read(path.parent)) for path in sorted(output.glob(f"*/{FILE_NAME}"))
+    ]
 
 
 def _unfinished_line(output: Path) -> str:
-    names = [str(folder) for folder, _ in _unfinished(output)]
+    names = [str(folder) for folder, record in _runs(output) if not record.finished]
     return "unfinished there: " + (", ".join(names) or "none")
-
-
-def _is_alive(process: str) -> bool:
-    """Whether a process of this machine is there; another machine's counts as gone."""
-    return process.partition(":")[0] == this_process().partition(":")[0] and not has_ended(process)
 
 
 def _changes(prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
