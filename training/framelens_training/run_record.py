@@ -242,9 +242,7 @@ def _last(config: Config, output: Path, *, finished: bool) -> Path:
     same = [
         (record.started, folder)
         for folder, record in _runs(output)
-        if (finished or not record.finished)
-        and record.config == wanted
-        and not record.is_at_work()
+        if (finished or not record.finished) and record.config == wanted and not record.is_at_work()
     ]
     if not same:
         raise ResumeError(
