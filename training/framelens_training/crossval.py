@@ -300,9 +300,16 @@ def _fold(
         name: [features[id(document)] for document in documents_of(corpora, name)]
         for name in ("train", "validation", "test")
     }
-    begun = folder.is_dir()
     model, _ = train_model(
-        config, encoder, featurizer, split, corpora, folder, tracker, say, is_resumed=begun
+        config,
+        encoder,
+        featurizer,
+        split,
+        corpora,
+        folder,
+        tracker,
+        say,
+        is_resumed=folder.is_dir(),
     )
     network = TorchNetwork(model)
     decoding = tune(split["validation"], predict(network, split["validation"]), config.evaluation)

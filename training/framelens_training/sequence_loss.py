@@ -21,8 +21,8 @@ def sequence_losses(logits: Tensor, tags: Tensor, there: Tensor) -> Tensor:
     """(b,) negative log-likelihoods of the tags of each row's words.
 
     `logits` is (b, t, 7), `tags` (b, t); positions at which `there` (b, t) is false are no words,
-    and the words before and after them follow each other. What comes before the first word is
-    not known: it may be inside a span.
+    and the words before and after them follow each other. Tags have to be a sequence that the
+    chain allows; before the first word stands any tag, since a window may begin inside a span.
     """
     chosen = logits.gather(2, tags.clamp(min=0)[..., None])[..., 0]
     return log_partitions(logits, there) - torch.where(there, chosen, 0.0).sum(dim=1)
@@ -42,7 +42,10 @@ def sequence_divergences(logits: Tensor, teacher: Tensor, there: Tensor) -> Tens
 
 
 def log_partitions(logits: Tensor, there: Tensor) -> Tensor:
-    """(b,) logarithms of the sum over all allowed sequences of their exponentiated logits."""
+    """(b,) logarithms of the sum over all allowed sequences of their exponentiated logits.
+
+    Shapes are those of `sequence_losses`.
+    """
     first = torch.arange(1, len(BIO_TAGS), 2)
     order = torch.cat([torch.zeros(1, dtype=torch.int64), first, first + 1])
     steps = logits[..., order.to(logits.device)].unbind(dim=1)

@@ -117,7 +117,7 @@ def _with_thresholds(
 
 
 def _threshold(answers: Sequence[tuple[float, bool]], gold: int) -> tuple[float, float]:
-    """The threshold for a type (`middle_of_near_best`), and the F1 that it reaches."""
+    """The F1 that is reached, and the threshold that reaches it (`middle_of_near_best`)."""
     if not gold or not answers:
         return 0.0, 0.5
     scores = np.array([score for score, _ in answers])
