@@ -188,6 +188,19 @@ def test_near_duplicates_are_the_pairs_that_counting_gives(texts: list[str]) -> 
     assert {(p.first, p.second) for p in near_duplicates(texts)} == expected
 
 
+def test_a_contrast_within_a_group_is_no_near_duplicate() -> None:
+    near = TEXT.replace("nine", "nine damned")
+    told = "near-duplicate"
+    plain = _line("a", TEXT, group="g")
+    for document, expected in (
+        (_line("b", near, True, group="g"), []),
+        (_line("b", near, group="g"), [told]),
+        (_line("b", near, True, group="h"), [told]),
+    ):
+        codes = [f.code for f in compare([_part("train", plain, document)])]
+        assert [code for code in codes if code != "class-balance"] == expected
+
+
 def test_a_leak_is_fixed_on_the_side_that_is_trained_on(featurizer: Featurizer) -> None:
     one, two = (_line(x, TEXT, group="g", annotator=x) for x in "ab")
     near = _line("t", TEXT.replace("nine", "ten"))

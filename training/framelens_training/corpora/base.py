@@ -41,8 +41,8 @@ class Corpus(Protocol):
     def read(self, root: Path | None) -> Mapping[Split, list[LabelledDocument]]:
         """All documents by split, in a stable order.
 
-        `root` is the folder that holds the public corpora, one sub-folder each; the starter
-        corpus is packaged and needs none.
+        `root` is the folder that holds the public corpora, one sub-folder each; a
+        packaged corpus needs none.
 
         Raises:
             CorpusError: with every problem of the files.

@@ -167,9 +167,20 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
                        right.item.where, "each text in one split",
                        f"{found} of {left.part.name}",
                        "take it out of the training data, or use --fix")  # fmt: skip
-        else:
+        elif same or not _is_contrast(left.document, right.document):
             yield warning("duplicate-text" if same else "near-duplicate", right.item.where,
                           "each text once", found, "take one of the two out")  # fmt: skip
+
+
+def _is_contrast(left: LabelledDocument, right: LabelledDocument) -> bool:
+    """Whether two lone texts of one group differ in an answer: a minimal pair, made on purpose."""
+    if not (is_lone(left) and is_lone(right) and group_of(left) == group_of(right)):
+        return False
+    one, other = left.segments[0], right.segments[0]
+    return any(
+        {one.axis(axis), other.axis(axis)} == {True, False}
+        for axis in left.annotated & right.annotated & set(AXES)
+    )
 
 
 def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:

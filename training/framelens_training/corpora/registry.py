@@ -13,16 +13,17 @@ from framelens_training.corpora.babe import Babe
 from framelens_training.corpora.base import Corpus
 from framelens_training.corpora.checkthat import CheckThat
 from framelens_training.corpora.hyperpartisan_titles import HyperpartisanTitles
+from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.corpora.semeval import SemEval
-from framelens_training.corpora.starter import Starter
 from framelens_training.errors import TrainingError
 
 ROOT_VARIABLE = "FRAMELENS_CORPORA"
 """Environment variable with the root folder of the public corpora."""
 
 _READERS: tuple[Corpus, ...] = (
-    Starter(),
+    PackagedCorpus("starter", "framelens starter corpus", "jsonl"),
+    PackagedCorpus("gazette", "framelens gazette corpus", "markup"),
     PolNeAR(),
     Babe(),
     SemEval(),
@@ -66,8 +67,8 @@ def resolve_root(config_root: str | Path | None) -> Path:
     if not value:
         raise FileNotFoundError(
             "expected the root folder of the public corpora in corpora.root of the config or in "
-            f"the environment variable {ROOT_VARIABLE}, found neither; set one, or use the corpus "
-            "'starter', which needs no download"
+            f"the environment variable {ROOT_VARIABLE}, found neither; set one, or use the corpora "
+            "'starter' and 'gazette', which need no download"
         )
     root = Path(value).expanduser()
     if not root.is_dir():

@@ -28,8 +28,8 @@ from framelens_training.corpora.features import (
     save,
 )
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
-from framelens_training.corpora.starter import STARTER_SPLITS, Starter
 
 CACHE_VARIABLE = "FRAMELENS_CACHE"
 """Environment variable with the cache folder; otherwise ~/.cache/framelens."""
@@ -99,11 +99,9 @@ def content_key(reader: Corpus, root: Path | None) -> str:
         names = [*reader.info.paths, *(n for n in reader.info.optional if (folder / n).exists())]
         for path in sorted(p for name in names for p in _files(folder / name)):
             _add(sha, path.relative_to(folder).as_posix(), path.read_bytes())
-    elif isinstance(reader, Starter):
-        packaged = resources.files(__package__) / "starter"
-        for item in (packaged / f"{split}.jsonl" for split in STARTER_SPLITS):
-            if item.is_file():
-                _add(sha, item.name, item.read_bytes())
+    elif isinstance(reader, PackagedCorpus):
+        for file in reader.files().values():
+            _add(sha, file.name, file.read_bytes())
     return sha.hexdigest()
 
 
@@ -136,7 +134,7 @@ def reader_version() -> str:
 
 
 def _read(reader: Corpus, root: Path | None) -> tuple[Mapping[Split, Any], ReadReport]:
-    if isinstance(reader, CorpusReader | Starter):
+    if isinstance(reader, CorpusReader | PackagedCorpus):
         return reader.read_with_report(root)
     return reader.read(root), ReadReport()
 

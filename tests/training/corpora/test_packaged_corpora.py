@@ -1,13 +1,14 @@
-"""The starter corpus holds what docs/corpora.md says of it."""
+"""The packaged corpora hold what docs/corpora.md says of them."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import framelens
@@ -16,32 +17,37 @@ from framelens.segmentation import segment_article
 from framelens_training.corpora.labelled import ANNOTATED, LabelledDocument
 from framelens_training.corpora.markup import format_markup, parse_markup
 from framelens_training.corpora.registry import corpus
+from framelens_training.corpora.splits import group_of
 
 SPLITS = corpus("starter").read(None)
 DOCUMENTS = [document for split in SPLITS.values() for document in split]
 STYLES = {"wire", "tabloid", "broadsheet", "partisan", "local", "web"}
+GAZETTE = corpus("gazette").read(None)
+WRITTEN = [document for split in GAZETTE.values() for document in split]
+ARTICLES = [document for document in WRITTEN if len(document.segments) > 1]
+LONE = [document for document in WRITTEN if len(document.segments) == 1]
 WORD = re.compile(r"\w+(?:['’]\w+)?")
 
 
-def five_grams(text: str) -> set[tuple[str, ...]]:
+def grams(text: str, n: int) -> set[tuple[str, ...]]:
     words = WORD.findall(text.lower())
-    return set(zip(*(words[i:] for i in range(5)), strict=False))
+    return set(zip(*(words[i:] for i in range(n)), strict=False))
 
 
 def repeated_frames(articles: Iterable[str]) -> Counter[tuple[int, int]]:
     """How many word 5-grams each two articles share."""
-    grams = [five_grams(article) for article in articles]
+    sets = [grams(article, 5) for article in articles]
     return Counter(
         {
-            (a, b): len(grams[a] & grams[b])
-            for a, b in itertools.combinations(range(len(grams)), 2)
-            if grams[a] & grams[b]
+            (a, b): len(sets[a] & sets[b])
+            for a, b in itertools.combinations(range(len(sets)), 2)
+            if sets[a] & sets[b]
         }
     )
 
 
 def text_of(document: LabelledDocument) -> str:
-    return f"{document.headline} . {document.text}"
+    return f"{document.headline or ''} . {document.text}"
 
 
 def test_size_and_variety() -> None:
@@ -84,7 +90,7 @@ def test_splits_are_by_article_and_about_70_15_15() -> None:
 
 
 def test_offsets_give_the_text_back_and_cover_it() -> None:
-    for document in DOCUMENTS:
+    for document in DOCUMENTS + WRITTEN:
         for segment in document.segments:
             text = document.segment_text(segment)
             assert text == text.strip() != ""
@@ -103,7 +109,7 @@ def test_offsets_give_the_text_back_and_cover_it() -> None:
 
 
 def test_labels_agree_with_the_spans() -> None:
-    for document in DOCUMENTS:
+    for document in DOCUMENTS + WRITTEN:
         for segment in document.segments:
             types = {
                 span.type
@@ -157,7 +163,7 @@ def test_no_two_articles_share_their_sentences_frames() -> None:
         (DOCUMENTS[a].id, DOCUMENTS[b].id, count) for (a, b), count in shared.items() if count > 2
     ]
     assert worst == []
-    everywhere = Counter(gram for d in DOCUMENTS for gram in five_grams(text_of(d)))
+    everywhere = Counter(gram for d in DOCUMENTS for gram in grams(text_of(d), 5))
     assert max(everywhere.values()) <= 2
     # About one 5-gram in 1,500 stands in two articles.
     assert sum(count > 1 for count in everywhere.values()) < 0.0015 * len(everywhere)
@@ -169,6 +175,52 @@ def test_the_check_for_repeated_frames_finds_them() -> None:
         for place in ("Aarfeld", "Bracknagh", "Zirmegg")
     ]
     assert min(repeated_frames(filled).values()) > 2
+
+
+def test_the_gazette_has_articles_headlines_and_sentences_of_both_kinds() -> None:
+    assert len(ARTICLES) >= 300
+    assert len({d.id for d in WRITTEN}) == len(WRITTEN)
+    assert all(d.annotated == frozenset(ANNOTATED) for d in WRITTEN)
+    assert all(d.headline and d.outlet and d.meta["style"] for d in ARTICLES)
+    for field, fewest in (("headline", 1500), ("text", 1500)):
+        framed = [bool(d.segments[0].framed) for d in LONE if d.segments[0].field == field]
+        assert len(framed) >= fewest
+        assert 0.4 < sum(framed) / len(framed) < 0.6
+    leans = Counter(d.lean for d in ARTICLES)
+    assert min(leans["left"], leans["right"]) >= 60
+    assert leans["center"] >= 25
+
+
+def test_the_gazette_tells_the_same_facts_in_both_wordings() -> None:
+    """Groups in which one line is framed and another is not: the wording alone decides."""
+    groups: dict[str, set[bool]] = defaultdict(set)
+    for document in LONE:
+        groups[group_of(document)].add(bool(document.segments[0].framed))
+    assert sum(len(answers) == 2 for answers in groups.values()) >= 500
+
+
+def test_length_does_not_tell_what_is_framed() -> None:
+    for field in ("headline", "text"):
+        words: dict[bool, list[int]] = {True: [], False: []}
+        for document in LONE:
+            if document.segments[0].field == field:
+                words[bool(document.segments[0].framed)].append(len(text_of(document).split()))
+        assert abs(np.mean(words[True]) - np.mean(words[False])) < 0.15 * np.mean(words[False])
+
+
+def test_no_two_lines_of_the_gazette_are_one_with_names_exchanged() -> None:
+    """Outside a group, hardly any two documents share a run of eight words."""
+    owners: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for document in WRITTEN:
+        for gram in grams(text_of(document), 8):
+            owners[gram].add(group_of(document))
+    shared = sum(len(groups) > 1 for groups in owners.values())
+    assert shared < 0.002 * len(owners)
+
+
+def test_no_group_of_the_gazette_is_in_two_splits() -> None:
+    groups = [{group_of(d) for d in documents} for documents in GAZETTE.values()]
+    assert sum(map(len, groups)) == len(set().union(*groups))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS[::10], ids=lambda d: d.id)
