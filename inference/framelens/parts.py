@@ -189,7 +189,7 @@ class PartStore:
                 self._stream.close()
             self._stream = None
             (self.folder / TEMPORARY).unlink(missing_ok=True)
-        if self.complete is not None:
+        if self._lock is not None and self.complete is not None:
             (self.folder / LOCK).unlink(missing_ok=True)
         elif self._created and not self.counts:
             shutil.rmtree(self.folder, ignore_errors=True)

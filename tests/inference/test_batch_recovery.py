@@ -320,6 +320,20 @@ def test_a_run_in_progress_is_left_alone(
     assert "another run is writing here" in capsys.readouterr().err
 
 
+def test_a_refused_run_leaves_the_lock_to_its_holder(
+    model_folder: Path, source: Path, tmp_path: Path
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path / "out"
+    assert score(model_folder, source, "-o", f"{folder}/") == 0
+    assert not (folder / parts.LOCK).exists()
+    with (folder / parts.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for _ in range(2):
+            assert score(model_folder, source, "-o", f"{folder}/", "--overwrite") == 1
+    assert (folder / parts.SUCCESS).is_file()
+
+
 def test_other_files_are_left_alone(
     model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
