@@ -148,12 +148,24 @@ def parquet_records(
             present = [c for c in file.schema_arrow.names if c in fields.all or keep != "nothing"]
             number = 0
             position.enter(lambda: size * number // rows)
-            for batch in file.iter_batches(batch_size=_ROWS_READ, columns=present):
+            for batch in row_batches(file, present):
                 for record in batch_records(batch, number, name, fields, keep):
                     number += 1
                     yield record
     except pa.ArrowException as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
+
+
+def row_batches(
+    file: pq.ParquetFile, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """All rows of a Parquet file, a few at a time, with all columns or these.
+
+    No batch crosses from one row group into the next: pyarrow refuses that where a list or a
+    struct holds dictionary values, as categories of polars are.
+    """
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(_ROWS_READ, row_groups=[group], columns=columns)
 
 
 def batch_records(

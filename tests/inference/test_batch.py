@@ -19,6 +19,7 @@ from framelens.cli import main
 from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.records import Record
+from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo
 from framelens.workers import Job, Settings
@@ -186,6 +187,21 @@ def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
     assert score(model_folder, table, "-o", tmp_path / "out.csv", "--keep") == 0
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
         assert [row["n"] for row in csv.DictReader(stream)] == ["007"]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_categories_in_lists_are_kept_from_every_row_group(
+    ending: str, model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / f"out.{ending}"
+    tags = [[f"k{number}", "road"] for number in range(20)]
+    kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    deep = pa.array([{"tags": names} for names in tags], pa.struct([("tags", kind)]))
+    columns = {"text": ["A plan."] * 20, "tags": pa.array(tags, kind), "deep": deep}
+    pq.write_table(pa.table(columns), source, row_group_size=7)
+    assert score(model_folder, source, "-o", target, "--keep", "--part-rows", 5) == 0
+    kept = [columns for _, columns in read_scored(str(target))]
+    assert [row["tags"] for row in kept] == [row["deep"]["tags"] for row in kept] == tags
 
 
 def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path: Path) -> None:

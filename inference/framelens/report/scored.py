@@ -114,11 +114,13 @@ def _parquet_rows(name: str) -> Iterator[Any]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
+
+        from framelens.tabular import row_batches
     except ImportError as error:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
     try:
         with pq.ParquetFile(name) as file:
-            for batch in file.iter_batches(batch_size=64):
+            for batch in row_batches(file):
                 yield from batch.to_pylist()
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
