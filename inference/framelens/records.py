@@ -36,7 +36,7 @@ _JOURNAL = "_journal.jsonl"  # of a run's parts
 MAX_ROW_BYTES = 64_000_000
 """Size of a JSON line, a CSV value or a file over which it is an error row, never read whole."""
 
-_UNREADABLE = (OSError, EOFError, csv.Error, zlib.error)
+UNREADABLE = (OSError, EOFError, csv.Error, zlib.error)
 """What opening and unpacking a damaged file may raise."""
 
 Keep = Literal["nothing", "json", "cells"]
@@ -211,7 +211,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
             columns = parquet_columns(name)
         else:
             return None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if fields.text not in columns:
         raise InputError(
@@ -239,7 +239,7 @@ def read_records(
     for name, size in zip(inputs, sizes, strict=True):
         try:
             yield from _read(name, fields, keep, position)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(f"{name}: cannot be read: {error}") from error
         position.leave(size)
 

@@ -174,7 +174,7 @@ def batch_records(
     """The rows of a batch, of which `before` rows of input `name` came earlier."""
     others = [column for column in batch.schema.names if column not in fields.all]
     picked = {c: _values(batch.column(c)) for c in batch.schema.names if c in fields.all}
-    kept = _rows(batch.select(others)) if keep == "json" else None
+    kept = python_rows(batch.select(others)) if keep == "json" else None
     rest = pa.table(batch.select(others)) if keep == "cells" else None
     for at in range(batch.num_rows):
         where = f"{name}:{before + at + 1}"
@@ -189,7 +189,7 @@ def batch_records(
         yield Record(record.id, record.row, error=record.error, kept=text, cells=cells)
 
 
-def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """A batch's rows in Python, as far as it can hold their values."""
     try:
         return list(batch.to_pylist())
@@ -222,7 +222,7 @@ def _values(column: pa.Array) -> list[Any]:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         try:
             return list(column.to_pylist())
-        except Exception:  # as in `_rows`
+        except Exception:  # as in `python_rows`
             return [_value(item) for item in column]
     binary = pa.binary() if pa.types.is_string(column.type) else pa.large_binary()
     return [None if raw is None else _decoded(raw) for raw in column.cast(binary).to_pylist()]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from datetime import date
@@ -128,6 +129,38 @@ def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path)
     assert report(scored, "-o", f"{tmp_path}/report/") == 0
     page = text_of(tmp_path / "report" / "articles" / "00001.html")
     assert "Novapress 2024-05-01" in page
+
+
+def test_values_that_python_cannot_hold_are_read_as_text(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source, scored = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
+    when = pa.array([2**61], pa.timestamp("us"))
+    day = pa.array([2**31 - 1], pa.int32()).cast(pa.date32())
+    raw = pa.Array.from_buffers(pa.string(), 1, pa.array([b"caf\xe9"]).buffers())
+    pq.write_table(pa.table({"text": ["A plan."], "when": when, "date": day, "raw": raw}), source)
+    command = ["score", str(source), "-m", str(model_folder), "-o", str(scored), "--keep"]
+    assert main([*command, "--quiet"]) == 0
+    ((_, columns),) = read_scored(str(scored))
+    assert {key: str(value) for key, value in columns.items()} == columns
+    assert columns["raw"] == "caf\ufffd"
+    assert report(scored, "-o", tmp_path / "report.html") == 0
+
+
+def test_scored_rows_in_a_damaged_gzip_file_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = json.dumps(examples()[0].document.to_dict())
+    content = bytearray(gzip.compress(row.encode() * 3, mtime=0))
+    source = tmp_path / "scored.jsonl.gz"
+    for at in range(10, len(content), 7):
+        damaged = content.copy()
+        damaged[at] ^= 255
+        source.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"scored\.jsonl\.gz"):
+            list(read_scored(str(source)))
+    assert report(source, "-o", tmp_path / "report.html") == 1
+    assert f"{source}: cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("article", examples(), ids=lambda a: a.document.id)

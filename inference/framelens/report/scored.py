@@ -11,7 +11,13 @@ from typing import IO, Any, cast
 
 from framelens.documents import document_of, object_of
 from framelens.errors import InputError, MissingExtraError
-from framelens.records import CSV_ENDINGS, JSONL_ENDINGS, MAX_ROW_BYTES, PARQUET_ENDINGS
+from framelens.records import (
+    CSV_ENDINGS,
+    JSONL_ENDINGS,
+    MAX_ROW_BYTES,
+    PARQUET_ENDINGS,
+    UNREADABLE,
+)
 from framelens.schema import (
     SCHEMA_VERSION,
     Document,
@@ -48,7 +54,7 @@ def is_scored(name: str) -> bool:
             return False
     except ImportError as error:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
-    except (OSError, EOFError, csv.Error) as error:
+    except UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if {"schema", "label", "model_name"} <= keys:
         raise InputError(
@@ -106,7 +112,7 @@ def _jsonl_rows(name: str) -> Iterator[Any]:
             for number, raw in enumerate(stream, 1):
                 if raw.strip():
                     yield json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
-    except (OSError, EOFError, ValueError, RecursionError) as error:
+    except (*UNREADABLE, ValueError, RecursionError) as error:
         raise InputError(f"{name}:{number}: expected JSON in UTF-8: {error}") from error
 
 
@@ -115,14 +121,14 @@ def _parquet_rows(name: str) -> Iterator[Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        from framelens.tabular import row_batches
+        from framelens.tabular import python_rows, row_batches
     except ImportError as error:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
     try:
         with pq.ParquetFile(name) as file:
             for batch in row_batches(file):
-                yield from batch.to_pylist()
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+                yield from python_rows(batch)
+    except (pa.ArrowException, *UNREADABLE) as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
 
 
