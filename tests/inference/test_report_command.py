@@ -248,6 +248,57 @@ def test_an_earlier_report_is_replaced_only_when_told_so(
     assert (folder / "notes.html").read_text("utf-8") == "mine"
 
 
+@pytest.mark.parametrize("theirs", ["index.html", "dashboard.html", "articles/00001.html"])
+def test_somebody_elses_pages_are_left_alone(
+    theirs: str,
+    model_folder: Path,
+    rows: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / "site" / theirs
+    page.parent.mkdir(parents=True)
+    page.write_text("years of work", "utf-8")
+    assert report(rows, "-m", model_folder, "-o", f"{tmp_path}/site/", "--overwrite") == 1
+    assert f"{page}: expected a page of an earlier report" in capsys.readouterr().err
+    assert [p.read_text("utf-8") for p in page.parent.rglob("*.html")] == ["years of work"]
+
+
+@pytest.mark.parametrize("left", ["dashboard.html", "articles/00001.html", None])
+def test_a_report_that_was_cut_short_is_replaced(
+    left: str | None, model_folder: Path, rows: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    report(rows, "-m", model_folder, "-o", f"{folder}/")
+    whole = {page: page.read_bytes() for page in folder.rglob("*.html")}
+    for page in whole:
+        if left is None or not page.match(left):
+            page.unlink()
+    assert report(rows, "-m", model_folder, "-o", f"{folder}/", "--overwrite") == 3
+    assert {page: page.read_bytes() for page in folder.rglob("*.html")} == whole
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.jsonl"])
+@pytest.mark.parametrize("options", [[], ["--summary"]])
+def test_a_report_is_never_one_of_its_inputs(
+    name: str,
+    options: list[str],
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / name
+    page.write_text('{"text": "A plan."}\n', "utf-8")
+    link = tmp_path / "link.html"
+    link.symlink_to(name)
+    for target in (page, link):
+        assert report(page, "-m", model_folder, "-o", target, *options) == 1
+        assert "expected an output apart from the inputs" in capsys.readouterr().err
+    assert page.read_text("utf-8") == '{"text": "A plan."}\n'
+    assert report(page, "-m", model_folder, "-o", f"{tmp_path}/", "--overwrite") == 1
+    assert "expected an output apart from the inputs" in capsys.readouterr().err
+
+
 def test_usage_errors(rows: Path, tmp_path: Path) -> None:
     for arguments in (
         ["--summary", rows, "-o", f"{tmp_path}/x/"],

@@ -29,7 +29,7 @@ def add_report(report: argparse.ArgumentParser) -> None:
     )
     report.add_argument("--summary", action="store_true", help="the dashboard alone, as one page")
     report.add_argument("-m", "--model", help="directory, bundled name, or MLflow URI")
-    report.add_argument("--overwrite", action="store_true", help="replace what DIR/ holds")
+    report.add_argument("--overwrite", action="store_true", help="replace the report in DIR/")
     report.add_argument("--workers", type=int, metavar="N", help="processes; default: the cores")
     report.add_argument("--quiet", action="store_true", help="no progress and no summary")
     fields = report.add_argument_group("input fields")
@@ -41,7 +41,7 @@ def add_report(report: argparse.ArgumentParser) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from framelens.records import STANDARD_INPUT, FieldNames, expand_inputs
+    from framelens.records import STANDARD_INPUT, FieldNames, check_apart, expand_inputs
     from framelens.report.inputs import Reading, Source
     from framelens.report.pages import require_engine
     from framelens.report.write import write_article, write_dashboard, write_report
@@ -56,8 +56,10 @@ def _report(options: argparse.Namespace) -> int:
     if options.workers is not None and options.workers < 1:
         options.usage_error(f"--workers: expected a number from 1 up, found {options.workers}")
     require_engine()
+    inputs = expand_inputs(options.inputs, [target])
+    check_apart(inputs, [target])
     source = Source(
-        expand_inputs(options.inputs, [target]),
+        inputs,
         Reading(
             model=options.model,
             fields=FieldNames(options.text_field, options.headline_field, options.id_field),

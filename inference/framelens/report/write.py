@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from framelens.schema import ModelInfo
 INDEX = "index.html"
 DASHBOARD = "dashboard.html"
 PAGES = "articles"
+_PAGE = re.compile(r"\d{5,}\.html")
+_GENERATOR = b'<meta name="generator" content="framelens '
+_HEAD = 4096  # bytes of a page that hold what stands before its title
 
 Thresholds = Callable[[ModelInfo], DecodingConfig | None]
 
@@ -79,7 +83,8 @@ def write_report(
 
     Raises:
         OutputExistsError: if the directory holds anything, unless `overwrite` says that an
-            earlier report in it may go.
+            earlier report in it may go; and if it holds pages of other makers where those of a
+            report stand.
     """
     pages = folder / PAGES
     _prepare(folder, pages, overwrite=overwrite)
@@ -115,10 +120,26 @@ def _prepare(folder: Path, pages: Path, *, overwrite: bool) -> None:
             f"{folder}: expected an empty or a new directory, found files in it; give another "
             "one, or --overwrite to replace an earlier report"
         )
+    earlier = [path for path in pages.glob("*.html") if _PAGE.fullmatch(path.name)]
+    others = [path for path in (folder / INDEX, folder / DASHBOARD) if path.exists()]
+    # Without its index, what is there may be a report that was cut short: then each page tells.
+    telling = others if folder / INDEX in others else others + earlier
+    foreign = [path for path in telling if not _is_own(path)]
+    if foreign:
+        raise OutputExistsError(
+            f"{foreign[0]}: expected a page of an earlier report, found one that framelens did not "
+            "write; give another directory"
+        )
     pages.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)
-    for page in pages.glob("[0-9]*.html"):
+    for page in earlier:
         page.unlink()
+
+
+def _is_own(page: Path) -> bool:
+    """Whether a page is one that a report wrote, by its head."""
+    with page.open("rb") as stream:
+        return _GENERATOR in stream.read(_HEAD)
 
 
 def write_dashboard(
