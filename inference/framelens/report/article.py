@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +23,7 @@ PRONOUNS = frozenset((
 # fmt: on
 """Pronouns and articles: as the mention of a source, they name nobody by themselves."""
 
+_WORD = re.compile(r"[^\W_](?:\S*[^\W_])?")  # without the marks around it
 _UNSEEN_PARAGRAPH = 2
 """Code points between two segments from which on a paragraph ends, where the text itself is not
 at hand: one is a space, two are mostly line breaks."""
@@ -165,9 +166,10 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
             mentions.setdefault(folded(source.text), []).append((segment.index, source))
         if not contents and segment.label != "boilerplate":
             speaker = folded(sources[-1].text) if sources else None
+        nearness = Nearness(segment, sources) if sources and contents else None
         for start, end in contents:
-            if sources:
-                speaker = folded(_nearest(segment, sources, start, end).text)
+            if nearness is not None:
+                speaker = folded(nearness.nearest(start, end).text)
             text = segment.text[start - segment.start : end - segment.start]
             quote = Quote(segment.index, text)
             if speaker is None:
@@ -187,20 +189,54 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     return found, unclaimed
 
 
-def _nearest(segment: ScoredSegment, sources: Sequence[Span], start: int, end: int) -> Span:
-    """The source of the content from `start` to `end`; the first of several as near."""
-    cues = [span for span in segment.spans if span.type == "cue"]
-    words = list(segment.text)
-    for span in (*sources, *cues):
-        words[span.start - segment.start : span.end - segment.start] = " " * (span.end - span.start)
+class Nearness:
+    """The sources of a segment in their places, and the words and cues between them.
 
-    def distance(source: Span) -> tuple[int, bool]:
+    It is made once a segment: what stands between two places is then found by bisection.
+    """
+
+    def __init__(self, segment: ScoredSegment, sources: Sequence[Span]) -> None:
+        self._sources = sorted(sources, key=lambda span: span.start)
+        cues = sorted(
+            (span for span in segment.spans if span.type == "cue"), key=lambda span: span.start
+        )
+        text = list(segment.text)
+        for span in (*sources, *cues):
+            first, last = span.start - segment.start, span.end - segment.start
+            text[first:last] = " " * (last - first)
+        words = [
+            (segment.start + word.start(), segment.start + word.end())
+            for word in _WORD.finditer("".join(text))
+        ]
+        self._starts = [source.start for source in self._sources]
+        self._ends = [source.end for source in self._sources]
+        self._cues = [(cue.start, cue.end) for cue in cues]
+        self._word_starts = [start for start, _ in words]
+        self._word_ends = [end for _, end in words]
+        self._words_before = [bisect_left(self._word_starts, end) for end in self._ends]
+
+    def nearest(self, start: int, end: int) -> Span:
+        """The source of the content from `start` to `end`; the first of several as near."""
+        before = bisect_right(self._ends, start)
+        near: list[int] = []
+        if before:
+            # As near as the last one before the content, and with whatever cues are between.
+            near.append(bisect_left(self._words_before, self._words_before[before - 1]))
+        near.append(before)
+        cue = bisect_left(self._cues, (end,))
+        if cue < len(self._cues):
+            near.append(bisect_left(self._starts, self._cues[cue][1]))
+        return min(
+            (self._sources[at] for at in near if at < len(self._sources)),
+            key=lambda source: self._distance(source, start, end),
+        )
+
+    def _distance(self, source: Span, start: int, end: int) -> tuple[int, bool]:
         first, last = (source.end, start) if source.end <= start else (end, source.start)
-        between = "".join(words[first - segment.start : last - segment.start]).split()
-        has_cue = any(first <= cue.start and cue.end <= last for cue in cues)
-        return sum(map(_has_word, between)), not has_cue
-
-    return min(sources, key=distance)
+        words = bisect_left(self._word_starts, last) - bisect_right(self._word_ends, first)
+        cue = bisect_left(self._cues, (first,))
+        has_cue = cue < len(self._cues) and self._cues[cue][1] <= last
+        return max(words, 0), not has_cue
 
 
 def _joined_contents(segment: ScoredSegment) -> list[tuple[int, int]]:
