@@ -15,7 +15,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -433,21 +433,25 @@ def _csv_record(
     fields: FieldNames,
     keep: Keep,
 ) -> Record:
-    for value in values:
+    faults: dict[str, RowError] = {}
+    for at, value in enumerate(values):
         if not value.isascii():
             try:
                 value.encode("utf-8")
             except UnicodeEncodeError:
                 raw = value.encode("utf-8", "surrogateescape")
-                return Record(where, error=_first_fault(raw))
+                faults[header[at]] = _first_fault(raw)
+                values[at] = raw.decode("utf-8", "replace")
     cells = tuple(values[at] for at in others) if keep == "cells" else None
     row: dict[str, Any] = dict(zip(header, values, strict=True))
-    if not row.get(fields.id):
+    if not row.get(fields.id) or fields.id in faults:
         row.pop(fields.id, None)
     if not row.get(fields.headline):
         row.pop(fields.headline, None)  # CSV has no null: an empty value is none
     record = record_of(row, where, fields, keep)
-    return Record(record.id, record.row, error=record.error, kept=record.kept, cells=cells)
+    if faults:
+        record = replace(record, row=None, error=next(iter(faults.values())))
+    return replace(record, cells=cells)
 
 
 def _first_fault(raw: bytes) -> RowError:

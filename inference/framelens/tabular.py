@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -134,8 +135,8 @@ def kept_schema(name: str, fields: FieldNames) -> pa.Schema:
         return pa.schema([(f.name, f.type) for f in schema if f.name not in fields.all])
     from framelens.records import columns_of
 
-    columns = columns_of(name, fields) or []
-    return pa.schema([(column, _TEXT) for column in columns if column not in fields.all])
+    others = [column for column in columns_of(name, fields) or [] if column not in fields.all]
+    return pa.schema([(_encodable(column), _TEXT) for column in others])
 
 
 def parquet_records(
@@ -179,14 +180,12 @@ def batch_records(
     for at in range(batch.num_rows):
         where = f"{name}:{before + at + 1}"
         row: dict[str, Any] = {column: values[at] for column, values in picked.items()}
-        bad = [value for value in row.values() if isinstance(value, UnicodeDecodeError)]
-        cells = None if rest is None else rest.slice(at, 1)
+        bad = {c: value for c, value in row.items() if isinstance(value, UnicodeDecodeError)}
+        record = record_of({**row, **dict.fromkeys(bad)}, where, fields, "nothing")
         if bad:
-            yield Record(where, error=not_utf8(bad[0]), cells=cells)
-            continue
-        record = record_of(row, where, fields, "nothing")
+            record = replace(record, row=None, error=not_utf8(next(iter(bad.values()))))
         text = None if kept is None else to_json(kept[at])
-        yield Record(record.id, record.row, error=record.error, kept=text, cells=cells)
+        yield replace(record, kept=text, cells=None if rest is None else rest.slice(at, 1))
 
 
 def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -291,8 +290,7 @@ def _kept_columns(cells: Sequence[Any], kept: pa.Schema) -> list[Any]:
     tables = [cell if isinstance(cell, pa.Table) else _row_table(cell, kept) for cell in cells]
     if not tables:
         return [pa.array([], type=field.type) for field in kept]
-    whole = pa.concat_tables([table.cast(kept) for table in tables])
-    return [whole.column(field.name) for field in kept]
+    return list(pa.concat_tables([table.cast(kept) for table in tables]).columns)
 
 
 def _row_table(cell: tuple[str, ...] | None, kept: pa.Schema) -> pa.Table:

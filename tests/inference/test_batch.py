@@ -218,6 +218,58 @@ def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path
     assert found[1]["id"] == f"{source}:2"
 
 
+LATIN = (
+    b"id,text,\xdcber,n\na1,M\xfcnster is closed.,x,5\na2,A plan.,f\xfcr,6\nf\xfcnf,A plan.,x,7\n"
+)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_row_that_is_no_utf8_keeps_its_id_and_columns(
+    ending: str, model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / f"out.{ending}"
+    source.write_bytes(LATIN + b"a4,A road.,x,8\n")
+    assert score(model_folder, source, "-o", target, "--keep") == 3
+    if ending == "csv":
+        with target.open(encoding="utf-8", newline="") as stream:
+            found = list(csv.DictReader(stream))
+    elif ending == "parquet":
+        found = pq.read_table(target).to_pylist()
+    else:
+        found = read_jsonl(target)
+        found = [{**row, **row["input"], "\ufffdber": row["input"]["\udcdcber"]} for row in found]
+    assert [row["id"] for row in found] == ["a1", "a2", f"{source}:3", "a4"]
+    assert [row["status"] for row in found] == ["error", "error", "error", "ok"]
+    assert [row["n"] for row in found] == ["5", "6", "7", "8"]
+    assert [row["\ufffdber"] for row in found] == ["x", "f\ufffdr", "x", "x"]
+
+
+def test_columns_whose_names_are_no_utf8_are_told_apart(model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.parquet"
+    source.write_bytes(b"text,\xdc,\xd6\nA plan.,1,2\n")
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    (row,) = pq.read_table(target).to_pylist()
+    assert (row["\ufffd"], row["input_\ufffd"]) == ("1", "2")
+
+
+def test_a_parquet_row_that_is_no_utf8_keeps_its_id_and_columns(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    texts = [b"M\xfcnster", b"A plan."]
+    columns = {
+        "id": pa.Array.from_buffers(pa.string(), 2, pa.array([b"a1", b"\xfc"]).buffers()),
+        "text": pa.Array.from_buffers(pa.string(), 2, pa.array(texts).buffers()),
+        "n": [5, 6],
+    }
+    pq.write_table(pa.table(columns), source)
+    assert score(model_folder, source, "-o", target, "--keep") == 3
+    found = read_jsonl(target)
+    assert [row["id"] for row in found] == ["a1", f"{source}:2"]
+    assert [row["error"]["code"] for row in found] == ["not_utf8"] * 2
+    assert [row["input"] for row in found] == [{"n": 5}, {"n": 6}]
+
+
 def test_a_quotation_mark_left_open_is_no_row(model_folder: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text('id,text\n1,first\n2,"He said hello\n3,third\n', "utf-8")
