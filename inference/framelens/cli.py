@@ -187,7 +187,32 @@ def _score(options: argparse.Namespace) -> int:
     check_apart(inputs, outputs)
     if style == "table":
         return _table(inputs, options)
-    return _batch(inputs, target, style, options)
+    summary = None if options.summary is None else _followed(Path(options.summary))
+    if summary is not None and not _is_stream(summary):
+        _check_summary(summary, inputs, target)
+    return _batch(inputs, target, summary, style, options)
+
+
+def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> None:
+    """Find out before the run whether its summary can be written, and over nothing else of it."""
+    from framelens.parts import OutputError, is_of_run
+    from framelens.records import check_apart
+
+    check_apart(inputs, [summary], "--summary")
+    if target is not None and is_of_run(summary, target):
+        raise OutputError(
+            f"{summary}: expected a summary apart from the output, found that it would be written "
+            "over it; give another --summary"
+        )
+    folder = summary.resolve().parent
+    if folder.is_dir():
+        fits = os.access(folder, os.W_OK) and not summary.is_dir()
+    else:  # the run makes the directories of its output
+        fits = target is not None and (target.resolve() / "_").is_relative_to(folder)
+    if not fits:
+        raise OutputError(
+            f"{summary}: expected a file in a directory that can be written; give another --summary"
+        )
 
 
 def _followed(target: Path) -> Path:
@@ -207,6 +232,11 @@ def _followed(target: Path) -> Path:
 
 def _is_device(target: Path) -> bool:
     return target.absolute().parts[1:2] in (("dev",), ("proc",))
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether it is a pipe or a device, which has no parts and cannot be replaced."""
+    return _is_device(path) or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _style(options: argparse.Namespace, target: Path | None) -> Style:
@@ -258,10 +288,15 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
 
 
 def _batch(
-    inputs: list[str], target: Path | None, style: Style, options: argparse.Namespace
+    inputs: list[str],
+    target: Path | None,
+    summary: Path | None,
+    style: Style,
+    options: argparse.Namespace,
 ) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens.batch import Plan, Run, Running
+    from framelens.parts import write_whole
     from framelens.progress import Progress
     from framelens.records import FieldNames
     from framelens.workers import usable_cores
@@ -289,15 +324,17 @@ def _batch(
         outcome = run.to_stream(sys.stdout.buffer)
     elif target.is_dir() or options.output.endswith(("/", os.sep)):
         outcome = run.to_directory(target)
-    elif _is_device(target) or (target.exists() and not target.is_file()):
-        # A pipe or a device has no parts.
+    elif _is_stream(target):
         with target.open("wb") as stream:
             outcome = run.to_stream(stream)
     else:
         outcome = run.to_file(target)
-    if options.summary is not None:
-        text = json.dumps(outcome.summary, indent=1) + "\n"
-        Path(options.summary).write_text(text, encoding="utf-8")
+    if summary is not None:
+        text = json.dumps(outcome.summary, indent=1).encode() + b"\n"
+        if _is_stream(summary):
+            summary.write_bytes(text)
+        else:
+            write_whole(summary, text)
     if outcome.interrupted:
         message = "interrupted; the complete parts are kept: continue with --resume"
         return _fail(message, EXIT_INTERRUPTED)

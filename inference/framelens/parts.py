@@ -31,6 +31,7 @@ SUCCESS = "_SUCCESS"
 LOCK = "_lock"
 TEMPORARY = "_part.tmp"
 JOINED = "_joined.tmp"
+_NAMES = (MANIFEST, JOURNAL, SUCCESS, LOCK, TEMPORARY, JOINED)
 _PART = re.compile(r"part-\d{5,}\.(?:jsonl|jsonl\.gz|csv|parquet)")
 
 
@@ -105,7 +106,7 @@ class PartStore:
         found = None if overwrite else self._manifest()
         if found is None:
             self._clear(overwrite=overwrite)
-            _write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
+            write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
             return
         if not resume:
             raise OutputError(
@@ -177,7 +178,7 @@ class PartStore:
 
     def succeed(self, totals: Mapping[str, Any]) -> None:
         """Mark the run as complete."""
-        _write_whole(self.folder / SUCCESS, json.dumps(totals).encode() + b"\n")
+        write_whole(self.folder / SUCCESS, json.dumps(totals).encode() + b"\n")
 
     def release(self) -> None:
         """Drop the part in hand and let go of the directory; complete parts stay.
@@ -281,6 +282,14 @@ def partial_of(target: Path) -> Path:
     return target.parent / f"{target.name}.partial"
 
 
+def is_of_run(path: Path, target: Path) -> bool:
+    """Whether a run with this output, a file or a directory, writes a file of this name."""
+    path, target = path.resolve(), target.resolve()
+    if path.parent == target:
+        return path.name in _NAMES or _PART.fullmatch(path.name) is not None
+    return path == target or partial_of(target) in (path, *path.parents)
+
+
 def _made(folder: Path) -> bool:
     """Make a directory, so that it survives a crash; false if it is there."""
     try:
@@ -295,7 +304,7 @@ def _made(folder: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether a file in a run's directory is one that runs write."""
-    own = (MANIFEST, JOURNAL, SUCCESS, TEMPORARY, JOINED, SUCCESS + ".tmp")
+    own = (*_NAMES, SUCCESS + ".tmp")
     return path.is_file() and (path.name in own or _PART.fullmatch(path.name) is not None)
 
 
@@ -317,7 +326,8 @@ def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[
     return problems
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one rename, so that it is never there in part."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as stream:
         stream.write(content)

@@ -174,17 +174,17 @@ def _is_below(path: Path, folders: Sequence[Path]) -> bool:
     return any(folder.resolve() in (own, *own.parents) for folder in folders)
 
 
-def check_apart(inputs: Sequence[str], output: Sequence[Path]) -> None:
+def check_apart(inputs: Sequence[str], output: Sequence[Path], option: str = "-o") -> None:
     """Make sure that a run does not write over what it reads.
 
     Raises:
-        InputError: naming the inputs that are the output, or lie in it.
+        InputError: naming the inputs that are the output of this option, or lie in it.
     """
     same = [name for name in inputs if name != STANDARD_INPUT and _is_below(Path(name), output)]
     if same:
         raise InputError(
             f"{', '.join(same[:3])}: expected an output apart from the inputs, found that it would "
-            "be written over; give another -o"
+            f"be written over; give another {option}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -389,6 +390,74 @@ def test_the_summary_counts_what_was_written(model_folder: Path, tmp_path: Path)
     assert found["labels"]["framed"] == sum(s["label"] == "framed" for s in segments)
     assert found["documents_per_second"] > 0
     assert found["interrupted"] is False
+
+
+@pytest.mark.parametrize(
+    ("output", "summary", "says"),
+    [
+        ("out.jsonl", "in.jsonl", "give another --summary"),
+        ("out.jsonl", "link.jsonl", "give another --summary"),
+        ("out.jsonl", "out.jsonl", "expected a summary apart from the output"),
+        ("out.jsonl", "./out.jsonl", "expected a summary apart from the output"),
+        ("out.jsonl", "out.jsonl.partial/s.json", "expected a summary apart from the output"),
+        ("out/", "out/part-00000.jsonl", "expected a summary apart from the output"),
+        ("out/", "out/_SUCCESS", "expected a summary apart from the output"),
+        ("out.jsonl", "none/s.json", "expected a file in a directory"),
+        ("out/", "out/none/s.json", "expected a file in a directory"),
+        ("-", "none/s.json", "expected a file in a directory"),
+        ("out.jsonl", "folder", "expected a file in a directory"),
+    ],
+)
+def test_a_summary_is_refused_before_the_run(
+    output: str,
+    summary: str,
+    says: str,
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
+    (tmp_path / "link.jsonl").symlink_to("in.jsonl")
+    (tmp_path / "folder").mkdir()
+    assert score(model_folder, source, "-o", output, "--summary", summary) == 1
+    assert says in capsys.readouterr().err
+    assert read_jsonl(source) == ARTICLES[:1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "in.jsonl", "link.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("output", "summary", "found"),
+    [
+        ("new/out.jsonl", "new/s.json", ["new/out.jsonl", "new/s.json"]),
+        ("new/deep/out.jsonl", "new/s.json", ["new/deep/out.jsonl", "new/s.json"]),
+        ("out/", "out/s.json", ["out/_SUCCESS", "out/part-00000.jsonl", "out/s.json"]),
+        ("out.jsonl", "link.json", ["out.jsonl", "real.json"]),
+        ("out.jsonl", os.devnull, ["out.jsonl"]),
+    ],
+)
+def test_a_summary_stands_where_it_was_asked_for(
+    output: str,
+    summary: str,
+    found: list[str],
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
+    link = tmp_path / "link.json"
+    link.symlink_to("real.json")
+    assert score(model_folder, source, "-o", output, "--summary", summary) == 0
+    files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert (
+        sorted(files - {"in.jsonl", "link.json", "out/_manifest.json", "out/_journal.jsonl"})
+        == found
+    )
+    assert link.is_symlink()
+    if summary != os.devnull:
+        assert json.loads((tmp_path / summary).read_bytes())["documents"] == 1
 
 
 def test_errors_can_stop_a_run(
