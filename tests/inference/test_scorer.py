@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,27 @@ def test_over_the_length_limit(model_folder: Path) -> None:
     assert document.error is not None
     assert document.error.code == "too_long"
     assert scorer.score("x" * 10).status == "ok"
+
+
+def public_errors() -> list[Exception]:
+    """One of each error of the package."""
+    limit, extra = framelens.LimitError, framelens.MissingExtraError
+    made: dict[type[Exception], Exception] = {
+        limit: limit("too_long", "expected less"),
+        extra: extra("narwhals", "frames", "scoring a frame"),
+    }
+    found = [getattr(framelens, name) for name in framelens.__all__]
+    kinds = [k for k in found if isinstance(k, type) and issubclass(k, Exception)]
+    assert len(kinds) == 5
+    return [made.get(kind) or kind("expected this, found that") for kind in kinds]
+
+
+@pytest.mark.parametrize("error", public_errors(), ids=lambda error: type(error).__name__)
+def test_an_error_comes_out_of_another_process(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert getattr(copy, "code", None) == getattr(error, "code", None)
 
 
 def test_types_are_checked(scorer: Scorer) -> None:
