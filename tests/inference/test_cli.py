@@ -83,6 +83,15 @@ def test_a_byte_order_mark_is_no_error(model_folder: Path, tmp_path: Path) -> No
     assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 0
 
 
+def test_nan_in_a_field_is_none(model_folder: Path, tmp_path: Path) -> None:
+    lines = b'{"id": NaN, "headline": NaN, "text": "A plan."}', b'{"id": 1.5, "text": NaN}'
+    source, target = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 3
+    good, bad = rows(target)
+    assert (good["id"], good["status"]) == (f"{source}:1", "ok")
+    assert (bad["id"], bad["error"]["code"]) == ("1.5", "missing_text")
+
+
 def test_lone_surrogates_come_out_as_valid_utf8(model_folder: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said."}')
     target = tmp_path / "out.jsonl"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -122,6 +123,19 @@ def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
         None, None, "missing_text", "bad_text", "bad_headline", "bad_row", None,
     ]  # fmt: skip
     assert documents[2].to_dict()["segments"] == []
+
+
+def test_nan_is_none(scorer: Scorer) -> None:
+    """As `DataFrame.to_dict("records")` has it where a value is missing."""
+    records = [
+        {"id": math.nan, "headline": math.nan, "text": "A plan."},
+        {"id": 3.0, "headline": "Road closed", "text": math.nan},
+    ]
+    good, bad = scorer.score_many(records)
+    assert good == scorer.score("A plan.")
+    assert bad.id == "3.0"
+    assert bad.error is not None
+    assert bad.error.code == "missing_text"
 
 
 def test_score_many_reads_no_further_than_it_is_asked(scorer: Scorer) -> None:
