@@ -99,6 +99,18 @@ def test_a_scorer_works_in_other_processes(method: str, scorer: Scorer) -> None:
     assert pickle.loads(pickle.dumps(scorer)).score(text) == expected
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_scorer_finds_its_model_from_another_directory(
+    method: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model_folder.parent)
+    scorer = framelens.load(model_folder.name)
+    expected = scorer.score("A plan.")
+    monkeypatch.chdir(tmp_path)
+    with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
+        assert pool.submit(scorer.score, "A plan.").result(timeout=60) == expected
+
+
 def test_a_scorer_with_threads_survives_a_fork(model_folder: Path) -> None:
     scorer = framelens.load(model_folder, threads=2)
     expected = scorer.score("The mayor said a road was closed.")
