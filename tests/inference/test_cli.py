@@ -93,11 +93,12 @@ def test_nan_in_a_field_is_none(model_folder: Path, tmp_path: Path) -> None:
 
 
 def test_lone_surrogates_come_out_as_valid_utf8(model_folder: Path, tmp_path: Path) -> None:
-    source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said."}')
+    source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said, \xc3\xa9."}')
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
     (found,) = rows(target)
-    assert found["segments"][0]["text"] == "The mayor \ud800 said."
+    assert found["segments"][0]["text"] == "The mayor \ud800 said, é."
+    assert target.read_bytes().isascii()
 
 
 def test_inputs_that_cannot_be_read_are_all_named(
