@@ -199,6 +199,23 @@ def test_the_table_shows_labels_sources_and_loaded_words(
     assert all(len(line) <= 120 for line in shown.splitlines())
 
 
+def test_the_table_fits_the_code_page(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"id": "市", "text": "The mayor said “so” → a road 🚧 closed."}
+    source = write_lines(tmp_path / "in.jsonl", row, {"id": "Ł", "text": None})
+    shown: dict[str, str] = {}
+    for encoding in ("utf-8", "cp1252", "ascii"):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert score(model_folder, source, "--format", "table") == 3
+        stream.seek(0)
+        shown[encoding] = stream.read()
+    assert "“so” → a road 🚧" in shown["utf-8"]
+    for encoding in ("cp1252", "ascii"):
+        assert shown[encoding] == shown["utf-8"].encode(encoding, "replace").decode(encoding)
+
+
 def test_colour_only_styles_what_the_plain_table_says(model_folder: Path) -> None:
     import framelens
     from framelens.terminal import render
