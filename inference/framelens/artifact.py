@@ -104,7 +104,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A checked model directory."""
+    """A checked model directory; `path` is absolute, for processes that work elsewhere."""
 
     path: Path
     manifest: Manifest
@@ -151,7 +151,7 @@ class Artifact:
             ) from error
         _check_files(path, manifest.files)
         info = ModelInfo(manifest.name, manifest.version, hashlib.sha256(raw).hexdigest())
-        return cls(path, manifest, info)
+        return cls(path.resolve(), manifest, info)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -172,8 +172,9 @@ def resolve(model: str | Path | None) -> Path:
     """The directory that a model's name stands for.
 
     `None` is the bundled default; a name without a separator may be a bundled model, or one
-    that another distribution offers (`framelens-news-en-fast`); a `models:/` or `runs:/` URI
-    is fetched through MLflow (extra `mlflow`) into the cache; everything else is a directory.
+    that another distribution offers (`framelens-news-en-fast`), unless a model lies in a directory
+    of that name here; a `models:/` or `runs:/` URI is fetched through MLflow (extra `mlflow`) into
+    the cache; everything else is a directory.
 
     Raises:
         ArtifactError: if nothing is found under that name.
@@ -192,7 +193,8 @@ def resolve(model: str | Path | None) -> Path:
 
         return download(name)
     path = Path(model)
-    if path.exists() or path.name != name:
+    # An output or a corpus may well be called like the model.
+    if path.name != name or (path / MANIFEST_FILE).is_file():
         return path
     return BUNDLED / name if (BUNDLED / name).is_dir() else _installed(name) or path
 

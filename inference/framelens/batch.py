@@ -122,7 +122,7 @@ class Run:
         self._tally = Tally()
         self._position = Position()
         self._settings = Settings(
-            plan.artifact.path.resolve(),
+            plan.artifact.path,
             plan.artifact.info,
             plan.limits,
             plan.unit,

@@ -354,6 +354,7 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
     fields = FieldNames(options.text_field, options.headline_field, options.id_field)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = min(shutil.get_terminal_size().columns, 120)
+    encoding = sys.stdout.encoding or "utf-8"
     errors = 0
     for record in read_records(inputs, fields):
         if record.error is not None:
@@ -361,7 +362,9 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
         else:
             document = score_job(scorer, Job(0, record.row, record.page), settings)
         errors += document.status == "error"
-        print(render(replace(document, id=record.id), width=width, color=color))
+        text = render(replace(document, id=record.id), width=width, color=color)
+        # A character that the terminal's code page lacks must not end the run.
+        print(text.encode(encoding, "replace").decode(encoding))
         if document.error is not None and options.on_error == "stop":
             said = f"{document.error.code}: {document.error.message}"
             return _fail(f"stopped at {record.id}: {said}", EXIT_FAILURE)

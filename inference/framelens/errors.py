@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FramelensError(Exception):
     """Base of all errors that framelens raises on purpose."""
@@ -23,3 +25,7 @@ class MissingExtraError(FramelensError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed; "
             f"install it with: pip install 'framelens[{extra}]'"
         )
+        self._given = package, extra, purpose
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given  # to be raised by another process

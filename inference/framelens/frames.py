@@ -6,14 +6,16 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from framelens.errors import InputError, MissingExtraError
-from framelens.records import FieldNames, Keep, Record
+from framelens.records import FieldNames, Record, record_of
 
 if TYPE_CHECKING:
     from framelens.scorer import Scorer, Unit
 
 _ROWS = 256
-"""Rows of the table that are read, and rows of the answer that are kept, as one chunk."""
+"""Rows of the table that are read, and answers that become rows, as one chunk."""
 
 
 def score_frame(
@@ -28,7 +30,8 @@ def score_frame(
 ) -> Any:
     """Score a table's rows; the columns of the answer are those of `framelens score`.
 
-    Rows without an id are called `frame:1`, `frame:2`, ...
+    Rows without an id are called `frame:1`, `frame:2`, ... Kept columns stay as they are, and so
+    does the index of a pandas frame, of which a level may be one of the fields.
 
     Raises:
         MissingExtraError: if the extra is not installed.
@@ -45,35 +48,107 @@ def score_frame(
     from framelens.tabular import output_schema, table_of
 
     table = nw.from_native(frame, eager_only=True)
-    arrow = table.to_arrow().replace_schema_metadata(None)
-    if fields.text not in arrow.column_names:
+    needed = _needed(table, fields)
+    if fields.text not in needed.columns:
         raise InputError(
-            f"expected a column {fields.text!r}, found {', '.join(arrow.column_names)}; "
+            f"expected a column {fields.text!r}, found {', '.join(map(str, table.columns))}; "
             "name it with text_field"
         )
-    kept = None
-    if keep:
-        kept = pa.schema([(f.name, f.type) for f in arrow.schema if f.name not in fields.all])
-    schema = output_schema(explode, kept)
-    records = _records(arrow, fields, "cells" if keep else "nothing")
-    found = answers(scorer, records, workers, unit=unit, explode=explode)
+    schema = output_schema(explode, pa.schema([]) if keep else None)
+    records = _records(needed, fields)
+    found = enumerate(answers(scorer, records, workers, unit=unit, explode=explode))
     scored = [schema.empty_table()]
+    origins: list[int] = []
     while chunk := list(itertools.islice(found, _ROWS)):
         rows: list[dict[str, Any]] = []
-        cells: list[Any] = []
-        for record, answer in chunk:
+        for number, (record, answer) in chunk:
             for line in answer.body.split("\n"):
                 rows.append(table_row(record.id, line, None))
-                cells.append(record.cells)
-        scored.append(table_of(rows, cells, schema, kept))
-    whole = pa.concat_tables(scored)
-    return nw.from_arrow(whole, backend=table.implementation).to_native()
+                origins.append(number)
+        scored.append(table_of(rows, (), schema, None))
+    result = nw.from_arrow(pa.concat_tables(scored), backend=table.implementation)
+    index = nw.maybe_get_index(table)
+    if index is not None:
+        result.to_native().index = index.take(np.array(origins, np.int64)) if explode else index
+    if keep:
+        kept = table.drop([name for name in table.columns if name in fields.all])
+        result = _beside(result, _rows_at(kept, origins) if explode else kept)
+    return result.to_native()
 
 
-def _records(arrow: Any, fields: FieldNames, keep: Keep) -> Iterator[Record]:
+def _needed(table: Any, fields: FieldNames) -> Any:
+    """The columns that are read, with levels of a pandas index that are called like a field."""
+    import narwhals as nw
+
+    index = nw.maybe_get_index(table)
+    named = [] if index is None else [name for name in index.names if name in fields.all]
+    if levels := [name for name in named if name not in table.columns]:
+        table = nw.from_native(table.to_native().reset_index(levels), eager_only=True)
+    names = [name for name in table.columns if name in fields.all]
+    return nw.maybe_reset_index(table.select(names))
+
+
+def _records(needed: Any, fields: FieldNames) -> Iterator[Record]:
     from framelens.tabular import batch_records
 
     number = 0
+    arrow = _arrow(needed)
+    if arrow is None:
+        columns = [_values(needed.get_column(name)) for name in needed.columns]
+        for number, values in enumerate(zip(*columns, strict=True), 1):
+            row = dict(zip(needed.columns, values, strict=True))
+            yield record_of(row, f"frame:{number}", fields, "nothing")
+        return
     for batch in arrow.to_batches(max_chunksize=_ROWS):
-        yield from batch_records(batch, number, "frame", fields, keep)
+        yield from batch_records(batch, number, "frame", fields, "nothing")
         number += batch.num_rows
+
+
+def _arrow(needed: Any) -> Any | None:
+    """The columns in Arrow; None if one of them holds what has no common type there."""
+    import narwhals as nw
+
+    if nw.Object in needed.schema.values():
+        return None  # polars would give addresses
+    try:
+        return needed.to_arrow()
+    except Exception:  # by library and type: numbers among strings, lone surrogates
+        return None
+
+
+def _values(column: Any) -> list[Any]:
+    """A column's values in Python, None for whatever its library calls missing."""
+    pairs = zip(column.to_list(), column.is_null().to_list(), strict=True)
+    return [None if missing else value for value, missing in pairs]
+
+
+def _rows_at(table: Any, numbers: list[int]) -> Any:
+    """The rows of these numbers, which may be told several times."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    if not table.implementation.is_pyarrow():
+        return table[np.array(numbers, np.int64)]
+    # Its `take` knows no string views, nor what holds them; slices of every type can be joined.
+    arrow = table.to_native()
+    parts = [arrow.slice(0, 0)]
+    for at in range(0, len(numbers), _ROWS):
+        rows = [arrow.slice(number, 1) for number in numbers[at : at + _ROWS]]
+        parts.append(pa.concat_tables(rows).combine_chunks())
+    return nw.from_native(pa.concat_tables(parts), eager_only=True)
+
+
+def _beside(result: Any, kept: Any) -> Any:
+    """The result with the kept columns behind it, under names that are free."""
+    import narwhals as nw
+
+    from framelens.tabular import kept_name
+
+    taken = set(result.columns)
+    names: dict[str, str] = {}
+    for name in kept.columns:
+        free = kept_name(name, taken)
+        taken.add(free)
+        if free != name:
+            names[name] = free
+    return nw.concat([result, kept.rename(names)], how="horizontal") if kept.columns else result

@@ -150,7 +150,7 @@ class _Remembered(NamedTuple):
 
     @classmethod
     def of(cls, answer: Answer) -> _Remembered:
-        rows = answer.body.encode("utf-8")
+        rows = answer.body.encode("utf-8", "surrogatepass")
         compressed = len(rows) > _SHORT_BYTES
         return cls(
             answer._replace(body=""), zlib.compress(rows, 1) if compressed else rows, compressed
@@ -158,7 +158,7 @@ class _Remembered(NamedTuple):
 
     def answer(self) -> Answer:
         rows = zlib.decompress(self.rows) if self.compressed else self.rows
-        return self.head._replace(body=rows.decode("utf-8"))
+        return self.head._replace(body=rows.decode("utf-8", "surrogatepass"))
 
     @property
     def size(self) -> int:

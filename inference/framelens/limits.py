@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 MAX_CHARACTERS = 1_000_000
 """Default limit of a document's length, headline and text together, in code points."""
@@ -33,3 +34,6 @@ class LimitError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         self.code = code
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, str(self))  # to be raised by another process

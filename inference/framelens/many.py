@@ -46,8 +46,7 @@ def answers(
     Raises:
         FramelensError: if the workers cannot start.
     """
-    path = scorer.artifact.path.resolve()
-    settings = Settings(path, scorer.model, scorer.limits, unit, explode=explode)
+    settings = Settings(scorer.artifact.path, scorer.model, scorer.limits, unit, explode=explode)
     if workers > 1:
         with in_order(records, settings, workers, scorer=scorer) as found:
             yield from found

@@ -12,6 +12,7 @@ import gzip
 import importlib.util
 import io
 import json
+import math
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -324,8 +325,11 @@ def given_record(value: object, where: str) -> Record:
 
 
 def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep) -> Record:
-    """The record of a row that was read: a mapping from column to value."""
-    identifier = row.get(fields.id)
+    """The record of a row that was read: a mapping from column to value.
+
+    A NaN among the three fields is none: pandas writes it where a value is missing.
+    """
+    text, headline, identifier = (_present(row.get(name)) for name in fields.all)
     try:
         own_id = where if identifier is None else str(identifier)
     except (RecursionError, ValueError):
@@ -340,11 +344,14 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
         found = ", ".join(sorted(map(str, row))) or "nothing"
         message = f"expected a field {fields.text!r}, found {found}"
         return Record(own_id, error=RowError("missing_text", message), kept=kept)
-    picked = {"text": row[fields.text], "headline": row.get(fields.headline)}
-    problem = type_error(picked["text"], picked["headline"], (fields.text, fields.headline))
+    problem = type_error(text, headline, (fields.text, fields.headline))
     if problem is not None:
         return Record(own_id, error=problem, kept=kept)
-    return Record(own_id, picked, kept=kept)
+    return Record(own_id, {"text": text, "headline": headline}, kept=kept)
+
+
+def _present(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _kept(row: Mapping[str, Any], fields: FieldNames) -> str:

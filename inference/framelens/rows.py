@@ -53,7 +53,8 @@ class Answer(NamedTuple):
     """What became of one document.
 
     `body` holds one JSON object a line, without `schema` and `id`: one line for a document,
-    or one for each segment (and one for a document that has none).
+    or one for each segment (and one for a document that has none). Lone surrogates stand in it as
+    they are: of two escapes side by side, reading would make one character.
     """
 
     error: str | None
@@ -85,7 +86,8 @@ def answer_of(document: Document, *, explode: bool) -> Answer:
         row.pop("schema", None)
         row.pop("id", None)
     code = None if document.error is None else document.error.code
-    return Answer(code, len(document.segments), labels, "\n".join(map(dumps, rows)))
+    body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return Answer(code, len(document.segments), labels, body)
 
 
 def segment_rows(document: Document) -> list[dict[str, Any]]:
@@ -120,16 +122,20 @@ def _flat(segment: ScoredSegment) -> dict[str, Any]:
 
 def dumps(value: Any) -> str:
     """JSON as it stands in an output row; lone surrogates are escaped, to be valid UTF-8."""
-    text = json.dumps(value, ensure_ascii=False)
+    return _encodable(json.dumps(value, ensure_ascii=False))
+
+
+def _encodable(line: str) -> str:
     try:
-        text.encode("utf-8")
+        line.encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(value)
-    return text
+        return json.dumps(json.loads(line))
+    return line
 
 
 def composed(id: str, line: str, kept: str | None) -> str:
     """A whole row: one line of an answer's body with schema, id and kept columns."""
+    line = _encodable(line)
     tail = line[1:] if kept is None else f'{line[1:-1]}, "input": {kept}}}'
     return f'{{"schema": {SCHEMA_VERSION}, "id": {dumps(id)}, {tail}'
 

@@ -234,8 +234,10 @@ class Scorer:
         """Score a pandas, polars or Arrow table; the answer is a table of the same kind.
 
         One row a document, or with `explode` one row a segment, with the columns that
-        `framelens score` writes to Parquet; `keep` adds the frame's other columns. `workers` is
-        the number of processes that score. Needs the extra `frames`.
+        `framelens score` writes to Parquet; `keep` adds the frame's other columns as they are,
+        under the prefix `input_` where a name is taken. An answer in pandas has the frame's index,
+        repeated with `explode`. `workers` is the number of processes that score. Needs the extra
+        `frames`.
 
         Raises:
             ValueError: if there is no worker.

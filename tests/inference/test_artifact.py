@@ -10,6 +10,7 @@ import pytest
 
 import framelens
 from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, resolve
+from framelens.cli import main
 from framelens.decoding import decode_spans
 from framelens.errors import ArtifactError
 from framelens.features import FEATURE_VERSION, TokenizedSegment
@@ -149,6 +150,39 @@ def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
 def test_a_model_of_an_unknown_name_is_taken_as_a_directory(tmp_path: Path) -> None:
     assert resolve("no-such-model") == Path("no-such-model")
     assert resolve(tmp_path) == tmp_path
+
+
+def test_a_name_is_a_directory_only_where_a_model_lies_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = write_model(tmp_path / "models" / "small").parent
+    monkeypatch.setattr(framelens.artifact, "BUNDLED", bundled)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").mkdir()
+    assert resolve("small") == bundled / "small"
+    assert resolve("./small/") == resolve(tmp_path / "small").relative_to(tmp_path) == Path("small")
+    write_model(tmp_path / "small")
+    assert resolve("small") == Path("small")
+    write_model(tmp_path / "other")
+    assert resolve("other") == Path("other")
+
+
+def test_a_run_goes_on_where_the_output_is_called_like_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        framelens.artifact, "BUNDLED", write_model(tmp_path / "models" / "small").parent
+    )
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").write_text('{"text": "A plan."}\n')
+    arguments = ["score", "a.jsonl", "-m", "small", "-o", "small/", "--quiet"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--resume"]) == 0
+
+
+def test_the_path_of_a_model_is_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert Artifact.open(Path(folder.name)).path == folder.resolve()
 
 
 def test_another_distribution_can_offer_a_model(

@@ -83,12 +83,22 @@ def test_a_byte_order_mark_is_no_error(model_folder: Path, tmp_path: Path) -> No
     assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 0
 
 
+def test_nan_in_a_field_is_none(model_folder: Path, tmp_path: Path) -> None:
+    lines = b'{"id": NaN, "headline": NaN, "text": "A plan."}', b'{"id": 1.5, "text": NaN}'
+    source, target = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
+    assert score(model_folder, source, "-o", target) == 3
+    good, bad = rows(target)
+    assert (good["id"], good["status"]) == (f"{source}:1", "ok")
+    assert (bad["id"], bad["error"]["code"]) == ("1.5", "missing_text")
+
+
 def test_lone_surrogates_come_out_as_valid_utf8(model_folder: Path, tmp_path: Path) -> None:
-    source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said."}')
+    source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said, \xc3\xa9."}')
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
     (found,) = rows(target)
-    assert found["segments"][0]["text"] == "The mayor \ud800 said."
+    assert found["segments"][0]["text"] == "The mayor \ud800 said, é."
+    assert target.read_bytes().isascii()
 
 
 def test_inputs_that_cannot_be_read_are_all_named(
@@ -187,6 +197,23 @@ def test_the_table_shows_labels_sources_and_loaded_words(
     assert "\x1b" not in shown
     assert "not_json" in shown
     assert all(len(line) <= 120 for line in shown.splitlines())
+
+
+def test_the_table_fits_the_code_page(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"id": "市", "text": "The mayor said “so” → a road 🚧 closed."}
+    source = write_lines(tmp_path / "in.jsonl", row, {"id": "Ł", "text": None})
+    shown: dict[str, str] = {}
+    for encoding in ("utf-8", "cp1252", "ascii"):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert score(model_folder, source, "--format", "table") == 3
+        stream.seek(0)
+        shown[encoding] = stream.read()
+    assert "“so” → a road 🚧" in shown["utf-8"]
+    for encoding in ("cp1252", "ascii"):
+        assert shown[encoding] == shown["utf-8"].encode(encoding, "replace").decode(encoding)
 
 
 def test_colour_only_styles_what_the_plain_table_says(model_folder: Path) -> None:

@@ -77,6 +77,114 @@ def test_workers_fill_the_same_frame(scorer: Scorer, explode: bool) -> None:
         scorer.score_frame(table, workers=-1)
 
 
+MIXED = ["Road closed. A plan.", 5, None, "A \ud83d\ude00 plan."]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_a_value_of_another_type_is_an_error_row(kind: str, scorer: Scorer) -> None:
+    """As in a line of JSON; the others go on."""
+    frame: Any = pd.DataFrame({"text": pd.Series(MIXED, dtype=object), "id": ["a", "b", "c", "d"]})
+    if kind == "polars":
+        polars = pytest.importorskip("polars")
+        frame = polars.DataFrame({"text": polars.Series(MIXED, dtype=polars.Object)})
+        frame = frame.with_columns(id=polars.Series(["a", "b", "c", "d"]))
+    found = scorer.score_frame(frame)
+    assert list(found["status"]) == ["ok", "error", "error", "ok"]
+    assert list(found["id"]) == ["a", "b", "c", "d"]
+    codes = [error and error["code"] for error in found["error"]]
+    assert codes == [None, "bad_text", "missing_text", None]
+    plan = found["segments"][3][0]
+    assert (plan["end"], plan["text"]) == (10, "A \ufffd\ufffd plan.")
+
+
+def test_missing_values_beside_mixed_ones_are_none(scorer: Scorer) -> None:
+    frame = pd.DataFrame(
+        {
+            "text": ["A plan.", "A road.", "A tax."],
+            "headline": pd.Series([pd.NA, None, float("nan")], dtype=object),
+            "id": pd.Series([pd.NaT, 5, "c"], dtype=object),
+        }
+    )
+    found = scorer.score_frame(frame)
+    assert list(found["id"]) == ["frame:1", "5", "c"]
+    assert list(found["status"]) == ["ok"] * 3
+
+
+def kept_frame() -> pd.DataFrame:
+    columns = {
+        "text": [RECORDS[1]["text"], "A plan.", None],
+        "big": pd.array([2**60 + 1, None, 3], dtype="Int64"),
+        "sure": pd.array([True, None, False], dtype="boolean"),
+        "kind": pd.Categorical(["u", "v", "u"], ["v", "u"], ordered=True),
+        "mixed": pd.Series(["a", 5, None], dtype=object),
+        "status": [1, 2, 3],
+        7: [0.5, 1.5, 2.5],
+    }
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.RangeIndex(3),
+        pd.Index(["a", 5, None], dtype=object),
+        pd.Index([7, 7, 8], name="row"),
+        pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1)], names=["outlet", None]),
+    ],
+    ids=["range", "mixed", "twice", "levels"],
+)
+@pytest.mark.parametrize("explode", [False, True])
+def test_kept_columns_and_the_index_of_pandas_stay(
+    index: pd.Index, explode: bool, scorer: Scorer
+) -> None:
+    frame = kept_frame().set_axis(index)
+    found = scorer.score_frame(frame, explode=explode, keep=True)
+    expected = frame.drop(columns="text").rename(columns={"status": "input_status"})
+    if explode:
+        expected = expected.take([0, 0, 1, 2])
+    pd.testing.assert_frame_equal(found[list(expected.columns)], expected)
+    own = scorer.score_frame(frame, explode=explode)
+    assert own.index.equals(found.index)
+    assert set(found.columns) == {*own.columns, *expected.columns} - {"input"}
+
+
+def test_a_pandas_index_may_hold_the_ids(scorer: Scorer) -> None:
+    frame = pd.DataFrame({"text": MIXED[:2], "day": [1, 2]}, index=pd.Index(["x", "y"], name="id"))
+    for given in (frame, frame.set_index("day", append=True), frame.astype({"text": str})):
+        found = scorer.score_frame(given)
+        assert list(found["id"]) == ["x", "y"]
+        assert found.index.equals(given.index)
+
+
+@pytest.mark.parametrize("explode", [False, True])
+def test_kept_columns_of_polars_and_arrow_stay(explode: bool, scorer: Scorer) -> None:
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(
+        {
+            "text": [RECORDS[1]["text"], "A plan."],
+            "kind": pl.Series(["u", "v"], dtype=pl.Enum(["v", "u"])),
+            "tags": pl.Series([["u"], []], dtype=pl.List(pl.Categorical)),
+            "word": ["x", None],
+        }
+    )
+    at = [0, 0, 1] if explode else [0, 1]
+    kept = ["kind", "tags", "word"]
+    found = scorer.score_frame(frame, explode=explode, keep=True)
+    assert found[kept].equals(frame[kept][at])
+    assert found[kept].schema == frame[kept].schema
+    table = pa.table(frame)  # with string views
+    found = scorer.score_frame(table, explode=explode, keep=True).select(kept)
+    assert found.schema.types == table.select(kept).schema.types
+    assert found.to_pylist() == [table.select(kept).to_pylist()[number] for number in at]
+
+
+@pytest.mark.parametrize("explode", [False, True])
+def test_a_frame_without_rows_keeps_its_types(explode: bool, scorer: Scorer) -> None:
+    found = scorer.score_frame(kept_frame().head(0), explode=explode, keep=True)
+    assert len(found) == 0
+    assert found["big"].dtype == "Int64"
+
+
 def test_a_frame_without_text_is_refused(scorer: Scorer) -> None:
     with pytest.raises(framelens.InputError, match="expected a column 'text', found body"):
         scorer.score_frame(pd.DataFrame({"body": ["x"]}))
@@ -97,6 +205,18 @@ def test_a_scorer_works_in_other_processes(method: str, scorer: Scorer) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
         assert pool.submit(scorer.score, text).result(timeout=60) == expected
     assert pickle.loads(pickle.dumps(scorer)).score(text) == expected
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_scorer_finds_its_model_from_another_directory(
+    method: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model_folder.parent)
+    scorer = framelens.load(model_folder.name)
+    expected = scorer.score("A plan.")
+    monkeypatch.chdir(tmp_path)
+    with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
+        assert pool.submit(scorer.score, "A plan.").result(timeout=60) == expected
 
 
 def test_a_scorer_with_threads_survives_a_fork(model_folder: Path) -> None:

@@ -31,7 +31,9 @@ def many_records() -> list[Any]:
     texts = [f"{ARTICLE} It took {number} years. ({number})" for number in range(7)]
     good = [{"text": text, "headline": "Shameful plan", "id": n} for n, text in enumerate(texts)]
     odd = [{"text": "A plan \ud800.", "object": object()}, "", texts[0], {"text": "x" * 2001}]
-    return [*good, *bad, *texts, *odd, *good]
+    # Two halves of one character, which JSON would join.
+    halves = {"text": "\ud83d\ude00 A plan.", "headline": "\ud83d\ude00", "id": "\ud800"}
+    return [*good, *bad, *texts, *odd, halves, *good, halves]
 
 
 def test_workers_give_the_same_documents_in_the_same_order(model_folder: Path) -> None:

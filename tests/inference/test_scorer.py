@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +125,19 @@ def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
     assert documents[2].to_dict()["segments"] == []
 
 
+def test_nan_is_none(scorer: Scorer) -> None:
+    """As `DataFrame.to_dict("records")` has it where a value is missing."""
+    records = [
+        {"id": math.nan, "headline": math.nan, "text": "A plan."},
+        {"id": 3.0, "headline": "Road closed", "text": math.nan},
+    ]
+    good, bad = scorer.score_many(records)
+    assert good == scorer.score("A plan.")
+    assert bad.id == "3.0"
+    assert bad.error is not None
+    assert bad.error.code == "missing_text"
+
+
 def test_score_many_reads_no_further_than_it_is_asked(scorer: Scorer) -> None:
     taken: list[int] = []
 
@@ -159,6 +174,27 @@ def test_over_the_length_limit(model_folder: Path) -> None:
     assert document.error is not None
     assert document.error.code == "too_long"
     assert scorer.score("x" * 10).status == "ok"
+
+
+def public_errors() -> list[Exception]:
+    """One of each error of the package."""
+    limit, extra = framelens.LimitError, framelens.MissingExtraError
+    made: dict[type[Exception], Exception] = {
+        limit: limit("too_long", "expected less"),
+        extra: extra("narwhals", "frames", "scoring a frame"),
+    }
+    found = [getattr(framelens, name) for name in framelens.__all__]
+    kinds = [k for k in found if isinstance(k, type) and issubclass(k, Exception)]
+    assert len(kinds) == 5
+    return [made.get(kind) or kind("expected this, found that") for kind in kinds]
+
+
+@pytest.mark.parametrize("error", public_errors(), ids=lambda error: type(error).__name__)
+def test_an_error_comes_out_of_another_process(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert getattr(copy, "code", None) == getattr(error, "code", None)
 
 
 def test_types_are_checked(scorer: Scorer) -> None:
