@@ -134,8 +134,8 @@ def _yaml(
         f"    # No label says anything of {', '.join(unseen)}: this corpus teaches it.\n"
         "    - name: starter\n      evaluate: false\n"
         if unseen
-        else "    # A packaged corpus may be mixed in, starter or gazette (five times as large); its own\n"
-        "    # test would not count.\n    # - name: starter\n    #   evaluate: false\n"
+        else "    # A packaged corpus may be mixed in, starter or gazette (five times as large);\n"
+        "    # its own test would not count.\n    # - name: starter\n    #   evaluate: false\n"
     )
     held = ", ".join(f"{len(splits[name])} {name}" for name in SPLITS)
     return f"""\

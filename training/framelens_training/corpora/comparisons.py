@@ -178,8 +178,9 @@ def _is_contrast(left: LabelledDocument, right: LabelledDocument) -> bool:
         return False
     one, other = left.segments[0], right.segments[0]
     return any(
-        {one.axis(axis), other.axis(axis)} == {True, False}
-        for axis in left.annotated & right.annotated & set(AXES)
+        axis in left.annotated & right.annotated
+        and {one.axis(axis), other.axis(axis)} == {True, False}
+        for axis in AXES
     )
 
 
