@@ -77,6 +77,36 @@ def test_a_paired_difference_with_itself_is_nought() -> None:
     assert paired_difference(counts, worse, 200, seed=1).low > 0
 
 
+def test_draws_without_both_gold_answers_do_not_count() -> None:
+    # Three articles of a yes and twelve of a no: one draw in thirty has no yes.
+    gold = np.repeat([True, False], [3, 12])
+    perfect, silent = (
+        axis_counts(AxisData(gold, values, np.arange(15)), 0.5, 15)
+        for values in (gold.astype(float), np.zeros(15))
+    )
+    found = bootstrap(perfect, 1000, seed=1)
+    assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+    difference = paired_difference(perfect, silent, 1000, seed=1)
+    assert difference.value == pytest.approx(1 - 4 / 9)
+    assert difference.low > 0.5  # a no that is always right has half of macro-F1 at the most
+
+
+def test_one_gold_answer_or_one_article_tells_no_difference() -> None:
+    one_answer = axis_counts(axis([False] * 20, [0.2] * 20), 0.5, 7)
+    assert np.isnan(macro_f1(one_answer.sum(axis=0)))
+    assert np.isnan(bootstrap(one_answer, 200, seed=1).value)
+    difference = paired_difference(one_answer, one_answer, 200, seed=1)
+    assert np.isnan([difference.low, difference.value, difference.high]).all()
+
+    gold, same_article = np.array([True, False]), np.zeros(2, dtype=np.int64)
+    good, bad = (
+        axis_counts(AxisData(gold, np.array([0.9, no]), same_article), 0.5, 1) for no in (0.1, 0.9)
+    )
+    difference = paired_difference(good, bad, 200, seed=1)
+    assert difference.value > 0
+    assert np.isnan([difference.low, difference.high]).all()
+
+
 def test_temperature_undoes_a_scaling() -> None:
     logits = GENERATOR.normal(0, 2, 20_000)
     gold = GENERATOR.random(20_000) < 1 / (1 + np.exp(-logits))
