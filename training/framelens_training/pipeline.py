@@ -25,7 +25,8 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora, told_apart
+from framelens_training.corpora.base import Split
+from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora, told_apart
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
@@ -176,18 +177,7 @@ def run_jointly(
             if processes.is_main:
                 record = record.with_origins(config, teachers)
                 record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
-            seen = _seen(config, corpora, teachers)
-            encoder = load_student(config, documents_of(corpora, "train"), teachers)
-            featurizer = encoder.featurizer(config.windows)
-            split = featurize_splits(corpora, featurizer)
-            split["train"] = taught(
-                teachers,
-                corpora,
-                split["train"],
-                say,
-                unseen=config.distillation.unseen,
-                asked_about=config.distillation.asked_about,
-            )
+            encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
             known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
         say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
@@ -316,6 +306,37 @@ def record_inputs(
                     for d in documents
                 ]
                 tracker.dataset(item.name, name, rows, item.digests[name])
+
+
+def prepared(
+    config: Config,
+    corpora: Sequence[LoadedCorpus],
+    teachers: Sequence[Teacher],
+    say: Say,
+    splits: Sequence[Split] = SPLITS,
+) -> tuple[Encoder, Featurizer, dict[str, list[LabelledFeatures]], Fingerprints]:
+    """What a training begins with: encoder, featurizer, features with teachers' answers, and the
+    texts that it learns from.
+
+    `splits` are those that are featurized.
+
+    Raises:
+        TeacherError: if a teacher, or the encoder, has learnt from what is held out.
+        EncoderError: if the encoder cannot be used.
+    """
+    seen = _seen(config, corpora, teachers)
+    encoder = load_student(config, documents_of(corpora, "train"), teachers)
+    featurizer = encoder.featurizer(config.windows)
+    split = featurize_splits(corpora, featurizer, splits)
+    split["train"] = taught(
+        teachers,
+        corpora,
+        split["train"],
+        say,
+        unseen=config.distillation.unseen,
+        asked_about=config.distillation.asked_about,
+    )
+    return encoder, featurizer, split, seen
 
 
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
