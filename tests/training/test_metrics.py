@@ -20,12 +20,13 @@ from framelens_training.calibration import (
     tune_axes,
 )
 from framelens_training.config import Evaluation
-from framelens_training.corpora.labelled import Annotated, GoldSegment, LabelledDocument
+from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
     axis_counts,
     bootstrap,
+    can_be_scored,
     evaluate,
     label_macro_f1,
     macro_f1,
@@ -105,6 +106,24 @@ def test_one_gold_answer_or_one_article_tells_no_difference() -> None:
     difference = paired_difference(good, bad, 200, seed=1)
     assert difference.value > 0
     assert np.isnan([difference.low, difference.high]).all()
+
+
+def test_documents_with_both_answers_or_with_spans_can_be_scored() -> None:
+    def document(*answers: bool) -> LabelledDocument:
+        segments = tuple(
+            GoldSegment("text", 7 * n, 7 * n + 6, framed=answer) for n, answer in enumerate(answers)
+        )
+        return LabelledDocument(
+            "d", "A line " * len(answers), annotated=frozenset({"framed"}), segments=segments
+        )
+
+    assert not can_be_scored([])
+    assert not can_be_scored([document(False), document(False)])
+    assert can_be_scored([document(False), document(True)])
+    assert can_be_scored([document(False, True)])
+    unread = replace(document(False), spans=(GoldSpan("text", "loaded", 2, 6),))
+    assert not can_be_scored([unread])
+    assert can_be_scored([replace(unread, annotated=frozenset({"loaded_spans"}))])
 
 
 def test_temperature_undoes_a_scaling() -> None:

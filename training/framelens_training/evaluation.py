@@ -141,6 +141,22 @@ class Metrics:
         return float(np.mean(finite)) if finite else 0.0
 
 
+def can_be_scored(documents: Sequence[LabelledDocument]) -> bool:
+    """Whether `Metrics.score` says anything on documents: both answers of an axis, or spans."""
+    answers = {
+        (axis, segment.axis(axis))
+        for document in documents
+        for axis in document.annotated
+        if axis in AXES
+        for segment in document.segments
+    }
+    return any({(axis, True), (axis, False)} <= answers for axis in AXES) or any(
+        ("loaded_spans" if key[1] == "loaded" else "attribution_spans") in document.annotated
+        for document in documents
+        for key in gold_spans(document)
+    )
+
+
 def evaluate(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],

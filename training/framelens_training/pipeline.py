@@ -42,9 +42,9 @@ from framelens_training.environment import (
     package_versions,
     usable_cores,
 )
-from framelens_training.errors import ExportError
+from framelens_training.errors import ExportError, SplitError
 from framelens_training.errors_table import worst_errors
-from framelens_training.evaluation import Metrics, evaluate
+from framelens_training.evaluation import Metrics, can_be_scored, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
@@ -363,6 +363,9 @@ def train_model(
     """The model of the best step, and what the Trainer logged on the way.
 
     With `is_resumed`, what an earlier process left in the folder is gone on with.
+
+    Raises:
+        SplitError: if no validation score can be had, by which a step would be chosen.
     """
     checkpoints = Checkpoints(folder / CHECKPOINTS)
     fitted = Fitted.read(folder) if is_resumed else None
@@ -375,6 +378,13 @@ def train_model(
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
+    validation = split["validation"]
+    if not can_be_scored([item.document for item in validation]):
+        raise SplitError(
+            "expected validation documents with both answers of an axis, or with labelled spans, "
+            f"by which the best step is chosen; found one answer only in {len(validation)} "
+            "documents; add some of the other answer, or divide the documents anew"
+        )
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
@@ -395,7 +405,6 @@ def train_model(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
     )
-    validation = split["validation"]
 
     def evaluator(current: SegmentSpanModel) -> dict[str, float]:
         own = validation[processes.rank :: processes.count]
