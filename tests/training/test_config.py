@@ -101,6 +101,14 @@ def test_loss_weights_are_completed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("given", ["[0.8, 0.2]", "[0.505, 0.508]", "[0.0, 0.01]"])
+def test_a_range_of_thresholds_has_one_in_it(tmp_path: Path, given: str) -> None:
+    text = MINIMAL + f"evaluation: {{threshold_range: {given}}}\n"
+    assert "threshold_range: expected [low, high] with a multiple" in problems_of(tmp_path, text)
+    text = MINIMAL + "evaluation: {threshold_range: [0.5, 0.5]}\n"
+    assert load_config(write(tmp_path, text)).evaluation.threshold_range == (0.5, 0.5)
+
+
 def test_the_resolved_config_is_plain_yaml(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, MINIMAL))
     assert yaml.safe_load(to_yaml(config)) == config.to_dict()

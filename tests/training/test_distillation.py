@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from framelens_training.dataset import collate
 from framelens_training.distillation import unlabelled_corpora, without_labels
 from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
+from framelens_training.huggingface_teacher import load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
 from framelens_training.predictions import predict
@@ -578,6 +580,47 @@ def test_a_classifier_of_hugging_face_teaches_what_its_labels_name(
     )
     assert np.isnan(answers[1].axes).tolist() == [axis != "framed" for axis in AXES]
     assert np.isnan(answers[1].words).all()
+
+
+def test_a_classifier_may_have_any_kind_of_positions(tmp_path: Path, tiny_config: Config) -> None:
+    from transformers import (
+        AutoTokenizer,
+        BertConfig,
+        BertForSequenceClassification,
+        ModernBertConfig,
+        ModernBertForSequenceClassification,
+        RobertaConfig,
+        RobertaForSequenceClassification,
+    )
+
+    sizes: dict[str, Any] = {
+        "vocab_size": len(VOCABULARY), "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "num_labels": 2,
+        "id2label": {0: "neutral", 1: "framed"},
+    }  # fmt: skip
+
+    def longest(model: Any) -> int:
+        folder = tmp_path / "classifier"
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(tiny_config.encoder).save_pretrained(folder)
+        teacher = load_teacher(str(folder), tiny_config)
+        (answers,) = teacher.answer(tiny_documents(1))
+        assert np.isfinite(answers[1].axes[AXES.index("framed")])
+        return int(load_classifier(folder)[0].config.max_tokens)
+
+    bert = BertConfig(**sizes, max_position_embeddings=64)
+    assert longest(BertForSequenceClassification(bert)) == 64
+    # Its table of positions begins after the padding token's id.
+    roberta = RobertaConfig(**sizes, max_position_embeddings=66, pad_token_id=1)
+    assert longest(RobertaForSequenceClassification(roberta)) == 64
+    # No table, and a padding token that stands behind all others.
+    special = {f"{name}_token_id": len(VOCABULARY) - 1 for name in ("pad", "cls", "sep")}
+    modern = ModernBertConfig(**sizes, **special, max_position_embeddings=64)
+    assert longest(ModernBertForSequenceClassification(modern)) == 64
+
+    short = BertConfig(**sizes, max_position_embeddings=2)
+    with pytest.raises(TeacherError, match=r"positions for 3 tokens or more .* found 2"):
+        longest(BertForSequenceClassification(short))
 
 
 def test_a_classifier_of_other_labels_is_refused(tmp_path: Path, tiny_config: Config) -> None:

@@ -35,6 +35,13 @@ def test_an_encoder_in_a_directory(encoder_folder: Path) -> None:
     assert load_encoder(str(encoder_folder)).hidden_size == 32
 
 
+def test_windows_have_to_fit_the_encoders_positions(encoder_folder: Path) -> None:
+    encoder = load_encoder(str(encoder_folder))
+    assert encoder.feature_config(Windows(max_tokens=64, overlap=8)).max_tokens == 64
+    with pytest.raises(EncoderError, match=r"windows\.max_tokens: expected at most 64.* found 65"):
+        encoder.featurizer(Windows(max_tokens=65, overlap=8))
+
+
 @pytest.mark.parametrize("name", ["no-such-organisation/no-such-model", "/no/such/directory"])
 def test_an_encoder_that_cannot_be_reached(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

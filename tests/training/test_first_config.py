@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from framelens_training import first_config
 from framelens_training.cli import main
 from framelens_training.config import load_config
 from framelens_training.corpora.splits import SplitFile
@@ -69,6 +70,42 @@ def test_labels_become_a_config_that_loads(
         assert 20 <= len(documents) <= 40
         framed = sum(bool(d.segments[0].framed) for d in documents)
         assert 0.15 <= framed / len(documents) <= 0.35
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "1e5", "2024-05-01", "on"])
+def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(
+    tmp_path: Path, name: str
+) -> None:
+    labels = write_csv(tmp_path / f"{name}.csv", rows())
+    assert main(["init", str(labels)]) == 0
+    config = load_config(tmp_path / f"{name}.yaml")
+    assert (config.name, config.tracking.experiment) == (name, name)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.csv", f"{name}.yaml", f"{name}.split.json"
+    }  # fmt: skip
+
+
+def test_a_config_that_cannot_be_run_is_not_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(first_config, "_yaml", lambda *given: "name: 2024\n")
+    labels = write_csv(tmp_path / "labels.csv", rows())
+    assert main(["init", str(labels)]) == 2
+    assert "name: input should be a valid string" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [labels]
+
+
+def test_the_working_directory_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    for number, row in enumerate(rows()[::4]):
+        (folder / f"{number}.txt").write_text(row["text"], "utf-8")
+        (folder / f"{number}.ann").write_text(f"T1\tsource 0 {len('The')}\tThe\n", "utf-8")
+    monkeypatch.chdir(folder)
+    assert main(["init", "."]) == 0
+    config = load_config(tmp_path / "annotations.yaml")
+    assert config.name == "annotations"
+    assert config.corpora.use[0].path == str(folder)
 
 
 def test_what_belongs_together_stays_together(tmp_path: Path) -> None:

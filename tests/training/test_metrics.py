@@ -20,12 +20,13 @@ from framelens_training.calibration import (
     tune_axes,
 )
 from framelens_training.config import Evaluation
-from framelens_training.corpora.labelled import Annotated, GoldSegment, LabelledDocument
+from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
     axis_counts,
     bootstrap,
+    can_be_scored,
     evaluate,
     label_macro_f1,
     macro_f1,
@@ -75,6 +76,54 @@ def test_a_paired_difference_with_itself_is_nought() -> None:
     assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
     worse = axis_counts(axis([True, False] * 20, [0.9, 0.8] * 20), 0.5, 7)
     assert paired_difference(counts, worse, 200, seed=1).low > 0
+
+
+def test_draws_without_both_gold_answers_do_not_count() -> None:
+    # Three articles of a yes and twelve of a no: one draw in thirty has no yes.
+    gold = np.repeat([True, False], [3, 12])
+    perfect, silent = (
+        axis_counts(AxisData(gold, values, np.arange(15)), 0.5, 15)
+        for values in (gold.astype(float), np.zeros(15))
+    )
+    found = bootstrap(perfect, 1000, seed=1)
+    assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+    difference = paired_difference(perfect, silent, 1000, seed=1)
+    assert difference.value == pytest.approx(1 - 4 / 9)
+    assert difference.low > 0.5  # a no that is always right has half of macro-F1 at the most
+
+
+def test_one_gold_answer_or_one_article_tells_no_difference() -> None:
+    one_answer = axis_counts(axis([False] * 20, [0.2] * 20), 0.5, 7)
+    assert np.isnan(macro_f1(one_answer.sum(axis=0)))
+    assert np.isnan(bootstrap(one_answer, 200, seed=1).value)
+    difference = paired_difference(one_answer, one_answer, 200, seed=1)
+    assert np.isnan([difference.low, difference.value, difference.high]).all()
+
+    gold, same_article = np.array([True, False]), np.zeros(2, dtype=np.int64)
+    good, bad = (
+        axis_counts(AxisData(gold, np.array([0.9, no]), same_article), 0.5, 1) for no in (0.1, 0.9)
+    )
+    difference = paired_difference(good, bad, 200, seed=1)
+    assert difference.value > 0
+    assert np.isnan([difference.low, difference.high]).all()
+
+
+def test_documents_with_both_answers_or_with_spans_can_be_scored() -> None:
+    def document(*answers: bool) -> LabelledDocument:
+        segments = tuple(
+            GoldSegment("text", 7 * n, 7 * n + 6, framed=answer) for n, answer in enumerate(answers)
+        )
+        return LabelledDocument(
+            "d", "A line " * len(answers), annotated=frozenset({"framed"}), segments=segments
+        )
+
+    assert not can_be_scored([])
+    assert not can_be_scored([document(False), document(False)])
+    assert can_be_scored([document(False), document(True)])
+    assert can_be_scored([document(False, True)])
+    unread = replace(document(False), spans=(GoldSpan("text", "loaded", 2, 6),))
+    assert not can_be_scored([unread])
+    assert can_be_scored([replace(unread, annotated=frozenset({"loaded_spans"}))])
 
 
 def test_temperature_undoes_a_scaling() -> None:

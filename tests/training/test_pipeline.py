@@ -274,6 +274,23 @@ def test_an_empty_split_is_told(tiny_config: Config, tmp_path: Path) -> None:
         run(config, NullTracker(), silent)
 
 
+def test_a_validation_with_one_answer_only_is_told(tiny_config: Config, tmp_path: Path) -> None:
+    files = dict(tiny_config.corpora.use[0].files or {})
+    documents = [
+        replace(
+            document,
+            annotated=frozenset({"framed"}),
+            segments=tuple(segment for segment in document.segments if not segment.framed),
+        )
+        for document in read_any(Path(files["validation"]))
+    ]
+    files["validation"] = str(tmp_path / "neutral.jsonl")
+    write_jsonl(documents, Path(files["validation"]))
+    config = rerun(tiny_config, corpora={"use": [{"name": "files", "files": files}]})
+    with pytest.raises(SplitError, match="one answer only in 5 documents"), quiet_libraries():
+        run(config, NullTracker(), silent)
+
+
 def test_the_command_line(
     tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -284,6 +284,27 @@ def test_limits_come_from_a_file(
 
 
 @on_sqlite
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_test_with_one_answer_only_decides_nothing(
+    store: str,
+    submit: Submit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    is_first: bool,
+) -> None:
+    if not is_first:
+        submit(CHAMPION)
+        assert main(["promote", "news"]) == 0
+    submit(BETTER)
+    plain = [d for d in sentences() if not any(d.segments[0].axis(axis) for axis in AXES)]
+    write_jsonl(plain, tmp_path / "plain.jsonl")
+    capsys.readouterr()
+    command = ["promote", "news", "--test", str(tmp_path / "plain.jsonl")]
+    assert main([*command, "--sha256", digest(plain)]) == 5
+    assert re.search(r"NO +overall +score .*\n.*no score", capsys.readouterr().out)
+
+
+@on_sqlite
 def test_other_test_documents_need_their_sum(
     store: str, submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from framelens_training import feature_store
+from framelens_training import feature_store, pipeline
 from framelens_training import sweep as sweeping
 from framelens_training.cli import main
 from framelens_training.config import Config, load_config
-from framelens_training.errors import ConfigError, SweepError, TrainingError
+from framelens_training.corpora.labelled import write_jsonl
+from framelens_training.errors import ConfigError, SweepError, TeacherError, TrainingError
 from framelens_training.pipeline import quiet_libraries
 from framelens_training.search_space import Dimension, load_sweep, with_values
+from framelens_training.seen_texts import fingerprint, write_seen
 from framelens_training.settings_text import flatten, to_yaml
 from framelens_training.study import FILE_NAME
 from framelens_training.sweep import SweepResult, search
 from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
+from support import tiny_documents, write_model
 
 pytestmark = pytest.mark.training
 
@@ -259,6 +263,49 @@ class _Trainer:
         (callback,) = callbacks
         state = type("State", (), {"global_step": 1, "max_steps": 1})()
         callback.on_evaluate(None, state, None, metrics={"eval_score": outcome})
+
+
+def test_an_encoder_that_learnt_from_validation_is_refused(write: Write, tmp_path: Path) -> None:
+    held = [replace(d, headline=f"Held out {d.id}") for d in tiny_documents(5, 100)]
+    write_jsonl([replace(d, segments=d.segments[1:]) for d in held], tmp_path / "h.jsonl")
+    write_seen(tmp_path, map(fingerprint, held))
+    run = {
+        "corpora.use.0.files.validation": str(tmp_path / "h.jsonl"),
+        "encoder": str(write_model(tmp_path / "model")),
+    }
+    with pytest.raises(TeacherError, match="was trained on 5 of them: d100"):
+        quietly(write(run, trials=1), tracking=False)
+
+
+def test_teachers_are_asked_as_in_a_run(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def spying(teachers: Any, corpora: Any, train: Any, say: Any, **how: Any) -> Any:
+        asked.append(how)
+        return train
+
+    monkeypatch.setattr(sweeping, "load_teachers", lambda config: [])
+    monkeypatch.setattr(pipeline, "taught", spying)
+    monkeypatch.setattr(sweeping, "train_model", _Trainer([0.5]))
+    run = {
+        "teacher": ["runs/a"],
+        "distillation": {"unseen": True, "asked_about": {"runs/a": ["files"]}},
+    }
+    quietly(write(run, trials=1), tracking=False)
+    assert asked == [{"unseen": True, "asked_about": {"runs/a": ("files",)}}]
+
+
+def test_what_the_score_says_nothing_of_cannot_be_searched(write: Write) -> None:
+    space = {
+        "training.average": {"choices": [True, False]},
+        "training.average_from": {"integer": [1, 3]},
+        "training.average_start": {"uniform": [0.0, 0.5]},
+        "training.average_with.share": {"uniform": [0.0, 0.5]},
+    }
+    with pytest.raises(ConfigError) as refused:
+        load_sweep(write(space=space))
+    assert len(refused.value.problems) == len(space)
+    assert all("not of a mean of weights" in problem for problem in refused.value.problems)
 
 
 def test_one_failure_is_a_result_and_two_in_a_row_are_an_error(

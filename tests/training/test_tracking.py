@@ -197,6 +197,31 @@ def test_a_refusal_is_told_and_does_not_hold_up_the_rest(config: Config) -> None
     assert run.data.metrics["loss"] == 0.5
 
 
+def test_names_that_mlflow_refuses_are_recorded_under_others(config: Config) -> None:
+    path = "/models/" + "a" * 300
+    names = {
+        "plain/name": "plain/name",
+        "heard_on.models:/news-en@champion.0": "heard_on.models:/news-en_champion.0",
+        "heard_on...//../runs/new/": "heard_on.../runs/new",
+        "outlet.Le Café": "outlet.Le Café",
+    }
+    with tracked_run(config) as tracker:
+        tracker.params(dict.fromkeys(names, 1) | {f"{path}.0": "framed", f"{path}.1": "cue"})
+        tracker.tags(dict.fromkeys(names, "1"))
+        tracker.metrics(dict.fromkeys(names, 1.0) | {path: 1.0})
+        tracker.dataset("labels (1).csv", "test", [{"id": "a"}], "f" * 64)
+    assert tracker.failures == []
+    run = client_of(config).get_run(tracker.run_id)
+    expected = set(names.values())
+    cut = {name: value for name, value in run.data.params.items() if name not in expected}
+    assert set(run.data.params) == expected | set(cut)
+    assert sorted(cut.values()) == ["cue", "framed"]
+    assert {len(name) for name in cut} == {250}
+    assert expected < set(run.data.tags)
+    assert run.data.tags["corpus.labels _1_.csv.test.sha256"] == "f" * 64
+    assert expected < set(run.data.metrics)
+
+
 def test_children_are_nested_even_if_they_began_while_the_store_was_away(
     config: Config, away: dict[str, bool]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
@@ -46,7 +47,7 @@ class Assessment:
     comparison: Mapping[Axis, Comparison]
 
     def flat(self) -> dict[str, float]:
-        """Every figure under its name in MLflow."""
+        """Every figure under its name in MLflow, without those that are undefined."""
         flat = self.metrics.flat("test")
         flat |= {f"test/{kind}/partial_f1": item.f1 for kind, item in self.partial.items()}
         flat |= flat_slices(self.slices)
@@ -60,7 +61,7 @@ class Assessment:
                 flat[f"{prefix}/difference"] = difference.value
                 flat[f"{prefix}/difference_low"] = difference.low
                 flat[f"{prefix}/difference_high"] = difference.high
-        return flat
+        return {name: value for name, value in flat.items() if np.isfinite(value)}
 
 
 def assess(
@@ -137,7 +138,7 @@ def _verdict(assessment: Assessment) -> list[str]:
     lows = {
         axis: min(difference.low for difference in item.differences.values())
         for axis, item in assessment.comparison.items()
-        if item.differences
+        if item.differences and np.isfinite(item.model.value)
     }
     if not lows:
         return []
@@ -157,6 +158,9 @@ def summary_lines(assessment: Assessment) -> list[str]:
         f"{'test':<13}{'model':<22}{heads}{'better than the best by' if names else ''}".rstrip()
     ]
     for axis, metrics in assessment.metrics.axes.items():
+        if not np.isfinite(metrics.macro_f1.value):
+            lines.append(f"{axis:<13}one answer only in the labels: no figure")
+            continue
         line = f"{axis:<13}{metrics.macro_f1!s:<22}"
         comparison = assessment.comparison.get(axis)
         if comparison is not None and comparison.baselines:

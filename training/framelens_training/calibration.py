@@ -11,7 +11,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.schema import AXES, Axis
-from framelens_training.config import Evaluation
+from framelens_training.config import THRESHOLDS, Evaluation
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data
@@ -19,7 +19,7 @@ from framelens_training.span_tuning import tune_spans
 from framelens_training.targets import LabelledFeatures
 
 _TEMPERATURES = (0.25, 8.0)
-_GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
+_GRID = np.array(THRESHOLDS)
 _BINS = 10
 _OFFSETS = (-3.0, 3.0)
 HEADLINE_ANSWERS = 30

@@ -220,12 +220,13 @@ def _figures(assessment: Assessment) -> str:
     for axis, item in assessment.metrics.axes.items():
         comparison = assessment.comparison.get(axis)
         best, better = "", ""
-        if comparison is not None and comparison.baselines:
+        known = math.isfinite(item.macro_f1.value)
+        if known and comparison is not None and comparison.baselines:
             name = max(comparison.baselines, key=lambda n: comparison.baselines[n].value)
             best = f"{BASELINES[name]} {comparison.baselines[name].value:.3f}"
             better = comparison.differences[name].signed()
         lines.append(
-            f"| `{axis}` | {item.n:,} | {item.positives:,} | {item.macro_f1} | "
+            f"| `{axis}` | {item.n:,} | {item.positives:,} | {item.macro_f1 if known else ''} | "
             f"{item.precision:.3f} | {item.recall:.3f} | {_number(item.average_precision)} | "
             f"{best} | {better} |"
         )

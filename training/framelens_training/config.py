@@ -26,6 +26,8 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LossPart = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
 LOSS_PARTS: tuple[LossPart, ...] = get_args(LossPart)
+THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
+"""The thresholds of an axis among which one is chosen."""
 
 
 class _Strict(BaseModel):
@@ -290,7 +292,7 @@ class Evaluation(_Strict):
     bootstrap_samples: int = Field(default=1000, ge=100)
     uncertain_band: Share = 0.1
     threshold_range: tuple[Share, Share] = (0.2, 0.8)
-    """A threshold tuned on few examples is kept within these."""
+    """A threshold tuned on few examples is kept within these, both included."""
     baseline: bool = True
     slice_minimum: int = Field(default=20, ge=1)
     """Fewest supervised segments of a slice that is reported."""
@@ -300,6 +302,17 @@ class Evaluation(_Strict):
     @classmethod
     def _pair(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("threshold_range")
+    @classmethod
+    def _holds_a_threshold(cls, value: tuple[float, float]) -> tuple[float, float]:
+        low, high = value
+        if not any(low <= threshold <= high for threshold in THRESHOLDS):
+            raise ValueError(
+                f"expected [low, high] with a multiple of 0.01 from {THRESHOLDS[0]} to "
+                f"{THRESHOLDS[-1]} in between"
+            )
+        return value
 
 
 class Export(_Strict):

@@ -53,7 +53,18 @@ class Encoder:
         return int(self.module.config.hidden_size)
 
     def feature_config(self, windows: Windows) -> FeatureConfig:
-        """How text becomes features for this encoder."""
+        """How text becomes features for this encoder.
+
+        Raises:
+            EncoderError: if it has no positions for windows of this size.
+        """
+        positions = positions_of(self.module)
+        if positions is not None and windows.max_tokens > positions:
+            raise EncoderError(
+                f"windows.max_tokens: expected at most {positions}, which is all that the encoder "
+                f"{self.name!r} has positions for, found {windows.max_tokens}; use smaller windows "
+                "or an encoder for longer texts"
+            )
         types = int(getattr(self.module.config, "type_vocab_size", 0) or 0)
         return FeatureConfig(
             max_tokens=windows.max_tokens,
@@ -64,7 +75,11 @@ class Encoder:
         )
 
     def featurizer(self, windows: Windows) -> Featurizer:
-        """The featurizer that training and the exported model share."""
+        """The featurizer that training and the exported model share.
+
+        Raises:
+            EncoderError: if the encoder has no positions for windows of this size.
+        """
         return Featurizer(self.tokenizer, self.feature_config(windows))
 
 
@@ -218,6 +233,19 @@ def load_architecture(
         )
     encoder = Encoder(name, module, tokenizer, features.cls_token, features.sep_token)
     return encoder, features, learnt
+
+
+def positions_of(module: Any) -> int | None:
+    """Most tokens, specials included, that a network's table of positions has room for.
+
+    None for one without a table, which computes positions, or how far tokens are apart.
+    """
+    for name, part in module.named_modules():
+        if name.rpartition(".")[2] == "position_embeddings" and hasattr(part, "num_embeddings"):
+            # RoBERTa and its kin begin to count positions after their padding token's id.
+            unused = 0 if part.padding_idx is None else part.padding_idx + 1
+            return int(part.num_embeddings) - unused
+    return None
 
 
 def without_pooler(settings: Any) -> dict[str, bool]:

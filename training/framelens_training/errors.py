@@ -51,7 +51,7 @@ class ExportError(TrainingError):
 
 
 class SplitError(TrainingError):
-    """A split that training cannot do without is empty."""
+    """A split that training cannot do without is empty, or cannot tell models apart."""
 
 
 class RegistryError(TrainingError):

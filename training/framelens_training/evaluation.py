@@ -141,6 +141,22 @@ class Metrics:
         return float(np.mean(finite)) if finite else 0.0
 
 
+def can_be_scored(documents: Sequence[LabelledDocument]) -> bool:
+    """Whether `Metrics.score` says anything on documents: both answers of an axis, or spans."""
+    answers = {
+        (axis, segment.axis(axis))
+        for document in documents
+        for axis in document.annotated
+        if axis in AXES
+        for segment in document.segments
+    }
+    return any({(axis, True), (axis, False)} <= answers for axis in AXES) or any(
+        ("loaded_spans" if key[1] == "loaded" else "attribution_spans") in document.annotated
+        for document in documents
+        for key in gold_spans(document)
+    )
+
+
 def evaluate(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
@@ -208,14 +224,17 @@ def axis_counts(data: AxisData, threshold: float, articles: int) -> Counts:
 
 
 def macro_f1(counts: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean of the F1 of both answers, for outcome counts (..., 4)."""
+    """Mean of the F1 of both answers, for outcome counts (..., 4).
+
+    NaN where gold has one answer only: the other's F1 is 0 whatever a system does.
+    """
     tp, fp, fn, tn = np.moveaxis(counts.astype(np.float64), -1, 0)
     wrong = fp + fn
+    both = (tp + fn > 0) & (fp + tn > 0)
     with np.errstate(invalid="ignore"):
-        positive = np.nan_to_num(2 * tp / (2 * tp + wrong))
-        negative = np.nan_to_num(2 * tn / (2 * tn + wrong))
-    mean: NDArray[np.float64] = (positive + negative) / 2
-    return mean
+        mean = (2 * tp / (2 * tp + wrong) + 2 * tn / (2 * tn + wrong)) / 2
+    found: NDArray[np.float64] = np.where(both, mean, np.nan)
+    return found
 
 
 def weighted_f1(counts: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
@@ -281,12 +300,17 @@ def percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:
-    """Difference of macro-F1 between two systems on the same articles, resampled in pairs."""
+    """Difference of macro-F1 between two systems on the same articles, resampled in pairs.
+
+    A draw without both gold answers is left out; with fewer than two articles, nothing is known of
+    chance, and the ends are NaN.
+    """
     value = float(macro_f1(ours.sum(axis=0)) - macro_f1(theirs.sum(axis=0)))
+    if len(ours) < 2:
+        return Interval(value, float("nan"), float("nan"))
     weights = draws(len(ours), samples, seed)
     resampled = macro_f1(weights @ ours) - macro_f1(weights @ theirs)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    return Interval(value, *percentiles(resampled))
 
 
 def span_metrics(

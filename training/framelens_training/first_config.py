@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,6 +59,8 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
         FileExistsError: if a file would be overwritten without `force`.
         FileNotFoundError, FormatError: if the labels cannot be read.
     """
+    if labels.name in ("", ".."):
+        labels = labels.resolve()  # a folder as "." or "..", which has a name all the same
     parsed = parse_any(labels)
     documents = parsed.documents()
     target = config or labels.with_name(f"{_name(labels)}.yaml")
@@ -88,9 +91,13 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
     if errors:
         raise CorpusError([finding.problem() for finding in errors])
     target.parent.mkdir(parents=True, exist_ok=True)
-    pin = split_file.write(split_path)
-    target.write_text(_yaml(labels, target, split_path, pin, documents, splits), "utf-8")
-    load_config(target)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+        new_config, new_split = Path(folder) / target.name, Path(folder) / split_path.name
+        pin = split_file.write(new_split)
+        new_config.write_text(_yaml(labels, target, split_path, pin, documents, splits), "utf-8")
+        load_config(new_config)  # only what can be run is put in place
+        new_split.replace(split_path)
+        new_config.replace(target)
     return FirstConfig(target, split_path, report, splits)
 
 
@@ -145,7 +152,7 @@ def _yaml(
 # Every setting that is not here has its default; --set KEY=VALUE overrides one.
 
 # What the model is called in the MLflow registry, and its folders under runs/.
-name: {_name(labels)}
+name: "{_name(labels)}"
 version: "0.1.0"
 seed: 13
 
@@ -182,7 +189,7 @@ evaluation:
   baseline: true
 
 tracking:
-  experiment: {_name(labels)}
+  experiment: "{_name(labels)}"
   # uri: http://localhost:5000   # otherwise MLFLOW_TRACKING_URI, otherwise ./mlflow.db
 """
 

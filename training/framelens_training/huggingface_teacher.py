@@ -19,10 +19,13 @@ from framelens.decoding import Floats
 from framelens.features import FeatureConfig, Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.windows import OVERLAP
+from framelens_training.encoder import positions_of
 from framelens_training.errors import TeacherError
 
 _KINDS = ("ForSequenceClassification", "ForTokenClassification")
 _MOST_TOKENS = 512
+_FEWEST_TOKENS = 3
+"""One between the first and the last, which are special."""
 
 
 def is_classifier(folder: Path) -> bool:
@@ -98,7 +101,8 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
     """A classifier and the featurizer that lays one segment out as it expects.
 
     Raises:
-        TeacherError: if it cannot be loaded, has no fast tokenizer, or its labels do not fit.
+        TeacherError: if it cannot be loaded, has no fast tokenizer or too few positions, or its
+            labels do not fit.
     """
     from transformers import (
         AutoModelForSequenceClassification,
@@ -115,7 +119,7 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
     try:
         model = loader.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        longest = _longest(model.config)
+        longest = _longest(model)
         featurizer = Featurizer(
             tokenizer.backend_tokenizer,
             FeatureConfig(
@@ -126,6 +130,8 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
                 token_types=False,
             ),
         )
+    except TeacherError:
+        raise
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise TeacherError(
             f"expected a classifier with config.json, weights and a fast tokenizer "
@@ -137,8 +143,14 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
     return featurizer, ClassifierNetwork(model, kind, sha.hexdigest())
 
 
-def _longest(settings: Any) -> int:
+def _longest(model: Any) -> int:
     """Tokens that a window may have, specials included."""
-    positions = int(getattr(settings, "max_position_embeddings", 0) or _MOST_TOKENS)
-    # RoBERTa and its kin begin to count positions after their padding token's id.
-    return min(positions - int(settings.pad_token_id or 0) - 1, _MOST_TOKENS)
+    positions = positions_of(model)
+    if positions is None:
+        positions = int(getattr(model.config, "max_position_embeddings", 0) or _MOST_TOKENS)
+    if positions < _FEWEST_TOKENS:
+        raise TeacherError(
+            f"expected positions for {_FEWEST_TOKENS} tokens or more (max_position_embeddings in "
+            f"its config.json), found {positions}"
+        )
+    return min(positions, _MOST_TOKENS)

@@ -15,7 +15,7 @@ from framelens.scorer import Scorer
 from framelens.segmentation import TextSegment
 from framelens_training.calibration import expected_calibration_error
 from framelens_training.corpora.labelled import LabelledDocument
-from framelens_training.evaluation import Interval, axis_counts, draws, macro_f1
+from framelens_training.evaluation import Interval, axis_counts, draws, macro_f1, percentiles
 from framelens_training.gates import Gates
 from framelens_training.predictions import (
     AxisData,
@@ -28,6 +28,8 @@ from framelens_training.slices import Slice, segment_slices
 from framelens_training.targets import role_of
 
 Table = NDArray[np.float64]
+
+_NO_SCORE = "no axis has both gold answers in the test, and there is no gold span: no score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,12 @@ def judge_first(
     test: PinnedTest, challenger: Answered, challenger_scorer: Scorer, gates: Gates
 ) -> Judgement:
     """The first model of a name: nobody to be compared with, so the absolute limits decide."""
+    score = _score(test, challenger)
+    known = bool(np.isfinite(score))
     return Judgement(
         (
-            Check("overall", "score", "-", f"{_score(test, challenger):.3f}", "first of its name",
-                  True),
+            Check("overall", "score", "-", f"{score:.3f}", "first of its name", known,
+                  "" if known else _NO_SCORE),
             *_calibration(test, None, challenger, gates),
             *_parity(challenger_scorer.artifact.manifest, gates),
         ),
@@ -183,12 +187,16 @@ class _Counts:
         np.add.at(self.spans, groups, answered.spans)
 
     def score(self, weights: Table) -> Table:
-        """Mean of macro-F1 and span F1 for weights (..., a) of the articles."""
+        """Mean of macro-F1 and span F1 for weights (..., a) of the articles.
+
+        NaN for weights that leave an axis with one gold answer, and where there is nothing to judge
+        by.
+        """
         parts = [macro_f1(weights @ counts) for counts in self.axes.values()]
         if self.spans[:, 2].any():
             right, found, expected = np.moveaxis(weights @ self.spans, -1, 0)
             parts.append(2 * right / np.maximum(found + expected, 1))
-        mean: Table = np.mean(parts, axis=0)
+        mean: Table = np.mean(parts, axis=0) if parts else np.full(weights.shape[:-1], np.nan)
         return mean
 
 
@@ -213,6 +221,8 @@ def _overall(
         rule = f"above 0, interval above -{gate.margin}"
         passed = difference.value > 0 and difference.low > -gate.margin
     verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "a tie"
+    if not np.isfinite(difference.value):
+        verdict = _NO_SCORE
     return difference, [
         Check("overall", "articles in the test", "", str(articles),
               f">= {gate.minimum_articles}", articles >= gate.minimum_articles),
@@ -362,8 +372,8 @@ def _golden(champion: Manifest, challenger: Scorer, explanation: str | None) -> 
 
 
 def _interval(value: float, spread: Table) -> Interval:
-    low, high = np.percentile(spread, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    """The interval of a difference; draws that leave an axis with one gold answer do not count."""
+    return Interval(value, *percentiles(spread))
 
 
 def _signed(interval: Interval) -> str:

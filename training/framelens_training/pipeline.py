@@ -25,7 +25,8 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora, told_apart
+from framelens_training.corpora.base import Split
+from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora, told_apart
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
@@ -41,9 +42,9 @@ from framelens_training.environment import (
     package_versions,
     usable_cores,
 )
-from framelens_training.errors import ExportError
+from framelens_training.errors import ExportError, SplitError
 from framelens_training.errors_table import worst_errors
-from framelens_training.evaluation import Metrics, evaluate
+from framelens_training.evaluation import Metrics, can_be_scored, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
@@ -176,18 +177,7 @@ def run_jointly(
             if processes.is_main:
                 record = record.with_origins(config, teachers)
                 record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
-            seen = _seen(config, corpora, teachers)
-            encoder = load_student(config, documents_of(corpora, "train"), teachers)
-            featurizer = encoder.featurizer(config.windows)
-            split = featurize_splits(corpora, featurizer)
-            split["train"] = taught(
-                teachers,
-                corpora,
-                split["train"],
-                say,
-                unseen=config.distillation.unseen,
-                asked_about=config.distillation.asked_about,
-            )
+            encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
             known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
         say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
@@ -318,6 +308,37 @@ def record_inputs(
                 tracker.dataset(item.name, name, rows, item.digests[name])
 
 
+def prepared(
+    config: Config,
+    corpora: Sequence[LoadedCorpus],
+    teachers: Sequence[Teacher],
+    say: Say,
+    splits: Sequence[Split] = SPLITS,
+) -> tuple[Encoder, Featurizer, dict[str, list[LabelledFeatures]], Fingerprints]:
+    """What a training begins with: encoder, featurizer, features with teachers' answers, and the
+    texts that it learns from.
+
+    `splits` are those that are featurized.
+
+    Raises:
+        TeacherError: if a teacher, or the encoder, has learnt from what is held out.
+        EncoderError: if the encoder cannot be used.
+    """
+    seen = _seen(config, corpora, teachers)
+    encoder = load_student(config, documents_of(corpora, "train"), teachers)
+    featurizer = encoder.featurizer(config.windows)
+    split = featurize_splits(corpora, featurizer, splits)
+    split["train"] = taught(
+        teachers,
+        corpora,
+        split["train"],
+        say,
+        unseen=config.distillation.unseen,
+        asked_about=config.distillation.asked_about,
+    )
+    return encoder, featurizer, split, seen
+
+
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     parts = [
         f"{name} {len(items)} documents, {sum(len(i.targets) for i in items)} segments"
@@ -342,6 +363,9 @@ def train_model(
     """The model of the best step, and what the Trainer logged on the way.
 
     With `is_resumed`, what an earlier process left in the folder is gone on with.
+
+    Raises:
+        SplitError: if no validation score can be had, by which a step would be chosen.
     """
     checkpoints = Checkpoints(folder / CHECKPOINTS)
     fitted = Fitted.read(folder) if is_resumed else None
@@ -354,6 +378,13 @@ def train_model(
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
+    validation = split["validation"]
+    if not can_be_scored([item.document for item in validation]):
+        raise SplitError(
+            "expected validation documents with both answers of an axis, or with labelled spans, "
+            f"by which the best step is chosen; found one answer only in {len(validation)} "
+            "documents; add some of the other answer, or divide the documents anew"
+        )
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
@@ -374,7 +405,6 @@ def train_model(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
     )
-    validation = split["validation"]
 
     def evaluator(current: SegmentSpanModel) -> dict[str, float]:
         own = validation[processes.rank :: processes.count]

@@ -42,6 +42,15 @@ _FIXED = {
     "export": "no trial is exported",
     "tracking": "all trials are recorded in one place",
     "training.checkpoint_minutes": "it changes the speed only",
+    **dict.fromkeys(
+        (
+            "training.average",
+            "training.average_from",
+            "training.average_start",
+            "training.average_with",
+        ),
+        "a trial's score is that of its best step, not of a mean of weights",
+    ),
     "training.evaluations_per_epoch": "pruning compares trials evaluation by evaluation",
 }
 """Settings that no sweep may vary, and why; a section stands for all that is in it."""

@@ -227,15 +227,13 @@ def _metrics(
 ) -> SliceMetrics:
     counts = axis_counts(data, threshold, int(data.groups.max()) + 1)
     tp, fp, fn, tn = (int(count) for count in counts.sum(axis=0))
-    undefined = Interval(float("nan"), float("nan"), float("nan"))
     return SliceMetrics(
         axis,
         kind,
         value,
         len(data.gold),
         tp + fn,
-        # With one answer only in gold, the other's F1 is 0 whatever the model does.
-        bootstrap(counts, samples, seed) if tp + fn and fp + tn else undefined,
+        bootstrap(counts, samples, seed),
         fp / (fp + tn) if fp + tn else float("nan"),
         fn / (fn + tp) if fn + tp else float("nan"),
     )

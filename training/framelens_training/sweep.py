@@ -27,16 +27,14 @@ from transformers import (
 )
 
 from framelens_training.corpora.base import Split
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora
-from framelens_training.distillation import taught, unlabelled_corpora
+from framelens_training.data import LoadedCorpus, load_corpora
+from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError
-from framelens_training.feature_store import featurize_splits
-from framelens_training.pipeline import Say, record_inputs, train_model
+from framelens_training.pipeline import Say, prepared, record_inputs, train_model
 from framelens_training.progress import silent
 from framelens_training.search_space import Sweep, Value
 from framelens_training.settings_text import to_yaml
-from framelens_training.student import load_student
 from framelens_training.study import Study, TrialResult, opened
 from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
 from framelens_training.teachers import load_teachers
@@ -131,7 +129,8 @@ def search(
 
     Raises:
         SweepError: if the sweep cannot be started or continued.
-        TrainingError: if the encoder or a corpus cannot be used.
+        TrainingError: if the encoder or a corpus cannot be used, or a teacher or the encoder has
+            learnt from what is held out.
     """
     count = trials or sweep.settings.trials
     torch.set_num_threads(sweep.base.threads or usable_cores())
@@ -273,10 +272,7 @@ class _Worker:
         ]
         corpora += unlabelled_corpora(config, corpora, silent)
         teachers = load_teachers(config)
-        encoder = load_student(config, documents_of(corpora, "train"), teachers)
-        featurizer = encoder.featurizer(config.windows)
-        split = featurize_splits(corpora, featurizer, _TRAINED_ON)
-        split["train"] = taught(teachers, corpora, split["train"], silent)
+        encoder, featurizer, split, _ = prepared(config, corpora, teachers, silent, _TRAINED_ON)
         tracker.tags({"framelens.config_sha256": config.digest()})
         tracker.text(to_yaml(config), "config.yaml")
         train_model(

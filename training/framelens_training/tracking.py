@@ -27,7 +27,7 @@ from framelens_training.config import Config
 from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import TrackingError
 from framelens_training.journal import FILE_NAME, Call, Journal
-from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform
+from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,7 +127,8 @@ class MlflowTracker:
 
     No call raises because of the store: training is worth more than a point on a curve. What
     the store refuses is told in `failures`; when it does not answer, this and everything after
-    it waits in `journal`, which is tried again after a while and at the end of the run.
+    it waits in `journal`, which is tried again after a while and at the end of the run. Names of
+    parameters, tags and metrics are recorded as `storable_name` has them.
     """
 
     def __init__(
@@ -165,16 +166,17 @@ class MlflowTracker:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters, values cut to the length that MLflow allows."""
-        cut = {key: str(value)[:MAX_PARAM] for key, value in values.items()}
+        cut = {storable_name(key): str(value)[:MAX_PARAM] for key, value in values.items()}
         self._send("params", values=cut)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""
-        self._send("tags", values={key: str(value) for key, value in values.items()})
+        named = {storable_name(key): str(value) for key, value in values.items()}
+        self._send("tags", values=named)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Record metrics in one call."""
-        numbers = {key: float(value) for key, value in values.items()}
+        numbers = {storable_name(key): float(value) for key, value in values.items()}
         self._send("metrics", values=numbers, step=step or 0, time=_now())
 
     def dataset(self, name: str, context: str, rows: list[dict[str, Any]], digest: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ MAX_DIGEST = 36
 """Longest digest that MLflow stores for a dataset; the whole one goes into a tag."""
 MAX_PARAM = 6000
 """Longest value that MLflow stores for a parameter."""
+MAX_NAME = 250
+"""Longest name that MLflow stores for a parameter, a tag or a metric."""
 
 _TABLES_TAG = "mlflow.loggedArtifacts"
 """Where MLflow's interface looks for tables."""
@@ -24,6 +28,22 @@ _REFUSALS = frozenset({
     "RESOURCE_DOES_NOT_EXIST",
 })  # fmt: skip
 """MLflow's error codes for a call that no second attempt would make good."""
+
+
+def storable_name(name: str) -> str:
+    """The name of a parameter, tag or metric as MLflow takes it, which refuses a batch for one.
+
+    Letters that it does not allow become underscores, and a path becomes a plain one; a name that
+    is too long is cut, and ends with a sum that keeps it apart from others.
+    """
+    parts = re.sub(r"[^\w.\- :/]", "_", name).split("/")
+    found = "/".join(part for part in parts if part not in ("", ".", ".."))
+    if not found or found.startswith(".."):
+        found = f"_{found}"
+    if len(found) <= MAX_NAME:
+        return found
+    mark = f"-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return found[: MAX_NAME - len(mark)] + mark
 
 
 def perform(client: Any, run_id: str, call: Call) -> None:
@@ -84,7 +104,7 @@ def _dataset(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
         warnings.filterwarnings("ignore", message="Hint: Inferred schema")
         entry = DatasetInput(data._to_mlflow_entity(), tags)
     client.log_inputs(run_id, [entry])
-    client.set_tag(run_id, f"corpus.{name}.{context}.sha256", digest)
+    client.set_tag(run_id, storable_name(f"corpus.{name}.{context}.sha256"), digest)
 
 
 def _text(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
