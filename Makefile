@@ -67,8 +67,9 @@ TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2,runs/news-en-framing-
 	$(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
 RELEASED_0.7.0 := 44568be27fa3f4b1daa7b1bf665d97d094b65d22
 RELEASED_0.8.0 := ba6671ede426cc848ad3dba95d75741a230af527
+RELEASED_0.9.0 := 5b16f6019265fcd828d8a1cb25e5e725eccdf387
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained runs/news-en-fast/.trained: $(TEACHERS) $(foreach version,0.7.0 0.8.0,runs/released/news-en-$(version))
+runs/news-en/.trained runs/news-en-fast/.trained: $(TEACHERS) $(foreach version,0.7.0 0.8.0 0.9.0,runs/released/news-en-$(version))
 runs/news-en-fast/.trained: runs/released/news-en-fast-0.6.0
 runs/released/news-en-fast-0.6.0:
 	$(call released,$(RELEASED_0.7.0),inference/news-en-fast/framelens_news_en_fast/model)
