@@ -33,6 +33,9 @@ class LoadedCorpus:
     """Parts of the loss on which teachers are heard for its training documents."""
     origins: Sequence[LabelledDocument] = ()
     """Of changed copies: the training documents that they were made of, row by row."""
+    use: str = ""
+    """What it, or what its changed copies were made of, is called in `corpora.use`: a corpus's
+    name, or `files`; nothing for unlabelled texts."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
@@ -111,7 +114,7 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
         for split in SPLITS
     }
     digests = {split: digest(documents) for split, documents in splits.items()}
-    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use))
+    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use), use=use.name)
 
 
 def _taught(use: CorpusUse) -> frozenset[LossPart]:
