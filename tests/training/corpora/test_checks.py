@@ -201,6 +201,22 @@ def test_a_contrast_within_a_group_is_no_near_duplicate() -> None:
         assert [code for code in codes if code != "class-balance"] == expected
 
 
+@pytest.mark.parametrize("plain", ["The free ferry sails.", "The “free” ferry sails"])
+def test_quotation_marks_may_decide_a_label(plain: str, featurizer: Featurizer) -> None:
+    scare = "The ‘free’ ferry sails."
+    codes = {}
+    for name, groups in (("apart", "xy"), ("contrast", "xx")):
+        part = _part("train", _line("a", scare, True, group=groups[0]),
+                     _line("b", plain, group=groups[1]))  # fmt: skip
+        codes[name] = {f.code for f in compare([part]) if f.code != "class-balance"}
+        kept = [item.document.id for item in fix([part], featurizer)[0][0].located]
+        assert kept == ([] if "“" in plain else ["a", "b"])
+    if "“" in plain:  # the form of the marks says nothing
+        assert codes == dict.fromkeys(codes, {"contradicting-labels", "duplicate-text"})
+    else:
+        assert codes == {"apart": {"marks-decide"}, "contrast": set()}
+
+
 def test_a_leak_is_fixed_on_the_side_that_is_trained_on(featurizer: Featurizer) -> None:
     one, two = (_line(x, TEXT, group="g", annotator=x) for x in "ab")
     near = _line("t", TEXT.replace("nine", "ten"))
