@@ -25,7 +25,13 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora, told_apart
+from framelens_training.data import (
+    LoadedCorpus,
+    documents_of,
+    load_corpora,
+    told_apart,
+    with_distinct_ids,
+)
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
@@ -159,7 +165,7 @@ def run_jointly(
     record = RunRecord.of(config, tracker.run_id, processes.count)
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    corpora = load_corpora(config)
+    corpora = with_distinct_ids(load_corpora(config))
     corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
     if processes.is_main:  # the same run also by what it reads
         record = record.with_corpora(corpora)

@@ -115,8 +115,11 @@ def compare(parts: Sequence[Part]) -> list[Finding]:
 
 
 def _repeated_ids(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Ids that several documents were given; those made of file names are told apart in a run."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in entries:
+        if not entry.item.is_named:
+            continue
         key = (entry.part.corpus, entry.document.id)
         other = first.setdefault(key, entry)
         if other.part is not entry.part:  # within one file, its format has told
@@ -188,7 +191,8 @@ def differ(left: LabelledDocument, right: LabelledDocument) -> bool:
         return False
     return any(
         {one.axis(axis), other.axis(axis)} == {True, False}
-        for axis in left.annotated & right.annotated & set(AXES)
+        for axis in AXES
+        if axis in left.annotated & right.annotated
     )
 
 

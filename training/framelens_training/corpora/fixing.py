@@ -90,7 +90,7 @@ def fix(parts: Sequence[Part], featurizer: Featurizer) -> tuple[list[Part], list
                 fixes.append(Fix(item.where, mended.id, "dropped", remaining[0].code, why))
             else:
                 fixes += [Fix(item.where, mended.id, "altered", code, why) for code, why in faults]
-                located.append(Located(mended, item.where))
+                located.append(replace(item, document=mended))
         cleaned.append(replace(part, located=tuple(located), findings=()))
     return _distinct(cleaned, fixes), fixes
 
@@ -274,7 +274,7 @@ def _renamed(parts: Sequence[Part], fixes: list[Fix]) -> list[Part]:
             if name != document.id:
                 why = f"renamed from {document.id!r}, which another document has"
                 fixes.append(Fix(item.where, name, "altered", "duplicate-id", why))
-            located.append(Located(replace(document, id=name), item.where))
+            located.append(replace(item, document=replace(document, id=name)))
         renamed.append(replace(part, located=tuple(located)))
     return renamed
 
