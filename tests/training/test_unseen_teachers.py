@@ -386,9 +386,14 @@ def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_confi
         )
         (folder,) = Path(distinct_config.output).iterdir()
         artifact = write_model(folder / "model")
-        for changes in ({"teacher": folder}, {"encoder": folder}, {"encoder": artifact}):
-            changed = {key: str(value) for key, value in changes.items()}
-            config = Config.model_validate({**distinct_config.model_dump(), **changed})
+        mixed_in = {"average": True, "average_with": {"model": str(folder), "share": 0.9}}
+        for changes in (
+            {"teacher": str(folder)},
+            {"encoder": str(folder)},
+            {"encoder": str(artifact)},
+            {"training": {**distinct_config.training.model_dump(), **mixed_in}},
+        ):
+            config = Config.model_validate({**distinct_config.model_dump(), **changes})
             with pytest.raises(
                 TeacherError, match=r"was trained on 5 of them: d200, d201, d202, …"
             ):

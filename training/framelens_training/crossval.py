@@ -36,15 +36,15 @@ from framelens_training.data import (
     load_corpora,
     with_distinct_ids,
 )
-from framelens_training.encoder import Encoder, artifact_folder
+from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
+from framelens_training.origins import origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
-from framelens_training.run_weights import checkpoints_of, only_run
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -176,7 +176,7 @@ def crossvalidate(
     Raises:
         ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
-            folds, or there is a teacher, which has learnt from what other folds hold out.
+            folds, or a teacher or weights have learnt from what other folds hold out.
     """
     if config.teacher:
         raise TeacherError(
@@ -184,13 +184,12 @@ def crossvalidate(
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
         )
-    run = only_run(Path(config.encoder).expanduser())
-    trained = run if checkpoints_of(run) else artifact_folder(config.encoder)
-    if trained is not None:
+    trained = [f"{item.setting} {item.name}" for item in origins_of(config)]
+    if trained:
         raise EncoderError(
-            f"expected an encoder that has not seen the corpora, found the model in {trained}: it "
-            "has learnt from documents that other folds hold out; take the encoder that it began "
-            "with"
+            "expected weights that have not seen the corpora, found those of a trained model in "
+            f"{', '.join(trained)}: it has learnt from documents that other folds hold out; take "
+            "the encoder that it began with, and mix nothing in"
         )
     torch.set_num_threads(config.threads or usable_cores())
     folder = resumed or run_folder(config, tracker.run_id)
