@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from framelens.artifact import Artifact, resolve
+from framelens.artifact import Artifact, resolve, sha256
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.artifact_weights import read_weights
@@ -150,9 +150,16 @@ def test_a_cross_validation_does_not_go_on_from_an_artifact(
     tmp_path: Path, tiny_config: Config
 ) -> None:
     folder = write_model(tmp_path / "artifact")
-    config = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
-    with pytest.raises(EncoderError, match="other folds hold out"):
-        crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+    going_on = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
+    for config in (going_on, mixing_in(tiny_config, str(folder))):
+        with pytest.raises(EncoderError, match=f"{folder}: it has learnt .* other folds hold out"):
+            crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+
+
+def mixing_in(config: Config, model: str) -> Config:
+    training = {**config.training.model_dump(), "average": True}
+    training["average_with"] = {"model": model, "share": 0.5}
+    return Config.model_validate({**config.model_dump(), "training": training})
 
 
 def test_a_run_inherits_the_corpora_of_all_that_came_before(
@@ -169,4 +176,10 @@ def test_a_run_inherits_the_corpora_of_all_that_came_before(
     second = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
     assert inherited_corpora(tiny_config) == {}
     assert inherited_corpora(first) == {"polnear": "none stated", "babe": "NC"}
+    assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}
+    mixed = mixing_in(tiny_config, str(artifact))
+    assert inherited_corpora(mixed) == inherited_corpora(first)
+    record = RunRecord.of(mixed, None, 1).with_origins(mixed, [])
+    assert record.origins == {"average_with": sha256(artifact / "model.onnx")}
+    record.write(folder)
     assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}

@@ -100,6 +100,58 @@ def test_a_corpus_that_is_not_evaluated_is_always_trained_on(
         assert not any(name.startswith("more") for name in ids(fold, "test"))
 
 
+def tables(folder: Path, count: int) -> dict[str, str]:
+    """A table a split, each called labels.csv, with texts of its own and no ids."""
+    files = {}
+    for number, split in enumerate(("train", "validation", "test")):
+        path = folder / split / "labels.csv"
+        path.parent.mkdir(parents=True)
+        rows = [f"The {chr(0x3400 + 100 * number + n) * 9} road.,plain" for n in range(count)]
+        path.write_text("\n".join(["text,label", *rows]), "utf-8")
+        files[split] = str(path)
+    return files
+
+
+def test_rows_of_one_name_in_several_files_are_all_held_out_once(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    use = [{"name": "files", "files": tables(tmp_path / x, 8)} for x in "ab"]
+    config = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use[:1]}})
+    (loaded,) = load_corpora(config)
+    texts = sorted(d.text for split in loaded.splits.values() for d in split)
+    held = [d.text for fold in fold_corpora(config, [loaded], 4) for d in fold[0].splits["test"]]
+    assert sorted(held) == texts
+    assert len(set(texts)) == 24
+    twice = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use}})
+    for fold in fold_corpora(twice, load_corpora(twice), 4):  # the two entries say the same
+        first, second = ([d.text for d in item.splits["test"]] for item in fold)
+        assert sorted(first) == sorted(second)
+
+
+def test_an_article_with_texts_in_two_files_is_held_out_as_one(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    use = []
+    for name in "ab":
+        files = tables(tmp_path / name, 8)
+        for number, path in enumerate(map(Path, files.values())):
+            head, *rows = path.read_text("utf-8").splitlines()
+            rows = [f"{row},{number}-{n}" for n, row in enumerate(rows)]
+            lines = [f"{head},group", *rows]
+            path.write_text("\n".join(lines).replace("road", f"road {name * 30}"), "utf-8")
+        use.append({"name": "files", "files": files})
+    config = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use}})
+    for fold in fold_corpora(config, load_corpora(config), 4):
+        for split in ("train", "validation", "test"):
+            first, second = ({group_of(d) for d in item.splits[split]} for item in fold)
+            assert first == second
+    left_out = {"use": use, "left_out": {"part": 1, "of": 3}}
+    config = Config.model_validate({**tiny_config.model_dump(), "corpora": left_out})
+    first, second = ({group_of(d) for d in i.splits["train"]} for i in load_corpora(config))
+    assert first == second
+    assert 3 <= len(first) < 8
+
+
 def test_more_folds_than_groups_are_refused(tiny_config: Config) -> None:
     corpora = load_corpora(tiny_config)
     with pytest.raises(SplitError, match=r"corpus 'files': expected 2 to 16 folds.*fewer folds"):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from framelens_training.config import Config
-from framelens_training.data import load_corpora
+from framelens_training.data import SPLITS, documents_of, load_corpora, with_distinct_ids
+from framelens_training.predictions import article_count
 
 
 def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
@@ -11,3 +14,39 @@ def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
     loaded = load_corpora(Config.model_validate(row))
     assert [(item.name, item.weight) for item in loaded] == [("files", 1.0), ("files 2", 0.5)]
     assert loaded[0].digests == loaded[1].digests
+
+
+def test_documents_of_one_id_are_told_apart_and_those_of_the_test_keep_theirs(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    uses = []
+    for entry in "ab":
+        files = {}
+        for split in SPLITS:
+            path = tmp_path / entry / split / "labels.csv"
+            path.parent.mkdir(parents=True)
+            path.write_text(
+                f"text,label\n{entry} {split} one.,plain\n{entry} two.,plain\n", "utf-8"
+            )
+            files[split] = str(path)
+        uses.append({"name": "files", "files": files})
+    loaded = load_corpora(
+        Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": uses}})
+    )
+    named = with_distinct_ids(loaded)
+    assert [d.id for d in named[0].splits["test"]] == ["labels:2", "labels:3"]
+    assert [d.id for d in named[0].splits["train"]] == [
+        "files/train/labels:2",
+        "files/train/labels:3",
+    ]
+    assert [d.id for d in named[1].splits["test"]] == [
+        "files 2/test/labels:2",
+        "files 2/test/labels:3",
+    ]
+    assert len({d.id for split in SPLITS for d in documents_of(named, split)}) == 12
+    for split in SPLITS:
+        texts = [d.text for d in documents_of(loaded, split)]
+        assert [d.text for d in documents_of(named, split)] == texts
+    assert [item.digests for item in named] == [item.digests for item in loaded]
+    assert article_count(documents_of(named, "test")) == 4
+    assert with_distinct_ids(named) == named

@@ -23,6 +23,7 @@ from framelens_training.corpora.labelled import (
     read_jsonl,
     write_jsonl,
 )
+from framelens_training.corpora.splits import SplitFile
 from framelens_training.data import LoadedCorpus, documents_of, load_corpora
 from framelens_training.distillation import taught
 from framelens_training.encoder import load_encoder
@@ -261,7 +262,8 @@ def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
 ) -> None:
     item, features = corpus
     everywhere, elsewhere = Answering(1.0, None), Answering(6.0, None)
-    corpora = [item, replace(item, name="other"), replace(item, name="augmented other")]
+    other = replace(item, name="split", use="other")  # of the name in its split file
+    corpora = [item, other, replace(other, name="augmented split")]
     found = taught(
         [everywhere, elsewhere],
         corpora,
@@ -272,10 +274,31 @@ def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
     assert elsewhere.asked == len(features)
     assert {heard(row)[1] for row in found[: len(features)]} == {1.0}
     assert {heard(row)[1] for row in found[len(features) :]} == {3.5}
+    for nowhere in ({elsewhere.name: ["babe"]}, {elsewhere.name: []}):
+        with pytest.raises(TeacherError, match=rf"asked_about: .* for {elsewhere.name}, which"):
+            taught([everywhere, elsewhere], [item], features, silent, asked_about=nowhere)
     base = {**tiny_config.model_dump(), "teacher": ["runs/a"]}
     for wrong in ({"runs/b": ["files"]}, {"runs/a": ["polnear"]}):
         with pytest.raises(ValidationError, match=r"distillation\.asked_about: expected names out"):
             Config.model_validate({**base, "distillation": {"asked_about": wrong}})
+
+
+def test_files_is_what_a_config_calls_texts_of_ones_own_split_or_not(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]], tiny_config: Config, tmp_path: Path
+) -> None:
+    _, features = corpus
+    given = tiny_config.corpora.use[0].files or {}
+    path, split = given["train"], tmp_path / "labels.split.json"
+    SplitFile.make("labels", read_jsonl(Path(path))).write(split)
+    divided = {"name": "files", "path": path, "split": str(split)}
+    loaded = load_corpora(with_corpora(tiny_config, use=[{"name": "files", "files": given}] * 2))
+    loaded += load_corpora(with_corpora(tiny_config, use=[divided]))
+    assert [item.name for item in loaded] == ["files", "files 2", "labels"]
+    for item in loaded:
+        teacher, count = Answering(3.0, None), len(item.splits["train"])
+        about = {teacher.name: ("files",)}
+        found = taught([teacher], [item], features[:count], silent, asked_about=about)
+        assert all(target.soft is not None for row in found for target in row.targets)
 
 
 def test_no_teacher_says_that_a_lone_sentence_of_an_article_is_page_furniture(
@@ -363,9 +386,14 @@ def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_confi
         )
         (folder,) = Path(distinct_config.output).iterdir()
         artifact = write_model(folder / "model")
-        for changes in ({"teacher": folder}, {"encoder": folder}, {"encoder": artifact}):
-            changed = {key: str(value) for key, value in changes.items()}
-            config = Config.model_validate({**distinct_config.model_dump(), **changed})
+        mixed_in = {"average": True, "average_with": {"model": str(folder), "share": 0.9}}
+        for changes in (
+            {"teacher": str(folder)},
+            {"encoder": str(folder)},
+            {"encoder": str(artifact)},
+            {"training": {**distinct_config.training.model_dump(), **mixed_in}},
+        ):
+            config = Config.model_validate({**distinct_config.model_dump(), **changes})
             with pytest.raises(
                 TeacherError, match=r"was trained on 5 of them: d200, d201, d202, …"
             ):

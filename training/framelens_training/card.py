@@ -177,8 +177,8 @@ def _through_others(corpora: Sequence[LoadedCorpus], inherited: Mapping[str, str
     if not others:
         return []
     return [
-        "Through the weights that it began with, or through its teachers, it has learnt from these "
-        f"as well: {', '.join(others)}.",
+        "Through the weights that it began with or mixed in, or its teachers, it has learnt from "
+        f"these as well: {', '.join(others)}.",
         "",
     ]
 

@@ -27,19 +27,24 @@ from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.grouping import grouped
-from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import folds as grouped_folds
 from framelens_training.corpora.splits import split as grouped_split
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora
-from framelens_training.encoder import Encoder, artifact_folder
+from framelens_training.data import (
+    LoadedCorpus,
+    divided_together,
+    documents_of,
+    load_corpora,
+    with_distinct_ids,
+)
+from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
+from framelens_training.origins import origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
-from framelens_training.run_weights import checkpoints_of, only_run
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -162,16 +167,16 @@ def crossvalidate(
 ) -> CrossValidation:
     """Train and evaluate `folds` times for each of `seeds` seeds, from the config's one up.
 
-    The documents of all splits of a corpus are divided anew, those that share a link or nearly
-    all of their words together; a corpus that is not evaluated is in every training part. Each
-    fold is a run within the tracker's. With `resumed`, the folder of an earlier cross-validation,
-    only folds without a result are trained, and one that was cut short goes on from its last
-    checkpoint.
+    The documents of all splits of a corpus are divided anew, those that share a group, a link or
+    nearly all of their words together; all files of one's own are divided as one corpus. One that
+    is not evaluated is in every training part. Each fold is a run within the tracker's. With
+    `resumed`, the folder of an earlier cross-validation, only folds without a result are trained,
+    and one that was cut short goes on from its last checkpoint.
 
     Raises:
         ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
-            folds, or there is a teacher, which has learnt from what other folds hold out.
+            folds, or a teacher or weights have learnt from what other folds hold out.
     """
     if config.teacher:
         raise TeacherError(
@@ -179,13 +184,12 @@ def crossvalidate(
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
         )
-    run = only_run(Path(config.encoder).expanduser())
-    trained = run if checkpoints_of(run) else artifact_folder(config.encoder)
-    if trained is not None:
+    trained = [f"{item.setting} {item.name}" for item in origins_of(config)]
+    if trained:
         raise EncoderError(
-            f"expected an encoder that has not seen the corpora, found the model in {trained}: it "
-            "has learnt from documents that other folds hold out; take the encoder that it began "
-            "with"
+            "expected weights that have not seen the corpora, found those of a trained model in "
+            f"{', '.join(trained)}: it has learnt from documents that other folds hold out; take "
+            "the encoder that it began with, and mix nothing in"
         )
     torch.set_num_threads(config.threads or usable_cores())
     folder = resumed or run_folder(config, tracker.run_id)
@@ -248,20 +252,13 @@ def fold_corpora(
     Raises:
         SplitError: if a corpus has too few groups, or nothing is left to validate with.
     """
-    divided: list[list[LoadedCorpus]] = []
-    for use, item in zip(config.corpora.use, corpora, strict=True):
-        if not use.evaluate:
-            divided.append([item] * folds)
-            continue
-        documents = [document for split in item.splits.values() for document in split]
-        try:
-            pairs = grouped_folds(grouped(documents), folds, config.seed)
-        except ValueError as error:
-            raise SplitError(
-                f"corpus {item.name!r}: {error}; use fewer folds or set 'evaluate: false'"
-            ) from error
-        own = {document.id: document for document in documents}
-        divided.append([_parts(item, rest, held, config.seed, own) for rest, held in pairs])
+    divided: list[list[LoadedCorpus]] = [[item] * folds for item in corpora]
+    evaluated = [number for number, use in enumerate(config.corpora.use) if use.evaluate]
+    for numbers in divided_together([corpora[number] for number in evaluated]):
+        chosen = [evaluated[number] for number in numbers]
+        found = _divided([corpora[number] for number in chosen], folds, config.seed)
+        for number, parts in zip(chosen, found, strict=True):
+            divided[number] = parts
     for fold in zip(*divided, strict=True):
         if not any(d.segments for item in fold for d in item.splits["validation"]):
             raise SplitError(
@@ -271,17 +268,37 @@ def fold_corpora(
         yield list(fold)
 
 
-def _parts(
-    item: LoadedCorpus,
-    rest: Sequence[LabelledDocument],
-    held: Sequence[LabelledDocument],
-    seed: int,
-    own: Mapping[str, LabelledDocument],
-) -> LoadedCorpus:
-    """The parts of a fold, with the corpus's own documents instead of those in larger groups."""
+def _divided(corpora: Sequence[LoadedCorpus], folds: int, seed: int) -> list[list[LoadedCorpus]]:
+    """Of each of several corpora that are divided as one, its parts in each fold.
+
+    They hold the corpora's own documents, whatever names and groups these were divided by.
+
+    Raises:
+        SplitError: if there are too few groups.
+    """
+    own = {
+        named.id: (number, document)
+        for number, (item, copy) in enumerate(zip(corpora, with_distinct_ids(corpora), strict=True))
+        for split, documents in item.splits.items()
+        for document, named in zip(documents, copy.splits[split], strict=True)
+    }
+    together = grouped([replace(document, id=name) for name, (_, document) in own.items()])
+    try:
+        pairs = grouped_folds(together, folds, seed)
+    except ValueError as error:
+        names = ", ".join(repr(item.name) for item in corpora)
+        raise SplitError(
+            f"corpus {names}: {error}; use fewer folds or set 'evaluate: false'"
+        ) from error
     shares: dict[Split, float] = {"train": 1 - VALIDATION_SHARE, "validation": VALIDATION_SHARE}
-    parts = {**grouped_split(rest, shares, seed), "test": held}
-    return replace(item, splits={k: [own[d.id] for d in found] for k, found in parts.items()})
+    divided: list[list[LoadedCorpus]] = [[] for _ in corpora]
+    for rest, held in pairs:
+        parts = {**grouped_split(rest, shares, seed), "test": held}
+        back = {name: [own[document.id] for document in found] for name, found in parts.items()}
+        for number, item in enumerate(corpora):
+            splits = {name: [d for n, d in rows if n == number] for name, rows in back.items()}
+            divided[number].append(replace(item, splits=splits))
+    return divided
 
 
 def _fold(

@@ -33,6 +33,9 @@ class LoadedCorpus:
     """Parts of the loss on which teachers are heard for its training documents."""
     origins: Sequence[LabelledDocument] = ()
     """Of changed copies: the training documents that they were made of, row by row."""
+    use: str = ""
+    """What it, or what its changed copies were made of, is called in `corpora.use`: a corpus's
+    name, or `files`; nothing for unlabelled texts."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
@@ -47,7 +50,7 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
     """
     loaded = told_apart([_load(use, config) for use in config.corpora.use])
     if config.corpora.left_out is not None:
-        loaded = [without_part(item, config.corpora.left_out) for item in loaded]
+        loaded = without_part(loaded, config.corpora.left_out)
     for split in SPLITS:
         if not any(document.segments for item in loaded for document in item.splits[split]):
             places = ", ".join(item.name for item in loaded)
@@ -69,24 +72,72 @@ def told_apart(corpora: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:
     return found
 
 
-def without_part(item: LoadedCorpus, left_out: LeftOut) -> LoadedCorpus:
-    """A corpus without one of several parts of its training documents.
+def with_distinct_ids(corpora: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:
+    """The corpora with an id of its own for each document; what is tested on keeps its id.
+
+    A row without an id is named by its file and number, so files of one name in several folders
+    have rows of one name. A further document of an id is called `CORPUS/SPLIT/ID`. The digests stay
+    those of the documents as they were read.
+    """
+    taken: set[str] = set()
+    named: list[dict[Split, Sequence[LabelledDocument]]] = [dict(item.splits) for item in corpora]
+    for split in reversed(SPLITS):
+        for item, splits in zip(corpora, named, strict=True):
+            documents = item.splits.get(split, ())
+            splits[split] = distinctly_named(documents, taken, f"{item.name}/{split}")
+    return [replace(item, splits=splits) for item, splits in zip(corpora, named, strict=True)]
+
+
+def distinctly_named(
+    documents: Sequence[LabelledDocument], taken: set[str], place: str
+) -> list[LabelledDocument]:
+    """The documents with ids that are not taken, the name of the place before those that were.
+
+    Their ids are taken afterwards.
+    """
+    found: list[LabelledDocument] = []
+    for document in documents:
+        name = document.id
+        while name in taken:
+            name = f"{place}/{name}"
+        taken.add(name)
+        found.append(document if name == document.id else replace(document, id=name))
+    return found
+
+
+def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:
+    """The corpora, by number, in the sets that are divided as one.
+
+    An article may have texts in several files of one's own; a known corpus stands for itself.
+    """
+    own = [number for number, item in enumerate(corpora) if item.use == "files"]
+    others = [[number] for number, item in enumerate(corpora) if item.use != "files"]
+    return [own, *others] if own else others
+
+
+def without_part(corpora: Sequence[LoadedCorpus], left_out: LeftOut) -> list[LoadedCorpus]:
+    """The corpora without one of several parts of their training documents.
 
     What shares a group, a link or nearly all of its words is in one part. A corpus of fewer groups
-    than parts stays whole.
+    than parts stays whole; of one's own files, all together are one corpus.
     """
-    documents = item.splits["train"]
-    together = grouped(documents)
-    if len({group_of(document) for document in together}) < left_out.of:
-        return item
-    rest, _ = folds(together, left_out.of, SPLIT_SEED)[left_out.part - 1]
-    chosen = {document.id for document in rest}
-    train = [document for document in documents if document.id in chosen]
-    return replace(
-        item,
-        splits={**item.splits, "train": train},
-        digests={**item.digests, "train": digest(train)},
-    )
+    found = list(corpora)
+    for numbers in divided_together(corpora):
+        items = with_distinct_ids([corpora[number] for number in numbers])
+        together = grouped(documents_of(items, "train"))
+        if len({group_of(document) for document in together}) < left_out.of:
+            continue
+        rest, _ = folds(together, left_out.of, SPLIT_SEED)[left_out.part - 1]
+        chosen = {document.id for document in rest}
+        for number, item in zip(numbers, items, strict=True):
+            rows = zip(corpora[number].splits["train"], item.splits["train"], strict=True)
+            train = [document for document, named in rows if named.id in chosen]
+            found[number] = replace(
+                corpora[number],
+                splits={**corpora[number].splits, "train": train},
+                digests={**corpora[number].digests, "train": digest(train)},
+            )
+    return found
 
 
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
@@ -111,7 +162,7 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
         for split in SPLITS
     }
     digests = {split: digest(documents) for split, documents in splits.items()}
-    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use))
+    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use), use=use.name)
 
 
 def _taught(use: CorpusUse) -> frozenset[LossPart]:

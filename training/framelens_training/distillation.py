@@ -26,6 +26,7 @@ from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
 from framelens_training.corpora.store import default_cache, open_corpus
 from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
+from framelens_training.errors import TeacherError
 from framelens_training.seen_texts import fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.targets import LabelledFeatures, SegmentTargets, is_article_text
@@ -105,6 +106,7 @@ def _augmented(config: Config, labelled: Sequence[LoadedCorpus]) -> list[LoadedC
             ),
             taught=item.taught,
             origins=[document for document in item.splits["train"] for _ in range(copies)],
+            use=item.use,
         )
         for item, copies in chosen
     ]
@@ -192,9 +194,15 @@ def taught(
     answers for a document are those of the teachers that never learnt from it, nor from what it
     is a changed copy of, as far as there are any; the others are not asked where these answer
     for all that they know.
+
+    Raises:
+        TeacherError: naming each teacher of `asked_about` that is to be heard on none of its
+            corpora.
     """
     if not teachers:
         return list(train)
+    about = asked_about or {}
+    _refuse_unasked(teachers, corpora, about)
     folder = default_cache() / "teachers"
     found: list[LabelledFeatures] = []
     first = 0
@@ -202,20 +210,14 @@ def taught(
         documents = item.splits["train"]
         last = first + len(documents)
         features = train[first:last]
-        name = item.name.removeprefix(_COPIES)
-        heard = [
-            teacher
-            for teacher in teachers
-            if teacher.learnt & item.taught
-            and name in (asked_about or {}).get(teacher.name, (name,))
-        ]
+        heard = [teacher for teacher in teachers if _is_heard(teacher, item, about)]
         if heard:
             preferred = _strangers(heard, item.origins or documents) if unseen else None
             answers = [
                 _limited(_answers(teacher, item, wanted, folder, say), item.taught)
                 for teacher, wanted in zip(heard, _wanted(heard, item, preferred), strict=True)
             ]
-            copies = name != item.name
+            copies = item.name.startswith(_COPIES)
             features = [
                 _by_definition(row, copies)
                 for row in with_soft_targets(features, answers, preferred)
@@ -223,6 +225,36 @@ def taught(
         found += features
         first = last
     return found
+
+
+def _is_heard(
+    teacher: Teacher, item: LoadedCorpus, asked_about: Mapping[str, Collection[str]]
+) -> bool:
+    chosen = asked_about.get(teacher.name)
+    return bool(teacher.learnt & item.taught) and (chosen is None or item.use in chosen)
+
+
+def _refuse_unasked(
+    teachers: Sequence[Teacher],
+    corpora: Sequence[LoadedCorpus],
+    asked_about: Mapping[str, Collection[str]],
+) -> None:
+    """Make sure that no teacher is silenced by `distillation.asked_about` altogether."""
+    problems = [
+        f"{', '.join(asked_about[teacher.name]) or 'nothing'} for {teacher.name}, which learnt "
+        f"{', '.join(sorted(teacher.learnt))}"
+        for teacher in teachers
+        if teacher.name in asked_about
+        and not any(
+            item.splits["train"] and _is_heard(teacher, item, asked_about) for item in corpora
+        )
+    ]
+    if problems:
+        raise TeacherError(
+            "distillation.asked_about: expected corpora with training documents on which the "
+            f"teacher may be heard, found {'; '.join(problems)}. Name others, look at their "
+            "'taught', or take the teacher out"
+        )
 
 
 def _wanted(

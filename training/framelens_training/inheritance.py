@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from framelens.artifact import Artifact
 from framelens_training.corpora.registry import CORPORA
+from framelens_training.origins import named_weights
 from framelens_training.run_weights import only_run
 
 if TYPE_CHECKING:
@@ -17,16 +18,16 @@ UNKNOWN = "not known"
 
 
 def inherited_corpora(config: Config) -> dict[str, str]:
-    """Licences by corpus, of all that the encoder's weights and the teachers were trained on.
+    """Licences by corpus, of all that its weights come from and its teachers were trained on.
 
     What a model of another tool was trained on is not known, and not listed.
     """
-    return _behind_all(config.encoder, config.teacher)
+    return _behind_all(config.to_dict())
 
 
-def _behind_all(encoder: str, teachers: tuple[str, ...] | list[str]) -> dict[str, str]:
+def _behind_all(settings: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name in (encoder, *teachers):
+    for name in (*named_weights(settings).values(), *settings.get("teacher", ())):
         found |= _behind(name)
     return found
 
@@ -39,7 +40,7 @@ def _behind(name: str) -> dict[str, str]:
     if (run / FILE_NAME).is_file():
         settings = RunRecord.read(run).config
         return {
-            **_behind_all(settings.get("encoder", ""), settings.get("teacher", [])),
+            **_behind_all(settings),
             **{use["name"]: _licence(use["name"]) for use in settings["corpora"]["use"]},
         }
     folder = artifact_folder(name) if name else None

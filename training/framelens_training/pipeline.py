@@ -26,12 +26,18 @@ from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.base import Split
-from framelens_training.data import SPLITS, LoadedCorpus, documents_of, load_corpora, told_apart
+from framelens_training.data import (
+    SPLITS,
+    LoadedCorpus,
+    documents_of,
+    load_corpora,
+    told_apart,
+    with_distinct_ids,
+)
 from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
     Encoder,
-    artifact_folder,
     load_architecture,
     save_architecture,
 )
@@ -50,6 +56,7 @@ from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
 from framelens_training.mixture import CorpusFeatures, tempered, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, SoftLoss, TorchNetwork
+from framelens_training.origins import origins_of
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import predict
 from framelens_training.processes import ALONE, Processes
@@ -59,14 +66,11 @@ from framelens_training.run_record import RunRecord, finish
 from framelens_training.run_weights import (
     ARCHITECTURE,
     CHECKPOINTS,
-    checkpoints_of,
     has_trained,
-    only_run,
 )
 from framelens_training.seen_texts import (
     Fingerprints,
     fingerprint,
-    read_seen,
     refuse_seen,
     write_seen,
 )
@@ -160,7 +164,7 @@ def run_jointly(
     record = RunRecord.of(config, tracker.run_id, processes.count)
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    corpora = load_corpora(config)
+    corpora = with_distinct_ids(load_corpora(config))
     corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
     if processes.is_main:  # the same run also by what it reads
         record = record.with_corpora(corpora)
@@ -258,7 +262,7 @@ def run_jointly(
 def _seen(
     config: Config, corpora: Sequence[LoadedCorpus], teachers: Sequence[Teacher]
 ) -> Fingerprints:
-    """What a run learns from, be it through its teachers or the weights that it goes on from.
+    """What a run learns from, be it through its teachers or the weights that it takes over.
 
     Raises:
         TeacherError: if some of that is held out in this run.
@@ -266,11 +270,7 @@ def _seen(
     origins: dict[str, Fingerprints | None] = {
         f"the teacher {teacher.name}": teacher.seen for teacher in teachers
     }
-    run = only_run(Path(config.encoder).expanduser())
-    if checkpoints_of(run):
-        origins[f"the encoder {config.encoder}"] = read_seen(run)
-    elif (artifact := artifact_folder(config.encoder)) is not None:
-        origins[f"the encoder {config.encoder}"] = read_seen(artifact.parent)
+    origins |= {f"{item.setting} {item.name}": item.seen for item in origins_of(config)}
     train = documents_of(corpora, "train")
     held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
     refuse_seen(origins, train, held_out)

@@ -15,7 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from framelens.artifact import MODEL_FILE, sha256
 from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.environment import (
@@ -26,7 +25,6 @@ from framelens_training.environment import (
     this_process,
 )
 from framelens_training.errors import ResumeError
-from framelens_training.run_weights import WEIGHTS, best_checkpoint, checkpoints_of, only_run
 from framelens_training.settings_text import flatten
 
 if TYPE_CHECKING:
@@ -59,11 +57,11 @@ class RunRecord:
     """When the run was begun first, in seconds since 1970."""
     finished: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
-    """Digest of each teacher, and of the weights of a run that the encoder goes on from; empty
-    until they have been read."""
+    """Digest of each teacher, and of the weights that the encoder goes on from or that are mixed
+    in; empty until they have been read."""
     inherited: Mapping[str, str] = field(default_factory=dict)
-    """Licences by corpus, of what the weights that the encoder goes on from and the teachers were
-    trained on."""
+    """Licences by corpus, of what the weights that the encoder goes on from or that are mixed in,
+    and the teachers, were trained on."""
     revision: str = ""
     """The source's git revision when the run was begun first."""
 
@@ -120,16 +118,12 @@ class RunRecord:
         return replace(self, corpora=digests)
 
     def with_origins(self, config: Config, teachers: Sequence[Teacher]) -> Self:
-        """The record once the teachers and the encoder are known."""
-        from framelens_training.encoder import artifact_folder
+        """The record once the teachers and the weights that the run takes over are known."""
         from framelens_training.inheritance import inherited_corpora
+        from framelens_training.origins import origins_of
 
         origins = {f"teacher {teacher.name}": teacher.digest for teacher in teachers}
-        run = only_run(Path(config.encoder).expanduser())
-        if checkpoints_of(run):
-            origins["encoder"] = sha256(best_checkpoint(run) / WEIGHTS)
-        elif (artifact := artifact_folder(config.encoder)) is not None:
-            origins["encoder"] = sha256(artifact / MODEL_FILE)
+        origins |= {origin.setting: origin.digest for origin in origins_of(config)}
         return replace(self, origins=origins, inherited=inherited_corpora(config))
 
     def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> Self:

@@ -40,8 +40,8 @@ def refuse_seen(
 ) -> None:
     """Make sure that no origin of a run has learnt from what the run is judged on.
 
-    `origins` holds by name what teachers, or the run that the encoder goes on from, were trained
-    on. A text that this run trains on itself is none of theirs.
+    `origins` holds by name what teachers, or the models whose weights the run takes over, were
+    trained on. A text that this run trains on itself is none of theirs.
 
     Raises:
         TeacherError: naming each origin that has, and how many documents.
@@ -56,7 +56,7 @@ def refuse_seen(
             problems.append(f"{name} was trained on {len(leaked)} of them: {shown}")
     if problems:
         raise TeacherError(
-            "expected validation and test documents that no teacher and no encoder has learnt "
-            f"from, found {'; '.join(problems)}. Train it again with the splits of this run, or "
-            "leave it out"
+            "expected validation and test documents that no teacher, and no model whose weights "
+            f"the run takes over, has learnt from, found {'; '.join(problems)}. Train it again "
+            "with the splits of this run, or leave it out"
         )

@@ -160,8 +160,12 @@ CASES: dict[str, Case] = {
         "duplicate-id", "test.jsonl:1", "train.jsonl:1",
     ),
     "contradicting duplicates": Case(
-        {"train.csv": b"text,label\nIt was a circus.,framed\nIt was  a circus!,plain\n"},
+        {"train.csv": b"text,label\nIt was a circus.,framed\nIt was  a CIRCUS,plain\n"},
         "contradicting-labels", "train.csv:3", "False, and True at",
+    ),
+    "labels that only marks decide": Case(
+        {"train.csv": "text,label\nA ‘free’ ferry.,framed\nA free ferry.,plain\n".encode()},
+        "marks-decide", "train.csv:3", "False, and True at", "warning",
     ),
     "labels that are NaN": Case(
         {"train.csv": b"text,label\nRain fell.,\n"}, "bad-label", "train.csv:2", "nothing"

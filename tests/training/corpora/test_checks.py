@@ -127,6 +127,17 @@ def test_one_cut_word_is_a_warning_and_most_of_them_a_shift(featurizer: Featuriz
 TEXT = "Rain fell on the valley for nine days and the bridge stayed closed all week."
 
 
+def test_only_an_id_that_somebody_wrote_can_stand_twice(tmp_path: Path) -> None:
+    names = []
+    for split in ("train", "test"):
+        path = tmp_path / split / "labels.csv"
+        path.parent.mkdir()
+        path.write_text(f"id,text,label\n,A road in {split}.,plain\nx,A plan.,plain\n", "utf-8")
+        names.append(f"{split}={path}")
+    (finding,) = [f for f in compare(read_inputs(names, None)) if f.code == "duplicate-id"]
+    assert finding.where.endswith("labels.csv:3")
+
+
 def test_likeness_between_splits_and_corpora() -> None:
     near = TEXT.replace("nine", "ten")
     parts = [
@@ -199,6 +210,22 @@ def test_a_contrast_within_a_group_is_no_near_duplicate() -> None:
     ):
         codes = [f.code for f in compare([_part("train", plain, document)])]
         assert [code for code in codes if code != "class-balance"] == expected
+
+
+@pytest.mark.parametrize("plain", ["The free ferry sails.", "The “free” ferry sails"])
+def test_quotation_marks_may_decide_a_label(plain: str, featurizer: Featurizer) -> None:
+    scare = "The ‘free’ ferry sails."
+    codes = {}
+    for name, groups in (("apart", "xy"), ("contrast", "xx")):
+        part = _part("train", _line("a", scare, True, group=groups[0]),
+                     _line("b", plain, group=groups[1]))  # fmt: skip
+        codes[name] = {f.code for f in compare([part]) if f.code != "class-balance"}
+        kept = [item.document.id for item in fix([part], featurizer)[0][0].located]
+        assert kept == ([] if "“" in plain else ["a", "b"])
+    if "“" in plain:  # the form of the marks says nothing
+        assert codes == {name: {"contradicting-labels", "duplicate-text"} for name in codes}
+    else:
+        assert codes == {"apart": {"marks-decide"}, "contrast": set()}
 
 
 def test_a_leak_is_fixed_on_the_side_that_is_trained_on(featurizer: Featurizer) -> None:

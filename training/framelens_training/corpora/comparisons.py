@@ -12,7 +12,7 @@ from framelens_training.corpora.findings import Finding, Located, error, warning
 from framelens_training.corpora.inputs import Part
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.near_duplicates import near_duplicates
-from framelens_training.corpora.reading import wording
+from framelens_training.corpora.reading import marked_wording, wording
 from framelens_training.corpora.splits import group_of
 
 MIN_WORDS = 6
@@ -115,8 +115,11 @@ def compare(parts: Sequence[Part]) -> list[Finding]:
 
 
 def _repeated_ids(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Ids that several documents were given; those made of file names are told apart in a run."""
     first: dict[tuple[str, str], Entry] = {}
     for entry in entries:
+        if not entry.item.is_named:
+            continue
         key = (entry.part.corpus, entry.document.id)
         other = first.setdefault(key, entry)
         if other.part is not entry.part:  # within one file, its format has told
@@ -167,16 +170,25 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
                        right.item.where, "each text in one split",
                        f"{found} of {left.part.name}",
                        "take it out of the training data, or use --fix")  # fmt: skip
-        elif same or not _is_contrast(left.document, right.document):
+        elif not (same and differ(left.document, right.document)) and not _is_contrast(
+            left.document, right.document
+        ):  # of what marks alone tell apart, the contradictions speak
             yield warning("duplicate-text" if same else "near-duplicate", right.item.where,
                           "each text once", found, "take one of the two out")  # fmt: skip
 
 
 def _is_contrast(left: LabelledDocument, right: LabelledDocument) -> bool:
-    """Whether two lone texts of one group differ in an answer: a minimal pair, made on purpose."""
-    if not (is_lone(left) and is_lone(right) and group_of(left) == group_of(right)):
+    """Whether two lone texts are a minimal pair, made on purpose: of one group."""
+    return group_of(left) == group_of(right) and differ(left, right)
+
+
+def differ(left: LabelledDocument, right: LabelledDocument) -> bool:
+    """Whether two lone texts differ in an answer, and in words or marks (`marked_wording`)."""
+    if not (is_lone(left) and is_lone(right)):
         return False
     one, other = left.segments[0], right.segments[0]
+    if marked_wording(left.segment_text(one)) == marked_wording(right.segment_text(other)):
+        return False
     return any(
         axis in left.annotated & right.annotated
         and {one.axis(axis), other.axis(axis)} == {True, False}
@@ -185,29 +197,43 @@ def _is_contrast(left: LabelledDocument, right: LabelledDocument) -> bool:
 
 
 def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Identical texts with contradicting answers: an error where no context can explain it."""
-    first: dict[tuple[str, str, Axis, bool], tuple[Entry, str]] = {}
+    """Identical texts with contradicting answers: an error where no context can explain it.
+
+    Quotation marks, question and exclamation marks can: of lone texts that differ in them alone, a
+    person should look at those that are no minimal pair.
+    """
+    first: dict[tuple[str, str, Axis, bool], Entry] = {}
+    same: dict[tuple[str, str, Axis, bool], Entry] = {}
     in_context: dict[tuple[str, bool], list[tuple[str, str]]] = defaultdict(list)
     for entry in entries:
         document = entry.document
         for segment in document.segments:
             text = wording(document.segment_text(segment))
+            marked = marked_wording(document.segment_text(segment))
             for axis in AXES:
                 answer = segment.axis(axis)
                 if answer is None or axis not in document.annotated or not text:
                     continue
-                key = (entry.part.corpus, text, axis)
-                first.setdefault((*key, answer), (entry, document.segment_text(segment)))
-                other = first.get((*key, not answer))
-                if other is None or other[0] is entry:
+                corpus = entry.part.corpus
+                first.setdefault((corpus, text, axis, answer), entry)
+                same.setdefault((corpus, marked, axis, answer), entry)
+                alike = same.get((corpus, marked, axis, not answer))
+                other = alike or first.get((corpus, text, axis, not answer))
+                if other is None or other is entry:
                     continue
-                if is_lone(document) and is_lone(other[0].document):
-                    yield error("contradicting-labels", entry.item.where,
-                                f"one answer on {axis!r} for the same text",
-                                f"{answer}, and {not answer} at {other[0].item.where}",
-                                "decide for one of them, or take both out")  # fmt: skip
+                if is_lone(document) and is_lone(other.document):
+                    found = f"{answer}, and {not answer} at {other.item.where}"
+                    if alike is not None:
+                        yield error("contradicting-labels", entry.item.where,
+                                    f"one answer on {axis!r} for the same text", found,
+                                    "decide for one of them, or take both out")  # fmt: skip
+                    elif not _is_contrast(document, other.document):
+                        yield warning("marks-decide", entry.item.where,
+                                      f"one answer on {axis!r} for the same words", found,
+                                      "make sure that quotation, question or exclamation marks "
+                                      "decide it")  # fmt: skip
                 else:
-                    again = same_article_again(other[0], entry)
+                    again = same_article_again(other, entry)
                     in_context[entry.part.name, again].append(
                         (entry.item.where, f"{axis} of {text[:50]!r}")
                     )

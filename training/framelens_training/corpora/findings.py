@@ -48,10 +48,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A document and the place that it was read from, as `file:row`."""
+    """A document and the place that it was read from, as `file:row`.
+
+    `is_named` tells whether its id stands there too, or was made of the place.
+    """
 
     document: LabelledDocument
     where: str
+    is_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

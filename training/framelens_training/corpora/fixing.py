@@ -23,6 +23,7 @@ from framelens_training.corpora.checks import MAX_CHARACTERS, check_document
 from framelens_training.corpora.comparisons import (
     KEYS,
     Entry,
+    differ,
     entries_of,
     is_lone,
     likenesses,
@@ -33,7 +34,7 @@ from framelens_training.corpora.formats.registry import detect, write_any
 from framelens_training.corpora.inputs import Part
 from framelens_training.corpora.labelled import FIELDS, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.reach import examine
-from framelens_training.corpora.reading import wording
+from framelens_training.corpora.reading import marked_wording
 
 FIXES_FILE = "fixes.jsonl"
 Mark = TypeVar("Mark", GoldSegment, GoldSpan)
@@ -89,7 +90,7 @@ def fix(parts: Sequence[Part], featurizer: Featurizer) -> tuple[list[Part], list
                 fixes.append(Fix(item.where, mended.id, "dropped", remaining[0].code, why))
             else:
                 fixes += [Fix(item.where, mended.id, "altered", code, why) for code, why in faults]
-                located.append(Located(mended, item.where))
+                located.append(replace(item, document=mended))
         cleaned.append(replace(part, located=tuple(located), findings=()))
     return _distinct(cleaned, fixes), fixes
 
@@ -210,7 +211,11 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
         left, right = sorted((pair.left, pair.right), key=_rank, reverse=True)
         if _rank(left) != _rank(right):
             code = "text-in-two-splits" if pair.similarity == 1.0 else "near-duplicate"
-        elif pair.similarity == 1.0 and left.part.corpus == right.part.corpus:
+        elif (
+            pair.similarity == 1.0
+            and left.part.corpus == right.part.corpus
+            and not differ(left.document, right.document)  # marks alone may decide an answer
+        ):
             code = "duplicate-text"
         else:
             continue
@@ -234,8 +239,11 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str | None]) -> It
 
 def _contradicting(entries: Sequence[Entry]) -> Iterable[Entry]:
     found: list[Entry] = []
-    lone = [entry for entry in entries if is_lone(entry.document)]
-    for group in _grouped(lone, lambda e: wording(e.document.segment_text(e.document.segments[0]))):
+
+    def words(entry: Entry) -> str:
+        return marked_wording(entry.document.segment_text(entry.document.segments[0]))
+
+    for group in _grouped([entry for entry in entries if is_lone(entry.document)], words):
         answers: dict[Axis, set[bool]] = {
             axis: {
                 value
@@ -266,7 +274,7 @@ def _renamed(parts: Sequence[Part], fixes: list[Fix]) -> list[Part]:
             if name != document.id:
                 why = f"renamed from {document.id!r}, which another document has"
                 fixes.append(Fix(item.where, name, "altered", "duplicate-id", why))
-            located.append(Located(replace(document, id=name), item.where))
+            located.append(replace(item, document=replace(document, id=name)))
         renamed.append(replace(part, located=tuple(located)))
     return renamed
 

@@ -34,6 +34,8 @@ Splits = dict[Split, list[LabelledDocument]]
 
 BYTE_ORDER_MARK = "\ufeff"
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*")
+_QUOTATION_MARKS = "\"'`´“”„‟«»‹›‘’‚‛"
+_WORD_OR_MARK = re.compile(rf"{_WORD.pattern}|[?!{_QUOTATION_MARKS}]")
 _FIRST_LINE = re.compile(r"[^\s\ufeff][^\n\r]*")
 _NOT_SPACE = re.compile(r"\S")
 
@@ -271,3 +273,12 @@ def stable_id(text: str) -> str:
 def wording(text: str) -> str:
     """A key that is equal for texts which differ in case, spacing and punctuation alone."""
     return " ".join(_WORD.findall(text.casefold()))
+
+
+def marked_wording(text: str) -> str:
+    """As `wording`, but with the marks by which an outlet says what it thinks of its words.
+
+    Those are quotation marks, whatever their form, and question and exclamation marks.
+    """
+    found = _WORD_OR_MARK.findall(text.casefold())
+    return " ".join('"' if item in _QUOTATION_MARKS else item for item in found)

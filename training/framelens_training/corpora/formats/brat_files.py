@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def parse(path: Path) -> Parsed:
         item, faults = document_of(row, where)
         findings += faults
         if item is not None:
-            located.append(item)
+            located.append(replace(item, is_named=own))
     return Parsed(tuple(located), (*findings, *repeated_ids(located)))
 
 

@@ -119,7 +119,9 @@ def document_from_row(
         meta["group"] = cells["group"]
     if meta:
         document["meta"] = meta
-    return document_of(document | {"annotated": list(answers), "segments": [segment]}, where)
+    row = document | {"annotated": list(answers), "segments": [segment]}
+    item, findings = document_of(row, where)
+    return (None if item is None else replace(item, is_named="id" in cells)), findings
 
 
 def _is_absent(value: object) -> bool:
