@@ -168,12 +168,16 @@ def write_encoder(folder: Path) -> Path:
 
 
 def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
-    """Articles whose labels a lookup of words can learn."""
+    """Articles whose labels a lookup of words can learn.
+
+    From one hundred of `first` to the next their texts differ, but not their words.
+    """
     from framelens_training.corpora.markup import parse_markup
 
+    space = " " * (1 + first // 100)
     places = itertools.cycle(["road", "plan", "mayor", "news"])
     articles = [
-        f"#id: d{first + number}\n\nH-| The {next(places)} of {number}\n\n"
+        f"#id: d{first + number}\n\nH-| The{space}{next(places)} of {number}\n\n"
         f"a| {{s|The minister}} {{c|said}} {{q|road {number} was closed}}.\n"
         f"f| {{l|Shameful}} {next(places)} of {number}.\n-| The {next(places)} is {number}.\n\n"
         f"b| Sign up to news {number}\n"

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from framelens_training.config import Config
+from framelens_training.corpora.labelled import read_jsonl, write_jsonl
 from framelens_training.data import SPLITS, documents_of, load_corpora, with_distinct_ids
+from framelens_training.errors import SplitError
+from framelens_training.pipeline import run
 from framelens_training.predictions import article_count
+from framelens_training.tracking import NullTracker
 
 
 def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
@@ -50,3 +57,18 @@ def test_documents_of_one_id_are_told_apart_and_those_of_the_test_keep_theirs(
     assert [item.digests for item in named] == [item.digests for item in loaded]
     assert article_count(documents_of(named, "test")) == 4
     assert with_distinct_ids(named) == named
+
+
+def test_texts_that_are_trained_on_are_not_held_out(tiny_config: Config, tmp_path: Path) -> None:
+    files = dict(tiny_config.corpora.use[0].files or {})
+    (copy,) = (replace(d, id="copy") for d in read_jsonl(Path(files["train"]))[3:4])
+    write_jsonl([*read_jsonl(Path(files["test"])), copy], tmp_path / "test.jsonl")
+    everywhere = dict.fromkeys(files, files["train"])
+    for changed, found in (
+        ({**files, "test": str(tmp_path / "test.jsonl")}, r"1 of 6 in test: copy \(d3 in train\)"),
+        (everywhere, r"16 of 16 in validation: d0 \(d0 in train\), .*, …; 16 of 16 in test"),
+    ):
+        use = [{"name": "files", "files": changed}]
+        config = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use}})
+        with pytest.raises(SplitError, match=f"not trained on as well, found {found}"):
+            run(config, NullTracker(), lambda _: None)

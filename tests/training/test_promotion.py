@@ -23,6 +23,7 @@ from framelens_training.corpora.labelled import (
 )
 from framelens_training.gates import Gates, load_gates
 from framelens_training.model_registry import log_model, register
+from framelens_training.seen_texts import fingerprint, write_seen
 from mlflow_server import Server
 from support import EVIDENCE, write_model
 
@@ -333,6 +334,20 @@ def test_documents_that_a_model_was_trained_on_are_no_test(
     command = ["promote", "news", "--test", str(splits["train"]), "--sha256", digest(seen)]
     assert main(command) == 1
     assert "no model was trained on" in capsys.readouterr().err
+
+
+@on_sqlite
+def test_one_text_that_a_model_has_learnt_from_is_enough(
+    store: str, submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_seen(tmp_path, map(fingerprint, [sentences()[1], LabelledDocument("x", "Other.")]))
+    submit(BETTER)  # its folder lies where its run noted that
+    assert main(["promote", "news"]) == 1
+    expected = "found 1 of 168 that lookup 1.0.0 has learnt from: herald-f0;"
+    assert expected in capsys.readouterr().err
+    write_seen(tmp_path, [fingerprint(LabelledDocument("x", "Other."))])
+    submit(BETTER)
+    assert main(["promote", "news"]) == 0
 
 
 @on_sqlite

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from framelens_training.config import LOSS_PARTS, Config, CorpusUse, LeftOut, LossPart
 from framelens_training.corpora.base import Split
+from framelens_training.corpora.comparisons import whole_wording
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument, digest
@@ -16,6 +17,7 @@ from framelens_training.corpora.registry import corpus, resolve_root
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, folds, group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
+from framelens_training.seen_texts import fingerprint
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -59,6 +61,32 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
                 "add a corpus or a file that has it, or set 'evaluate: true' where it was off"
             )
     return loaded
+
+
+def refuse_overlap(corpora: Sequence[LoadedCorpus]) -> None:
+    """Make sure that no text is trained on and held out at once, by way of fingerprints.
+
+    Raises:
+        SplitError: telling how many are, and naming some.
+    """
+    train = {fingerprint(document): document for document in documents_of(corpora, "train")}
+    problems: list[str] = []
+    for split in ("validation", "test"):
+        held = documents_of(corpora, split)
+        found = [
+            f"{document.id} ({train[text].id} in train)"
+            for document in held
+            if (text := fingerprint(document)) in train and whole_wording(document)
+        ]
+        if found:
+            shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+            problems.append(f"{len(found)} of {len(held)} in {split}: {shown}")
+    if problems:
+        raise SplitError(
+            "expected validation and test texts that are not trained on as well, found "
+            f"{'; '.join(problems)}. Take them out of the training documents (framelens-train "
+            "corpora check --fix does), or let framelens-train init divide one file"
+        )
 
 
 def told_apart(corpora: Sequence[LoadedCorpus]) -> list[LoadedCorpus]:

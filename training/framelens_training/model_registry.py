@@ -16,6 +16,8 @@ from typing import Any
 import framelens
 from framelens.artifact import Artifact
 from framelens_training.errors import RegistryError
+from framelens_training.seen_texts import FILE_NAME as SEEN
+from framelens_training.seen_texts import Fingerprints, read_seen
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -42,6 +44,8 @@ def requirements() -> list[str]:
 
 def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
     """Write an artifact as an MLflow model: code, signature, input example, requirements.
+
+    Beside it stands what its run noted of the texts that it learnt from, where that is known.
 
     Raises:
         ArtifactError: if the artifact cannot be used.
@@ -74,11 +78,14 @@ def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
         }
     )
     manifest = found.manifest
+    artifacts = {"model": str(artifact)}
+    if (seen := artifact.parent / SEEN).is_file():
+        artifacts["seen"] = str(seen)
     mlflow.pyfunc.save_model(
         path=str(folder),
         mlflow_model=mlflow_model,
         python_model=str(_CODE),
-        artifacts={"model": str(artifact)},
+        artifacts=artifacts,
         signature=ModelSignature(
             inputs=inputs, outputs=outputs, params=ParamSchema([unit])
         ),
@@ -133,6 +140,26 @@ def log_model(client: Any, run_id: str, artifact: Path) -> str:
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     return f"models:/{logged.model_id}"
+
+
+def seen_by(uri: str) -> Fingerprints | None:
+    """Fingerprints of the texts that a logged model has learnt from; None if none were logged.
+
+    Raises:
+        RegistryError: if the store does not answer.
+    """
+    from mlflow.artifacts import download_artifacts, list_artifacts
+    from mlflow.exceptions import MlflowException
+
+    folder = f"{uri}/artifacts"
+    try:
+        if SEEN not in {Path(item.path).name for item in list_artifacts(artifact_uri=folder)}:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            place = download_artifacts(artifact_uri=f"{folder}/{SEEN}", dst_path=scratch)
+            return read_seen(Path(place).parent)
+    except MlflowException as error:
+        raise RegistryError(f"{folder}: cannot be read: {error}") from error
 
 
 def _finish(client: Any, model_id: str, status: str) -> None:

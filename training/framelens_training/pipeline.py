@@ -31,6 +31,7 @@ from framelens_training.data import (
     LoadedCorpus,
     documents_of,
     load_corpora,
+    refuse_overlap,
     told_apart,
     with_distinct_ids,
 )
@@ -164,7 +165,9 @@ def run_jointly(
     record = RunRecord.of(config, tracker.run_id, processes.count)
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    corpora = with_distinct_ids(load_corpora(config))
+    corpora = load_corpora(config)
+    refuse_overlap(corpora)
+    corpora = with_distinct_ids(corpora)
     corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
     if processes.is_main:  # the same run also by what it reads
         record = record.with_corpora(corpora)

@@ -21,11 +21,12 @@ from framelens.scorer import Scorer
 from framelens_training.config import Config
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
-from framelens_training.data import load_corpora
+from framelens_training.data import distinctly_named, load_corpora
 from framelens_training.errors import RegistryError
 from framelens_training.gates import Gates
 from framelens_training.judgement import Judgement, PinnedTest, answer, judge, judge_first
-from framelens_training.model_registry import CHALLENGER, CHAMPION, version_of
+from framelens_training.model_registry import CHALLENGER, CHAMPION, seen_by, version_of
+from framelens_training.seen_texts import Fingerprints, fingerprint
 
 PREVIOUS_TAG = "framelens.champion.previous"
 PREFIX = "framelens.promotion."
@@ -101,10 +102,13 @@ def promote(
             f"version {champion.version} of {name!r} is challenger and champion at once; "
             "run framelens-train run to make a new challenger"
         )
-    ours = framelens.load(f"models:/{name}/{challenger.version}")
-    theirs = framelens.load(f"models:/{name}/{champion.version}") if champion else None
-    manifests = [scorer.artifact.manifest for scorer in (ours, theirs) if scorer is not None]
+    uris = [f"models:/{name}/{item.version}" for item in (challenger, champion) if item is not None]
+    ours, *others = [framelens.load(uri) for uri in uris]
+    theirs = others[0] if others else None
+    manifests = [scorer.artifact.manifest for scorer in (ours, *others)]
     test = pinned_test(manifests, files, sha256)
+    for manifest, uri in zip(manifests, uris, strict=True):
+        _refuse_learnt(test, manifest, seen_by(uri))
     judgement = _judge(test, ours, theirs, gates, explanation)
     moved = judgement.passed and not dry_run
     previous = None if champion is None else str(champion.version)
@@ -219,8 +223,25 @@ def pinned_test(
             )
     if not any(document.segments for document in documents):
         raise RegistryError("expected labelled segments in the test documents, found none")
-    corpora = [corpus for corpus, items in parts for _ in items]
-    return PinnedTest(documents, corpora, whole)
+    taken: set[str] = set()
+    named = [d for corpus, items in parts for d in distinctly_named(items, taken, corpus)]
+    return PinnedTest(named, [corpus for corpus, items in parts for _ in items], whole)
+
+
+def _refuse_learnt(test: PinnedTest, manifest: Manifest, seen: Fingerprints | None) -> None:
+    """Make sure that a model has learnt from no test document, as far as that was recorded.
+
+    Raises:
+        RegistryError: naming the model, and some of the documents.
+    """
+    found = [document.id for document in test.documents if fingerprint(document) in (seen or ())]
+    if found:
+        shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+        raise RegistryError(
+            f"expected test documents that no model was trained on, found {len(found)} of "
+            f"{len(test.documents)} that {manifest.name} {manifest.version} has learnt from: "
+            f"{shown}; give others with --test"
+        )
 
 
 Parts = list[tuple[str, list[LabelledDocument]]]
