@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from framelens_training.corpora.base import Split
-from framelens_training.data import LoadedCorpus, load_corpora
+from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError
@@ -135,6 +135,7 @@ def search(
     count = trials or sweep.settings.trials
     torch.set_num_threads(sweep.base.threads or usable_cores())
     corpora = load_corpora(sweep.base)
+    refuse_overlap(corpora)
     digests = {
         f"{number}.{split}": item.digests[split]
         for number, item in enumerate(corpora)
