@@ -111,7 +111,7 @@ def test_errors_of_a_run_are_found(
     ]
     assert "image/png" in drawn.data
     tables = [o.data["text/plain"] for c in ran.cells for o in c.get("outputs", []) if "data" in o]
-    assert re.search(r"framed +True .* d200 .* The road of 0", tables[-1])
+    assert re.search(r"framed +True .* d200 .* The   road of 0", tables[-1])
     assert re.search(r"^[1-9]\d* slices, \d+ surely below", streams(ran, "stdout"), re.MULTILINE)
 
 
