@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from framelens_training.config import Config
+from framelens_training.corpora.base import SPLITS
 from framelens_training.corpora.labelled import read_jsonl, write_jsonl
-from framelens_training.data import SPLITS, documents_of, load_corpora, with_distinct_ids
+from framelens_training.data import documents_of, load_corpora, with_distinct_ids
 from framelens_training.errors import SplitError
 from framelens_training.pipeline import run
 from framelens_training.predictions import article_count

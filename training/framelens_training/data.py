@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framelens_training.config import LOSS_PARTS, Config, CorpusUse, LeftOut, LossPart
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.comparisons import whole_wording
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.grouping import grouped
@@ -17,9 +17,7 @@ from framelens_training.corpora.registry import corpus, resolve_root
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, folds, group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
-from framelens_training.seen_texts import fingerprint
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from framelens_training.seen_texts import fingerprint, some_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +77,7 @@ def refuse_overlap(corpora: Sequence[LoadedCorpus]) -> None:
             if (text := fingerprint(document)) in train and whole_wording(document)
         ]
         if found:
-            shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
-            problems.append(f"{len(found)} of {len(held)} in {split}: {shown}")
+            problems.append(f"{len(found)} of {len(held)} in {split}: {some_of(found)}")
     if problems:
         raise SplitError(
             "expected validation and test texts that are not trained on as well, found "

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment
 from framelens_training.array_store import Arrays, code_version, store, stored
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.store import default_cache
-from framelens_training.data import SPLITS, LoadedCorpus
+from framelens_training.data import LoadedCorpus
 from framelens_training.targets import (
     LabelledFeatures,
     SegmentTargets,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from framelens.schema import AXES
 from framelens_training.config import load_config
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.findings import Located
 from framelens_training.corpora.formats import parse_any
 from framelens_training.corpora.grouping import grouped
-from framelens_training.corpora.inputs import FILES, SPLITS, Part
+from framelens_training.corpora.inputs import FILES, Part
 from framelens_training.corpora.labelled import CorpusError, LabelledDocument, digest
 from framelens_training.corpora.reach import default_featurizer
 from framelens_training.corpora.report import Report, check

@@ -25,9 +25,8 @@ from framelens_training.calibration import tune
 from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.data import (
-    SPLITS,
     LoadedCorpus,
     documents_of,
     load_corpora,

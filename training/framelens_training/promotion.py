@@ -26,7 +26,7 @@ from framelens_training.errors import RegistryError
 from framelens_training.gates import Gates
 from framelens_training.judgement import Judgement, PinnedTest, answer, judge, judge_first
 from framelens_training.model_registry import CHALLENGER, CHAMPION, seen_by, version_of
-from framelens_training.seen_texts import Fingerprints, fingerprint
+from framelens_training.seen_texts import Fingerprints, fingerprint, some_of
 
 PREVIOUS_TAG = "framelens.champion.previous"
 PREFIX = "framelens.promotion."
@@ -236,11 +236,10 @@ def _refuse_learnt(test: PinnedTest, manifest: Manifest, seen: Fingerprints | No
     """
     found = [document.id for document in test.documents if fingerprint(document) in (seen or ())]
     if found:
-        shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
         raise RegistryError(
             f"expected test documents that no model was trained on, found {len(found)} of "
             f"{len(test.documents)} that {manifest.name} {manifest.version} has learnt from: "
-            f"{shown}; give others with --test"
+            f"{some_of(found)}; give others with --test"
         )
 
 

@@ -33,6 +33,11 @@ def read_seen(folder: Path) -> Fingerprints | None:
     return frozenset(path.read_text("utf-8").split()) if path.is_file() else None
 
 
+def some_of(ids: Sequence[str]) -> str:
+    """The first of the ids, for a message; dots tell of more."""
+    return ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+
+
 def refuse_seen(
     origins: Mapping[str, Fingerprints | None],
     train: Sequence[LabelledDocument],
@@ -52,8 +57,7 @@ def refuse_seen(
     for name, seen in origins.items():
         leaked = sorted(held[text] for text in held.keys() & (seen or frozenset()) - own)
         if leaked:
-            shown = ", ".join(leaked[:3]) + (", …" if len(leaked) > 3 else "")
-            problems.append(f"{name} was trained on {len(leaked)} of them: {shown}")
+            problems.append(f"{name} was trained on {len(leaked)} of them: {some_of(leaked)}")
     if problems:
         raise TeacherError(
             "expected validation and test documents that no teacher, and no model whose weights "

@@ -12,6 +12,8 @@ from framelens_training.corpora.labelled import Annotated, LabelledDocument
 Split = str
 """`train`, `validation` or `test`."""
 
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:

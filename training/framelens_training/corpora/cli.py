@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from framelens.windows import MAX_TOKENS
+from framelens_training.corpora.base import SPLITS
 from framelens_training.corpora.formats import FORMATS, detect, write_any
 from framelens_training.corpora.formats.base import FormatError
 from framelens_training.corpora.formats.registry import parse_any
 from framelens_training.corpora.formats.rows import explode
-from framelens_training.corpora.inputs import SPLITS, read_inputs
+from framelens_training.corpora.inputs import read_inputs
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import CorpusReader
 from framelens_training.corpora.registry import CORPORA, ROOT_VARIABLE, corpus, resolve_root

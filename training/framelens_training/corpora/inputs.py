@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.findings import Finding, Located, error, findings_of
 from framelens_training.corpora.formats.hf_dataset import SPLITS_FILE
 from framelens_training.corpora.formats.registry import parse_any
@@ -14,7 +14,6 @@ from framelens_training.corpora.labelled import CorpusError
 from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
 from framelens_training.corpora.store import open_corpus
 
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 FILES = "files"
 """The name of the corpus that paths make up."""
 

@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from framelens_training.corpora.base import CorpusInfo, Split
+from framelens_training.corpora.base import SPLITS, CorpusInfo, Split
 from framelens_training.corpora.labelled import (
     ANNOTATED,
     CorpusError,
@@ -17,8 +17,6 @@ from framelens_training.corpora.labelled import (
 )
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.reading import ReadLog, ReadReport, Splits, check_documents
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def _read_markup(path: Path) -> list[LabelledDocument]:
