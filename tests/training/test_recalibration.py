@@ -127,7 +127,7 @@ def spans_of_one_word(probability: float, featurizer: Featurizer) -> Recalibrati
     """Loaded words, of which the model says that each is loaded with a probability."""
     items, answers = [], []
     logit = np.log(probability / (1 - probability))
-    for number in range(120):
+    for number in range(80):
         document = replace(sentence(number), annotated=frozenset({"loaded_spans"}))
         start = document.text.index("the")
         document = replace(document, spans=(GoldSpan("text", "loaded", start, start + 3),))

@@ -15,8 +15,8 @@ def add_to(commands: Any) -> None:
         "calibrate",
         help="fit a finished model's scores to labels of your own, without training",
         description="Fit scores, thresholds and span decoding of a finished model to labels that "
-        "it has not learnt from; the weights stay as they are. Some sixty labels are enough. Shows "
-        "what that is worth on texts that it was not fitted on.",
+        "it has not learnt from; the weights stay as they are. A hundred segments can be enough. "
+        "Shows what that is worth on texts that it was not fitted on.",
     )
     command.set_defaults(command=_calibrate)
     command.add_argument(

@@ -137,8 +137,8 @@ def recalibrate(
             f"expected labels of at least {FOLDS} articles, found {articles} (texts of one group, "
             "or nearly the same, count once); label texts of more articles"
         )
-    kinds = {axis: _kind(documents, logits, axis) for axis in AXES}
-    chosen = _calibrated(decoding, items, logits, kinds)
+    kinds = kinds_of(items, logits)
+    chosen = calibrated(decoding, items, logits, kinds)
     if chosen == decoding:
         raise RecalibrationError(
             f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, or {MIN_SPANS} "
@@ -147,7 +147,7 @@ def recalibrate(
     places = assign(documents, {str(fold): 1.0 for fold in range(FOLDS)})
     fold_of = np.array([int(places[document.id]) for document in documents])
     others = [
-        _calibrated(decoding, *_where(fold_of != fold, items, logits), kinds)
+        calibrated(decoding, *_where(fold_of != fold, items, logits), kinds)
         for fold in range(FOLDS)
     ]
     after = [others[fold] for fold in fold_of]
@@ -199,12 +199,21 @@ def _counts(documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogi
     return ", ".join(found)
 
 
-def _calibrated(
+def kinds_of(
+    items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+) -> dict[Axis, Kind | None]:
+    """By what each axis can be calibrated; None where labels are too few."""
+    documents = [item.document for item in items]
+    return {axis: _kind(documents, logits, axis) for axis in AXES}
+
+
+def calibrated(
     decoding: DecodingConfig,
     items: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     kinds: Mapping[Axis, Kind | None],
 ) -> DecodingConfig:
+    """The decoding that fits these documents, spans included where there are enough of them."""
     found = tune_spans(decoding, items, logits)
     documents = [item.document for item in items]
     for axis, kind in kinds.items():
