@@ -207,7 +207,7 @@ def test_the_command_writes_a_model_and_records_it(
         run.data.metrics
     )
     (given,) = run.inputs.dataset_inputs
-    assert given.dataset.name == "mine"
+    assert given.dataset.name == "labels mine"
 
 
 def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+CALIBRATED = "+calibrated"
+"""The end of a version, where none is given."""
+
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser's."""
@@ -51,7 +54,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     labels = read_labels(options.labels)
     manifest = artifact.manifest
     name = options.name or manifest.name
-    version = options.version or f"{manifest.version}+calibrated"
+    version = options.version or manifest.version.removesuffix(CALIBRATED) + CALIBRATED
     settings = Tracking(experiment=options.experiment, uri=options.uri)
     lines: list[str] = []
     page = None

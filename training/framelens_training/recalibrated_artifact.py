@@ -31,6 +31,11 @@ class Labels:
     documents: Sequence[LabelledDocument]
     sha256: str
 
+    @property
+    def name(self) -> str:
+        """What they are called beside a model's corpora, of which none is called so."""
+        return f"labels {self.path.stem}"
+
 
 def read_labels(paths: Sequence[Path]) -> list[Labels]:
     """The labelled documents of each path, in any format.
@@ -87,7 +92,7 @@ def calibrate(
         "corpora": [
             *(recorded if isinstance(recorded, list) else ()),
             *(
-                {"name": item.path.stem, "licence": OWN, "sha256": {"validation": item.sha256}}
+                {"name": item.name, "licence": OWN, "sha256": {"validation": item.sha256}}
                 for item in labels
             ),
         ],
@@ -133,7 +138,7 @@ def _record(
         rows = [
             {"id": d.id, "segments": len(d.segments), "spans": len(d.spans)} for d in item.documents
         ]
-        tracker.dataset(item.path.stem, "validation", rows, item.sha256)
+        tracker.dataset(item.name, "validation", rows, item.sha256)
     tracker.metrics(found.flat())
     tracker.text((folder / CARD_FILE).read_text("utf-8"), "model_card.md")
 
