@@ -24,15 +24,17 @@ from framelens.schema import (
     LOADED_TAGS,
     SPAN_LOGITS,
     SPAN_TYPES,
+    Axis,
     ModelInfo,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the directory's layout and manifest; a newer one is refused.
 
-Version 1 knew one threshold for loaded words instead of transitions and thresholds of spans.
+Version 1 knew one threshold for loaded words instead of transitions and thresholds of spans;
+before version 3, no axis had an offset for all segments.
 """
-_READABLE = (1, FORMAT_VERSION)
+_READABLE = (1, 2, FORMAT_VERSION)
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -285,6 +287,10 @@ def _loaded_transitions(decoding: Mapping[str, Any]) -> Sequence[Sequence[float]
     return ((0.0, inside, 0.0), (0.0, 0.0, inside), (0.0, 0.0, inside))
 
 
+def _offsets(given: Mapping[str, float]) -> dict[Axis, float]:
+    return {axis: float(given.get(axis, 0.0)) for axis in AXES}
+
+
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
     features = {key: value for key, value in row["features"].items() if key != "version"}
     decoding = row["decoding"]
@@ -296,9 +302,8 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
         features=FeatureConfig(**features),
         decoding=DecodingConfig(
             temperatures={axis: float(decoding["temperatures"][axis]) for axis in AXES},
-            headline_offsets={
-                axis: float(decoding.get("headline_offsets", {}).get(axis, 0.0)) for axis in AXES
-            },
+            offsets=_offsets(decoding.get("offsets", {})),
+            headline_offsets=_offsets(decoding.get("headline_offsets", {})),
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
             uncertain_band=float(decoding["uncertain_band"]),
             span_thresholds={

@@ -354,7 +354,6 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
     fields = FieldNames(options.text_field, options.headline_field, options.id_field)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = min(shutil.get_terminal_size().columns, 120)
-    encoding = sys.stdout.encoding or "utf-8"
     errors = 0
     for record in read_records(inputs, fields):
         if record.error is not None:
@@ -363,8 +362,7 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
             document = score_job(scorer, Job(0, record.row, record.page), settings)
         errors += document.status == "error"
         text = render(replace(document, id=record.id), width=width, color=color)
-        # A character that the terminal's code page lacks must not end the run.
-        print(text.encode(encoding, "replace").decode(encoding))
+        print(_printable(text))
         if document.error is not None and options.on_error == "stop":
             said = f"{document.error.code}: {document.error.message}"
             return _fail(f"stopped at {record.id}: {said}", EXIT_FAILURE)
@@ -375,9 +373,17 @@ def _info(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
 
     artifact = Artifact.open(resolve(options.model))
-    row = {"path": str(artifact.path), "sha256": artifact.info.sha256}
-    print(json.dumps({**row, **artifact.manifest.to_dict()}, ensure_ascii=False, indent=1))
+    row: dict[str, object] = {"path": str(artifact.path), "sha256": artifact.info.sha256}
+    row |= artifact.manifest.to_dict()
+    text = json.dumps(row, ensure_ascii=False, indent=1)
+    print(text if _printable(text) == text else json.dumps(row, indent=1))
     return EXIT_OK
+
+
+def _printable(text: str) -> str:
+    """The text with "?" for what the terminal's code page lacks, which must not end a run."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 if __name__ == "__main__":

@@ -125,12 +125,16 @@ def _open_first_word(window: WindowFeatures, span_logits: Floats) -> Floats:
 
 def axis_scores(logits: DocumentLogits, config: DecodingConfig) -> Floats:
     """Calibrated probabilities (s, 3) of a document's segments."""
-    temperatures = np.array([config.temperatures[axis] for axis in AXES], dtype=np.float32)
-    calibrated = logits.segments / temperatures
+    calibrated = logits.segments / _of_axes(config.temperatures)
+    if any(config.offsets.values()):
+        calibrated += _of_axes(config.offsets)
     if logits.headlines.any():
-        offsets = [config.headline_offsets[axis] for axis in AXES]
-        calibrated[logits.headlines] += np.array(offsets, dtype=np.float32)
+        calibrated[logits.headlines] += _of_axes(config.headline_offsets)
     return sigmoid(calibrated)
+
+
+def _of_axes(values: Mapping[Axis, float]) -> Floats:
+    return np.array([values[axis] for axis in AXES], dtype=np.float32)
 
 
 def label_of(scores: Mapping[Axis, float], config: DecodingConfig, role: Role) -> Label:

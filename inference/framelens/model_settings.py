@@ -44,11 +44,12 @@ class FeatureConfig:
 class DecodingConfig:
     """Thresholds and calibration, tuned on validation data; they travel with the weights.
 
-    A probability is `sigmoid(logit / temperature)` (temperature scaling, Guo et al. 2017), of a
-    headline `sigmoid(logit / temperature + offset)`.
+    A probability is `sigmoid(logit / temperature + offset)`, and a headline's has its own offset
+    added to that (temperature scaling, Guo et al. 2017; with an offset, Platt 1999).
     """
 
     temperatures: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 1.0))
+    offsets: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 0.0))
     headline_offsets: Mapping[Axis, float] = field(default_factory=lambda: dict.fromkeys(AXES, 0.0))
     """What makes a headline's score as likely to be right as that of any other segment, so that
     one threshold serves both."""
@@ -70,6 +71,7 @@ class DecodingConfig:
         """The configuration as it stands in a manifest."""
         return {
             "temperatures": dict(self.temperatures),
+            "offsets": dict(self.offsets),
             "headline_offsets": dict(self.headline_offsets),
             "thresholds": dict(self.thresholds),
             "uncertain_band": self.uncertain_band,

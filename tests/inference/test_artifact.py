@@ -75,6 +75,15 @@ def test_a_model_of_version_1_keeps_its_threshold_of_loaded_words(folder: Path) 
         assert found.count("loaded") == is_loaded
 
 
+def test_a_model_of_version_2_has_no_offsets(folder: Path) -> None:
+    def older(row: Any) -> None:
+        row["format_version"] = 2
+        del row["decoding"]["offsets"]
+
+    edit(folder, older)
+    assert set(Artifact.open(folder).manifest.decoding.offsets.values()) == {0.0}
+
+
 def test_another_label_order_is_refused(folder: Path) -> None:
     edit(folder, lambda row: row["labels"]["axes"].reverse())
     with pytest.raises(ArtifactError, match=r"expected the label order .* found .*boilerplate"):

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -235,3 +236,14 @@ def test_info_prints_the_manifest(model_folder: Path, capsys: pytest.CaptureFixt
     row = json.loads(capsys.readouterr().out)
     assert row["name"] == "lookup"
     assert len(row["sha256"]) == 64
+
+
+def test_info_is_json_in_any_code_page(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "café")
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", printed)
+    assert main(["info", str(tmp_path / "café")]) == 0
+    printed.seek(0)
+    assert json.loads(printed.read())["path"] == str(tmp_path / "café")

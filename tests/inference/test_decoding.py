@@ -169,6 +169,19 @@ def test_temperatures_scale_logits() -> None:
     assert scores[0] == pytest.approx([0.6225, 0.7311, 0.8808], abs=1e-4)
 
 
+def test_every_segment_is_offset_and_a_headline_once_more() -> None:
+    config = DecodingConfig(
+        temperatures={"attributed": 1.0, "framed": 2.0, "boilerplate": 1.0},
+        offsets={"attributed": 0.0, "framed": -0.5, "boilerplate": -1.0},
+        headline_offsets={"attributed": 0.0, "framed": 1.0, "boilerplate": 0.0},
+    )
+    ones = np.ones((2, 3), dtype=np.float32)
+    scores = axis_scores(DocumentLogits(ones, (), np.array([True, False])), config)
+    assert scores[0] == pytest.approx([0.7311, 0.7311, 0.5], abs=1e-4)
+    assert scores[1] == pytest.approx([0.7311, 0.5, 0.5], abs=1e-4)
+    assert np.array_equal(ones, np.ones((2, 3))), "logits stay as they were"
+
+
 def test_headlines_are_offset_after_the_temperature() -> None:
     config = DecodingConfig(
         temperatures={"attributed": 1.0, "framed": 2.0, "boilerplate": 1.0},

@@ -116,6 +116,25 @@ def test_a_span_that_another_crosses_is_counted_once_and_marked_whole() -> None:
     assert "".join(visible(piece) for piece in pieces) == "bosses say"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_each_piece_has_the_first_span_over_it(seed: int) -> None:
+    random = Random(seed)
+    text = "abcdefghij" * 4
+    spans: list[Span] = []
+    for _ in range(random.randrange(12)):
+        start = random.randrange(len(text))
+        piece = text[start : start + random.randrange(1, 9)]
+        spans.append(span(random.choice(("source", "cue", "content", "loaded")), start, piece))
+    runs = list(segment_runs(segment(text, *spans)))
+    assert "".join(piece for piece, _, _ in runs) == text
+    at = 0
+    for piece, attribution, loaded in runs:
+        over = [one for one in spans if one.start <= at and at + len(piece) <= one.end]
+        assert attribution == next((one for one in over if one.type != "loaded"), None)
+        assert loaded == next((one for one in over if one.type == "loaded"), None)
+        at += len(piece)
+
+
 def test_hostile_text_is_text(tmp_path: Path) -> None:
     parts = HOSTILE_TEXT.split("\n\n")
     at, segments = 0, [replace(segment(HOSTILE_HEADLINE), role="headline", field="headline")]

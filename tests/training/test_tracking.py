@@ -16,11 +16,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 import framelens_training.tracking as tracking
-from framelens_training.cli import main, not_recorded
+from framelens_training.cli import main
 from framelens_training.config import Config
 from framelens_training.errors import TrackingError
 from framelens_training.journal import Call, Journal
-from framelens_training.tracking import MlflowTracker, end_dead_runs, tracked_run, upload
+from framelens_training.tracking import (
+    MlflowTracker,
+    end_dead_runs,
+    not_recorded,
+    tracked_run,
+    upload,
+)
 from mlflow_server import Server
 from support import write_model
 

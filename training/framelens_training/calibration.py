@@ -51,7 +51,7 @@ def tune_axes(
     offsets: dict[Axis, float] = {}
     for axis in AXES:
         data = axis_data(documents, [item.segments for item in logits], axis)
-        headlines = _headlines(documents, logits, axis)
+        headlines = which_are_headlines(documents, logits, axis)
         temperatures[axis], offsets[axis] = temperature_and_offset(data, headlines)
     calibrated = replace(decoding, temperatures=temperatures, headline_offsets=offsets)
     scores = [axis_scores(item, calibrated) for item in logits]
@@ -63,12 +63,17 @@ def tune_axes(
     return replace(calibrated, thresholds=thresholds)
 
 
-def _headlines(
-    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+def which_are_headlines(
+    documents: Sequence[LabelledDocument],
+    logits: Sequence[DocumentLogits],
+    axis: Axis,
+    *,
+    implied: bool = False,
 ) -> NDArray[np.bool_]:
-    """Which of the segments that `axis_data` collects are headlines."""
+    """Which of the segments that `axis_data` collects are headlines, (n,)."""
     rows = [np.repeat(item.headlines[:, np.newaxis], len(AXES), axis=1) for item in logits]
-    return axis_data(documents, [row.astype(np.float32) for row in rows], axis).values > 0
+    values = [row.astype(np.float32) for row in rows]
+    return axis_data(documents, values, axis, implied=implied).values > 0
 
 
 def temperature_and_offset(data: AxisData, headlines: NDArray[np.bool_]) -> tuple[float, float]:
@@ -179,5 +184,6 @@ def uncalibrated(config: DecodingConfig) -> DecodingConfig:
     return replace(
         config,
         temperatures=dict.fromkeys(AXES, 1.0),
+        offsets=dict.fromkeys(AXES, 0.0),
         headline_offsets=dict.fromkeys(AXES, 0.0),
     )

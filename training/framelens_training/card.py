@@ -310,14 +310,31 @@ def _tuned(decoding: DecodingConfig, assessment: Assessment | None) -> str:
             f"| `{axis}` | {decoding.thresholds[axis]} | {decoding.temperatures[axis]} | "
             f"{_number(errors[0])} | {_number(errors[1])} |"
         )
-    offsets = [
-        f"{value:+g} on `{axis}`" for axis, value in decoding.headline_offsets.items() if value
-    ]
-    if offsets:
-        lines += ["", f"Added to a headline's logit after the temperature: {', '.join(offsets)}."]
+    return "\n".join([*lines, *_shifts(decoding)])
+
+
+def _shifts(decoding: DecodingConfig) -> list[str]:
+    """What is added to logits, and the thresholds of spans, as paragraphs."""
+    lines: list[str] = []
+    for whose, offsets in (
+        ("every logit", decoding.offsets),
+        ("a headline's logit", decoding.headline_offsets),
+    ):
+        shown = [f"{value:+g} on `{axis}`" for axis, value in offsets.items() if value]
+        if shown:
+            lines += ["", f"Added to {whose} after the temperature: {', '.join(shown)}."]
     spans = [f"{value:g} for `{kind}`" for kind, value in decoding.span_thresholds.items()]
-    lines += ["", f"Least probability of a span: {', '.join(spans)}."]
-    return "\n".join(lines)
+    return [*lines, "", f"Least probability of a span: {', '.join(spans)}."]
+
+
+def decoding_table(decoding: DecodingConfig) -> str:
+    """Thresholds, temperatures and offsets, as Markdown."""
+    lines = ["| axis | threshold | temperature |", "|---|---|---|"]
+    lines += [
+        f"| `{axis}` | {decoding.thresholds[axis]} | {decoding.temperatures[axis]} |"
+        for axis in AXES
+    ]
+    return "\n".join([*lines, *_shifts(decoding)])
 
 
 def _export(parity: Parity) -> str:

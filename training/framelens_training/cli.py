@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
-from framelens_training import __version__, evaluation_commands, registry_commands
+from framelens_training import (
+    __version__,
+    calibration_command,
+    evaluation_commands,
+    registry_commands,
+)
 from framelens_training.corpora import cli as corpora_commands
 from framelens_training.corpora.labelled import CorpusError
 from framelens_training.environment import launched_count, launched_rank
@@ -20,7 +25,6 @@ from framelens_training.run_arguments import add_resumption, add_run_arguments, 
 
 if TYPE_CHECKING:
     from framelens_training.pipeline import RunResult
-    from framelens_training.tracking import MlflowTracker
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_resumption(run, "an unfinished run")
     evaluation_commands.add_to(commands)
+    calibration_command.add_to(commands)
     registry_commands.add_to(commands)
     corpora_commands.add_parser(commands)
     return parser
@@ -97,7 +102,12 @@ def _run(options: argparse.Namespace) -> int:
     from framelens_training.processes import joined
     from framelens_training.progress import Console, silent
     from framelens_training.run_record import RunRecord, finish
-    from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
+    from framelens_training.tracking import (
+        NullTracker,
+        not_recorded,
+        tracked_run,
+        tracking_uri,
+    )
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     lines: list[str] = []
@@ -124,18 +134,6 @@ def _run(options: argparse.Namespace) -> int:
     for line in lines:
         print(line, file=sys.stderr)
     return EXIT_OK
-
-
-def not_recorded(tracker: MlflowTracker) -> list[str]:
-    """What the store lacks, and how to send what is kept."""
-    lines = [f"not recorded: {failure}" for failure in tracker.failures]
-    if tracker.waiting:
-        path = tracker.journal.path
-        lines.append(
-            f"MLflow did not answer: {tracker.waiting} records are kept in {path}; send them with "
-            f"framelens-train upload {path}"
-        )
-    return lines
 
 
 def summary(result: RunResult, page: str | None) -> str:

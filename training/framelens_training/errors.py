@@ -60,3 +60,7 @@ class RegistryError(TrainingError):
 
 class SweepError(TrainingError):
     """A sweep that cannot be started or continued."""
+
+
+class RecalibrationError(TrainingError):
+    """Labels by which a model cannot be calibrated anew."""

@@ -199,13 +199,7 @@ def write_artifact(
     card: str,
     golden_inputs: Sequence[tuple[str, str | None]],
 ) -> None:
-    """Make the artifact directory, complete or not at all.
-
-    The golden answers are what the artifact itself says, asked through the inference package.
-    """
-    from framelens.artifact import Artifact
-    from framelens.scorer import Scorer
-
+    """Make the artifact directory, complete or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     if partial.exists():
         shutil.rmtree(partial)
@@ -222,10 +216,26 @@ def write_artifact(
         decoding=decoding,
         training=training,
     )
-    write_manifest(partial, manifest)
+    complete_artifact(partial, folder, manifest, golden_inputs)
+
+
+def complete_artifact(
+    partial: Path,
+    folder: Path,
+    manifest: Manifest,
+    golden_inputs: Sequence[tuple[str, str | None]],
+) -> None:
+    """Give a folder with weights, tokenizer and card its manifest, and put it in its place.
+
+    The golden answers are what the artifact itself says, asked through the inference package.
+    """
+    from framelens.artifact import Artifact
+    from framelens.scorer import Scorer
+
+    write_manifest(partial, replace(manifest, golden=()))
     scorer = Scorer(Artifact.open(partial))
-    golden = [_golden(scorer, text, headline) for text, headline in golden_inputs]
-    write_manifest(partial, _with_golden(manifest, golden))
+    golden = tuple(_golden(scorer, text, headline) for text, headline in golden_inputs)
+    write_manifest(partial, replace(manifest, golden=golden))
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
@@ -239,7 +249,3 @@ def _golden(scorer: Any, text: str, headline: str | None) -> Golden:
         labels=tuple(segment.label for segment in document.segments),
         scores=tuple(tuple(segment.scores[axis] for axis in AXES) for segment in document.segments),
     )
-
-
-def _with_golden(manifest: Manifest, golden: Sequence[Golden]) -> Manifest:
-    return replace(manifest, golden=tuple(golden))

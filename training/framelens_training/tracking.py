@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from framelens_training.config import Config
+from framelens_training.config import Config, Tracking
 from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import TrackingError
 from framelens_training.journal import FILE_NAME, Call, Journal
@@ -411,7 +411,7 @@ def unusable(uri: str, error: Exception) -> TrackingError:
     )
 
 
-def connect(config: Config) -> tuple[Any, str]:
+def connect(settings: Tracking) -> tuple[Any, str]:
     """Open the store and its experiment before any work is done.
 
     Returns the MLflow client and the experiment's id.
@@ -419,27 +419,32 @@ def connect(config: Config) -> tuple[Any, str]:
     Raises:
         TrackingError: if the store cannot be used.
     """
-    uri = tracking_uri(config)
+    uri = store_uri(settings.uri)
     client = open_store(uri)
 
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_experiment_by_name(config.tracking.experiment)
+        found = client.get_experiment_by_name(settings.experiment)
         if found is not None:
             return client, str(found.experiment_id)
         location = None
         if uri == DEFAULT_URI:
-            location = (Path(DEFAULT_ARTIFACTS).resolve() / config.tracking.experiment).as_uri()
-        return client, str(client.create_experiment(config.tracking.experiment, location))
+            location = (Path(DEFAULT_ARTIFACTS).resolve() / settings.experiment).as_uri()
+        return client, str(client.create_experiment(settings.experiment, location))
     except (MlflowException, OSError, ValueError) as error:
         raise unusable(uri, error) from error
 
 
 def run_folder(config: Config, run_id: str | None) -> Path:
     """The folder of a run's files: without a run id a new one, named by the time."""
+    return folder_under(config.output, config.name, run_id)
+
+
+def folder_under(output: str | Path, name: str, run_id: str | None) -> Path:
+    """The folder of a run of that name under the folder of all runs, as `run_folder` tells it."""
     label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
-    folder = first = Path(config.output) / f"{config.name}-{label}"
+    folder = first = Path(output) / f"{name}-{label}"
     number = 1
     while run_id is None and folder.exists():  # of a run that began in the same second
         number += 1
@@ -451,9 +456,25 @@ def run_folder(config: Config, run_id: str | None) -> Path:
 def tracked_run(
     config: Config, run_id: str | None = None, folder: Path | None = None
 ) -> Iterator[MlflowTracker]:
+    """The MLflow run of a config (`tracked`).
+
+    `folder` is that of the run's files, where there is one already.
+    """
+    with tracked(config.name, config.tracking, config.output, run_id, folder) as tracker:
+        yield tracker
+
+
+@contextmanager
+def tracked(
+    name: str,
+    settings: Tracking,
+    output: str | Path,
+    run_id: str | None = None,
+    folder: Path | None = None,
+) -> Iterator[MlflowTracker]:
     """An MLflow run that ends FINISHED, or FAILED with its traceback, or KILLED.
 
-    `folder` is that of the run's files, where there is one already. With `run_id`, an earlier run
+    Its files go to `folder`, or else to one under `output`. With `run_id`, an earlier run
     is continued: it is RUNNING again, and what its journal still holds is sent; a point of a curve
     that it has is not recorded again. Runs of this machine whose process is gone are ended as
     KILLED.
@@ -461,15 +482,15 @@ def tracked_run(
     Raises:
         TrackingError: before anything is done, if the store or the run cannot be used.
     """
-    client, experiment = connect(config)
-    uri = tracking_uri(config)
+    client, experiment = connect(settings)
+    uri = store_uri(settings.uri)
 
     from mlflow.exceptions import MlflowException
 
     recorded: set[tuple[str, int]] | None = None
     try:
         if run_id is None:
-            run_id = _create(client, experiment, config.name, {})
+            run_id = _create(client, experiment, name, {})
         else:
             client.update_run(run_id, status="RUNNING")
             client.set_tag(run_id, _PROCESS_TAG, this_process())
@@ -481,10 +502,22 @@ def tracked_run(
         end_dead_runs(client, experiment)
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
-    place = (folder or run_folder(config, run_id)) / FILE_NAME
+    place = (folder or folder_under(output, name, run_id)) / FILE_NAME
     journal = Journal(place, _without_password(uri), run_id)
     with _ended(MlflowTracker(client, experiment, journal, recorded)) as tracker:
         yield tracker
+
+
+def not_recorded(tracker: MlflowTracker) -> list[str]:
+    """What the store lacks, and how to send what is kept."""
+    lines = [f"not recorded: {failure}" for failure in tracker.failures]
+    if tracker.waiting:
+        path = tracker.journal.path
+        lines.append(
+            f"MLflow did not answer: {tracker.waiting} records are kept in {path}; send them with "
+            f"framelens-train upload {path}"
+        )
+    return lines
 
 
 def _recorded(client: Any, run_id: str) -> set[tuple[str, int]]:

@@ -283,18 +283,22 @@ def segment_runs(segment: ScoredSegment) -> Iterator[tuple[str, Span | None, Spa
     """A segment's text in pieces, each with the attribution span and the `loaded` span over it.
 
     The pieces joined are the segment's text. A span that another one crosses comes in several
-    pieces.
+    pieces; where two spans of one kind overlap, the first of them is shown.
     """
-    layers = (
-        [span for span in segment.spans if span.type != "loaded"],
-        [span for span in segment.spans if span.type == "loaded"],
-    )
     edges = {segment.start, segment.end}
     for span in segment.spans:
         edges |= {span.start, span.end}
-    for start, end in pairwise(sorted(edges)):
-        attribution, loaded = (
-            next((span for span in layer if span.start <= start and end <= span.end), None)
-            for layer in layers
-        )
+    cuts = sorted(edges)
+    attributions = _over_pieces([span for span in segment.spans if span.type != "loaded"], cuts)
+    loads = _over_pieces([span for span in segment.spans if span.type == "loaded"], cuts)
+    for (start, end), attribution, loaded in zip(pairwise(cuts), attributions, loads, strict=True):
         yield segment.text[start - segment.start : end - segment.start], attribution, loaded
+
+
+def _over_pieces(spans: Sequence[Span], cuts: Sequence[int]) -> list[Span | None]:
+    """For each piece between two cuts, the first of the spans that lie over it."""
+    over: list[Span | None] = [None] * (len(cuts) - 1)
+    for span in reversed(spans):
+        first, last = bisect_left(cuts, span.start), bisect_left(cuts, span.end)
+        over[first:last] = [span] * (last - first)
+    return over

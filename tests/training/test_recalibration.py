@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+import framelens
+from framelens.artifact import Artifact
+from framelens.decoding import DecodingConfig, DocumentLogits
+from framelens.features import Featurizer
+from framelens.schema import AXES, Axis
+from framelens_training.cli import main
+from framelens_training.corpora.labelled import (
+    Annotated,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+    digest,
+    read_jsonl,
+    write_jsonl,
+)
+from framelens_training.errors import RecalibrationError
+from framelens_training.recalibration import FOLDS, Recalibration, recalibrate
+from framelens_training.targets import featurize_document
+
+WORDS = (
+    "alder", "birch", "cedar", "damson", "elder", "fir", "gorse", "hazel", "ivy", "juniper",
+    "kelp", "larch", "maple", "nettle", "oak", "pine", "quince", "rowan", "sorrel", "thistle",
+)  # fmt: skip
+
+
+def sentence(number: int, role: str = "text", **answers: bool) -> LabelledDocument:
+    """A document of one segment; texts are unlike each other, so that each is an article."""
+    first, second, third = (WORDS[number // 20**n % 20] for n in range(3))
+    text = f"The {first} of the {second} met a {third}, number {number}."
+    segment = GoldSegment("headline" if role == "headline" else "text", 0, len(text), **answers)
+    headline, body = (text, "") if role == "headline" else (None, text)
+    annotated: frozenset[Annotated] = frozenset(answers)  # type: ignore[arg-type]
+    return LabelledDocument(
+        f"{role}{number}", body, headline, annotated=annotated, segments=(segment,)
+    )
+
+
+def logits(value: float, axis: Axis, *, headline: bool = False) -> DocumentLogits:
+    row = np.zeros((1, len(AXES)), dtype=np.float32)
+    row[0, AXES.index(axis)] = value
+    return DocumentLogits(row, (), np.array([headline]))
+
+
+def shifted(
+    count: int, shift: float, featurizer: Featurizer, role: str = "text", first: int = 0
+) -> tuple[list, list[DocumentLogits]]:
+    """Sentences whose logits of `framed` are twice as sure as they should be, and shifted."""
+    random = np.random.default_rng(first + 7)
+    true = random.normal(0.0, 2.0, count)
+    gold = random.random(count) < 1 / (1 + np.exp(-true))
+    items = [
+        featurize_document(sentence(first + n, role, framed=bool(answer)), featurizer)
+        for n, answer in enumerate(gold)
+    ]
+    answers = [logits(2 * x + shift, "framed", headline=role == "headline") for x in true]
+    return items, answers
+
+
+def test_slope_and_offset_are_found(featurizer: Featurizer) -> None:
+    found = recalibrate(DecodingConfig(), *shifted(400, 3.0, featurizer), samples=0)
+    assert found.decoding.temperatures["framed"] == pytest.approx(2.0, abs=0.3)
+    assert found.decoding.offsets["framed"] == pytest.approx(-1.5, abs=0.3)
+    assert found.decoding.thresholds["framed"] == 0.5
+    change = found.axes["framed"]
+    assert change.after.value > change.before.value + 0.05
+    assert change.error_after < 0.05 < change.error_before
+    for axis in ("attributed", "boilerplate"):
+        assert axis not in found.axes
+        assert found.decoding.temperatures[axis] == 1.0
+        assert found.decoding.offsets[axis] == 0.0
+        assert found.decoding.thresholds[axis] == DecodingConfig().thresholds[axis]
+
+
+def test_what_comes_after_is_measured_on_other_articles(featurizer: Featurizer) -> None:
+    # Logits that say nothing: what fits the labels themselves would look better than chance.
+    items, _ = shifted(80, 0.0, featurizer)
+    noise = np.random.default_rng(3).normal(0.0, 1.0, len(items))
+    answers = [logits(float(x), "framed") for x in noise]
+    found = recalibrate(DecodingConfig(), items, answers, samples=0)
+    assert found.axes["framed"].after.value < 0.6
+
+
+def test_headlines_alone_say_nothing_of_other_segments(featurizer: Featurizer) -> None:
+    before = DecodingConfig(thresholds={"attributed": 0.5, "framed": 0.4, "boilerplate": 0.5})
+    items, answers = shifted(300, 3.0, featurizer, "headline")
+    found = recalibrate(before, items, answers, samples=0).decoding
+    assert found.headline_offsets["framed"] < -1
+    assert (found.temperatures, found.offsets) == (before.temperatures, before.offsets)
+    assert found.thresholds == before.thresholds
+
+
+def test_headlines_get_an_offset_of_their_own_beside_others(featurizer: Featurizer) -> None:
+    items, answers = shifted(300, 0.0, featurizer)
+    more, others = shifted(300, 3.0, featurizer, "headline", first=1000)
+    found = recalibrate(DecodingConfig(), items + more, answers + others, samples=0).decoding
+    assert found.offsets["framed"] == pytest.approx(0.0, abs=0.3)
+    assert found.headline_offsets["framed"] == pytest.approx(-1.5, abs=0.4)
+
+
+def test_an_axis_with_few_labels_stays_as_it_was(featurizer: Featurizer) -> None:
+    items, answers = shifted(200, 3.0, featurizer)
+    few = [
+        featurize_document(sentence(1000 + n, attributed=n % 2 == 0), featurizer) for n in range(20)
+    ]
+    before = DecodingConfig(thresholds={"attributed": 0.41, "framed": 0.4, "boilerplate": 0.5})
+    found = recalibrate(before, items + few, answers + [logits(0.3, "attributed")] * 20, samples=0)
+    assert found.axes["attributed"].kind is None
+    assert found.decoding.thresholds == {"attributed": 0.41, "framed": 0.5, "boilerplate": 0.5}
+
+
+@pytest.mark.parametrize(("count", "needed"), [(FOLDS - 1, "5 articles"), (20, "30 yeses")])
+def test_too_few_labels_are_told(count: int, needed: str, featurizer: Featurizer) -> None:
+    with pytest.raises(RecalibrationError, match=needed):
+        recalibrate(DecodingConfig(), *shifted(count, 0.0, featurizer), samples=0)
+
+
+def spans_of_one_word(probability: float, featurizer: Featurizer) -> Recalibration:
+    """Loaded words, of which the model says that each is loaded with a probability."""
+    items, answers = [], []
+    logit = np.log(probability / (1 - probability))
+    for number in range(80):
+        document = replace(sentence(number), annotated=frozenset({"loaded_spans"}))
+        start = document.text.index("the")
+        document = replace(document, spans=(GoldSpan("text", "loaded", start, start + 3),))
+        item = featurize_document(document, featurizer)
+        words = item.features.segments[0]
+        tokens = np.full((len(words.ids), 8), -9.0, dtype=np.float32)
+        tokens[words.offsets[:, 0] == start, -1] = logit
+        items.append(item)
+        answers.append(DocumentLogits(np.zeros((1, 3), np.float32), (tokens,), np.array([False])))
+    return recalibrate(DecodingConfig(), items, answers, samples=0)
+
+
+def test_spans_are_given_from_a_probability_that_fits(featurizer: Featurizer) -> None:
+    found = spans_of_one_word(0.35, featurizer)
+    change = found.spans["loaded"]
+    assert (change.before, change.taken) == (0.0, True)
+    assert change.after == 1.0
+    assert found.decoding.span_thresholds["loaded"] < 0.5
+
+
+def test_spans_that_get_no_better_are_decoded_as_before(featurizer: Featurizer) -> None:
+    found = spans_of_one_word(0.9, featurizer)
+    change = found.spans["loaded"]
+    assert (change.before, change.after, change.taken) == (1.0, 1.0, False)
+    assert found.decoding == DecodingConfig()
+
+
+def labels(count: int, path: Path) -> Path:
+    """Sentences that the lookup model takes for framed less often than they are."""
+    documents = []
+    for number in range(count):
+        one = sentence(number)
+        start = ("Another shameful", "Yet another", "The")[number % 3]
+        text = f"{start} plan: {one.text}"
+        segment = GoldSegment(
+            "text", 0, len(text), framed=number % 3 < 2, attributed=False, boilerplate=False
+        )
+        documents.append(replace(one, text=text, annotated=frozenset(AXES), segments=(segment,)))
+    write_jsonl(documents, path)
+    return path
+
+
+def test_the_command_writes_a_model_and_records_it(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = labels(150, tmp_path / "mine.jsonl")
+    assert main(["calibrate", str(model_folder), str(path), "--name", "news"]) == 0
+    (folder,) = tmp_path.glob("runs/news-*/model")
+    artifact = Artifact.open(folder)
+    before = Artifact.open(model_folder).manifest
+    manifest = artifact.manifest
+    assert (manifest.name, manifest.version) == ("news", f"{before.version}+calibrated")
+    assert manifest.files["model.onnx"] == before.files["model.onnx"]
+    assert manifest.decoding.thresholds["framed"] == 0.5
+    assert manifest.decoding.offsets["framed"] != 0
+    assert manifest.decoding.thresholds["attributed"] == before.decoding.thresholds["attributed"]
+    scorer = framelens.load(folder)  # its golden answers are its own
+    shameful = scorer.score("Another shameful plan on the road to nowhere, she is told.")
+    assert (
+        shameful.segments[0].scores["framed"]
+        != (
+            framelens.load(model_folder)
+            .score(shameful.segments[0].text)
+            .segments[0]
+            .scores["framed"]
+        )
+    )
+    card = (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert card.startswith(f"# news {manifest.version}\n")
+    assert "mine.jsonl (150 documents" in card
+
+    (run,) = mlflow.MlflowClient().search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.sha256"] == Artifact.open(model_folder).info.sha256
+    assert {"recalibration/framed/ece_before", "recalibration/framed/macro_f1_after"} <= set(
+        run.data.metrics
+    )
+    (given,) = run.inputs.dataset_inputs
+    assert given.dataset.name == "labels mine"
+
+
+def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = labels(150, tmp_path / "mine.jsonl")
+    assert main(["calibrate", str(model_folder), str(path), "--name", "news"]) == 0
+    pinned = digest(read_jsonl(path))
+    assert main(["promote", "news", "--test", str(path), "--sha256", pinned]) == 1
+    assert "no model was trained on" in capsys.readouterr().err
+
+
+def test_too_few_labels_end_before_anything_is_written(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = labels(12, tmp_path / "mine.jsonl")
+    output = tmp_path / "out"
+    command = ["calibrate", str(model_folder), str(path), "-o", str(output), "--no-tracking"]
+    assert main(command) == 1
+    assert "30 yeses" in capsys.readouterr().err
+    assert not output.exists()

@@ -1,0 +1,346 @@
+"""A finished model calibrated anew on labels of one's own; its weights stay as they are.
+
+A model is surer, or less sure, on texts of another kind than on those that it was tuned on, and
+labels that are too few to train on are enough to tell by how much. On each axis a slope and an
+offset are fitted to the logits (Platt 1999, "Probabilistic Outputs for Support Vector Machines"),
+with his targets, which keep few labels from making it too sure. A probability that is right needs
+no threshold but a half. Spans get their transitions and thresholds as in a training run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores
+from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
+from framelens_training.calibration import expected_calibration_error, which_are_headlines
+from framelens_training.corpora.grouping import grouped
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.splits import assign
+from framelens_training.errors import RecalibrationError
+from framelens_training.evaluation import (
+    Interval,
+    axis_counts,
+    bootstrap,
+    paired_difference,
+    span_f1,
+    span_metrics,
+)
+from framelens_training.predictions import AxisData, article_count, axis_data
+from framelens_training.span_tuning import MIN_SPANS, tune_spans
+from framelens_training.targets import LabelledFeatures
+
+LEAST_ANSWERS = 30
+"""Fewest yeses, and fewest noes, by which an axis is calibrated."""
+FOLDS = 5
+HALF = 0.5
+
+Kind = Literal["segments", "headlines and others", "headlines"]
+"""What an axis is calibrated by: all segments alike, headlines with an offset of their own beside
+the others, or headlines alone, of which nothing follows for the others."""
+
+_LAYERS: tuple[tuple[SpanType, ...], ...] = (ATTRIBUTION_TYPES, ("loaded",))
+_SLOPES = (0.125, 4.0)
+_OFFSETS = (-6.0, 6.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AxisChange:
+    """What calibration does on one axis: figures of before, and cross-fitted ones of after.
+
+    `kind` is None where labels are too few, and all stays as it was.
+    """
+
+    kind: Kind | None
+    segments: int
+    positives: int
+    before: Interval
+    after: Interval
+    difference: Interval
+    error_before: float
+    error_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpanChange:
+    """Gold spans of a type, and their exact-match F1 before and, cross-fitted, after.
+
+    `taken` says whether the layer was better after, in the mean of its types: otherwise it stays as
+    it was.
+    """
+
+    gold: int
+    before: float
+    after: float
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibration:
+    """A decoding chosen on all labels, and what such a choice is worth on texts that it was not
+    made on: each fifth of the articles decoded with what the other four gave.
+    """
+
+    decoding: DecodingConfig
+    articles: int
+    axes: Mapping[Axis, AxisChange]
+    spans: Mapping[SpanType, SpanChange]
+
+    def flat(self) -> dict[str, float]:
+        """The figures as metrics."""
+        flat: dict[str, float] = {"recalibration/articles": self.articles}
+        for axis, change in self.axes.items():
+            flat |= {
+                f"recalibration/{axis}/{name}": value
+                for name, value in {
+                    "macro_f1_before": change.before.value,
+                    "macro_f1_after": change.after.value,
+                    "difference_low": change.difference.low,
+                    "difference_high": change.difference.high,
+                    "ece_before": change.error_before,
+                    "ece_after": change.error_after,
+                }.items()
+            }
+        for kind, spans in self.spans.items():
+            flat[f"recalibration/{kind}/f1_before"] = spans.before
+            flat[f"recalibration/{kind}/f1_after"] = spans.after
+        return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def recalibrate(
+    decoding: DecodingConfig,
+    items: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    *,
+    samples: int = 1000,
+) -> Recalibration:
+    """Calibrate a model's answers on labelled documents with distinct ids.
+
+    An axis with fewer than `LEAST_ANSWERS` yeses or noes, and a layer with fewer than `MIN_SPANS`
+    spans, keep what they had.
+
+    Raises:
+        RecalibrationError: if the articles are too few to say what it is worth, or the labels too
+            few for anything.
+    """
+    documents = grouped([item.document for item in items])
+    articles = article_count(documents)
+    if articles < FOLDS:
+        raise RecalibrationError(
+            f"expected labels of at least {FOLDS} articles, found {articles} (texts of one group, "
+            "or nearly the same, count once); label texts of more articles"
+        )
+    kinds = kinds_of(items, logits)
+    chosen = calibrated(decoding, items, logits, kinds)
+    if chosen == decoding:
+        raise RecalibrationError(
+            f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, or {MIN_SPANS} "
+            f"spans of a layer, found {_counts(documents, logits)}; label more"
+        )
+    places = assign(documents, {str(fold): 1.0 for fold in range(FOLDS)})
+    fold_of = np.array([int(places[document.id]) for document in documents])
+    others = [
+        calibrated(decoding, *_where(fold_of != fold, items, logits), kinds)
+        for fold in range(FOLDS)
+    ]
+    after = [others[fold] for fold in fold_of]
+    spans = _span_changes(decoding, others, fold_of, items, logits)
+    return Recalibration(
+        _without_worse(chosen, decoding, spans),
+        articles,
+        {
+            axis: change
+            for axis, kind in kinds.items()
+            if (change := _axis_change(axis, kind, decoding, after, documents, logits, samples))
+        },
+        spans,
+    )
+
+
+def _where(
+    rows: NDArray[np.bool_], items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+) -> tuple[list[LabelledFeatures], list[DocumentLogits]]:
+    return list(compress(items, rows)), list(compress(logits, rows))
+
+
+def _answers(
+    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+) -> tuple[AxisData, NDArray[np.bool_]]:
+    """The logits of an axis where it is answered, and which of them are headlines'."""
+    data = axis_data(documents, [item.segments for item in logits], axis, implied=True)
+    return data, which_are_headlines(documents, logits, axis, implied=True)
+
+
+def _kind(
+    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+) -> Kind | None:
+    data, headlines = _answers(documents, logits, axis)
+    enough = {
+        role: min((data.gold & rows).sum(), (~data.gold & rows).sum()) >= LEAST_ANSWERS
+        for role, rows in (("headline", headlines), ("other", ~headlines))
+    }
+    if enough["other"]:
+        return "headlines and others" if enough["headline"] else "segments"
+    return "headlines" if enough["headline"] else None
+
+
+def _counts(documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits]) -> str:
+    found: list[str] = []
+    for axis in AXES:
+        data, _ = _answers(documents, logits, axis)
+        found.append(f"{int(data.gold.sum())} and {int((~data.gold).sum())} of {axis}")
+    return ", ".join(found)
+
+
+def kinds_of(
+    items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+) -> dict[Axis, Kind | None]:
+    """By what each axis can be calibrated; None where labels are too few."""
+    documents = [item.document for item in items]
+    return {axis: _kind(documents, logits, axis) for axis in AXES}
+
+
+def calibrated(
+    decoding: DecodingConfig,
+    items: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    kinds: Mapping[Axis, Kind | None],
+) -> DecodingConfig:
+    """The decoding that fits these documents, spans included where there are enough of them."""
+    found = tune_spans(decoding, items, logits)
+    documents = [item.document for item in items]
+    for axis, kind in kinds.items():
+        data, headlines = _answers(documents, logits, axis)
+        if kind is not None and data.gold.any() and not data.gold.all():
+            found = _with_axis(found, axis, kind, data, headlines)
+    return found
+
+
+def _with_axis(
+    decoding: DecodingConfig,
+    axis: Axis,
+    kind: Kind,
+    data: AxisData,
+    headlines: NDArray[np.bool_],
+) -> DecodingConfig:
+    """The decoding with the slope and the offsets under which the answers are likeliest."""
+    yes, no = int(data.gold.sum()), int((~data.gold).sum())
+    target = np.where(data.gold, (yes + 1) / (yes + 2), 1 / (no + 2))
+    start = np.array(
+        [1 / decoding.temperatures[axis], decoding.offsets[axis], decoding.headline_offsets[axis]]
+    )
+    is_free = {
+        "segments": (True, True, False),
+        "headlines and others": (True, True, True),
+        "headlines": (False, False, True),
+    }[kind]
+    rows = headlines if kind == "headlines" else np.ones(len(headlines), dtype=np.bool_)
+    values, shown, wanted = data.values[rows], headlines[rows], target[rows]
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        slope, offset, of_headlines = parameters
+        logit = slope * values + offset + of_headlines * shown
+        return float((np.logaddexp(0.0, logit) - wanted * logit).mean())
+
+    bounds = [
+        limits if free else (value, value)
+        for limits, free, value in zip((_SLOPES, _OFFSETS, _OFFSETS), is_free, start, strict=True)
+    ]
+    slope, offset, of_headlines = minimize(loss, start, bounds=bounds, method="L-BFGS-B").x
+    threshold = decoding.thresholds[axis] if kind == "headlines" else HALF
+    return replace(
+        decoding,
+        temperatures={**decoding.temperatures, axis: round(1 / float(slope), 4)},
+        offsets={**decoding.offsets, axis: round(float(offset), 4)},
+        headline_offsets={**decoding.headline_offsets, axis: round(float(of_headlines), 4)},
+        thresholds={**decoding.thresholds, axis: threshold},
+    )
+
+
+def _axis_change(
+    axis: Axis,
+    kind: Kind | None,
+    before: DecodingConfig,
+    after: Sequence[DecodingConfig],
+    documents: Sequence[LabelledDocument],
+    logits: Sequence[DocumentLogits],
+    samples: int,
+) -> AxisChange | None:
+    """What becomes of an axis; `after` holds the decoding of each document. None: no label."""
+    if not any(axis in document.annotated for document in documents):
+        return None
+    size = article_count(documents)
+    found: list[tuple[AxisData, AxisData]] = []
+    for configs in ([before] * len(documents), after):
+        scores = [axis_scores(item, one) for item, one in zip(logits, configs, strict=True)]
+        margins: list[Floats] = [
+            row - np.float32(one.thresholds[axis]) for row, one in zip(scores, configs, strict=True)
+        ]
+        found.append(
+            (
+                axis_data(documents, scores, axis, implied=True),
+                axis_data(documents, margins, axis, implied=True),
+            )
+        )
+    then, now = (axis_counts(margins, 0.0, size) for _, margins in found)
+    errors = [expected_calibration_error(data.gold, data.values) for data, _ in found]
+    return AxisChange(
+        kind,
+        len(found[0][0].gold),
+        int(found[0][0].gold.sum()),
+        bootstrap(then, samples, 0),
+        bootstrap(now, samples, 0),
+        paired_difference(now, then, samples, 0),
+        *errors,
+    )
+
+
+def _span_changes(
+    before: DecodingConfig,
+    others: Sequence[DecodingConfig],
+    fold_of: NDArray[np.int64],
+    items: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+) -> dict[SpanType, SpanChange]:
+    # Before and after, each: right, found, gold.
+    sums: dict[str, NDArray[np.float64]] = {kind: np.zeros((2, 3)) for kind in SPAN_TYPES}
+    marked = np.array(
+        [not {"attribution_spans", "loaded_spans"}.isdisjoint(i.document.annotated) for i in items]
+    )
+    for fold, after in enumerate(others):
+        part = _where(marked & (fold_of == fold), items, logits)
+        for row, decoding in enumerate((before, after)):
+            for name, spans in span_metrics(*part, decoding).items():
+                right = round(spans.recall * spans.gold)
+                sums[name][row] += (right, spans.found, spans.gold)
+    changes: dict[SpanType, SpanChange] = {}
+    for layer in _LAYERS:
+        f1 = {kind: span_f1(sums[kind]) for kind in layer if sums[kind][0, 2]}
+        taken = sum(float(now - then) for then, now in f1.values()) > 0
+        for kind, (then, now) in f1.items():
+            changes[kind] = SpanChange(int(sums[kind][0, 2]), float(then), float(now), taken)
+    return changes
+
+
+def _without_worse(
+    chosen: DecodingConfig, before: DecodingConfig, spans: Mapping[SpanType, SpanChange]
+) -> DecodingConfig:
+    """The decoding chosen, with spans decoded as before where that was no worse."""
+    taken = {kind for kind, change in spans.items() if change.taken}
+    thresholds = {
+        kind: (chosen if kind in taken else before).span_thresholds[kind] for kind in SPAN_TYPES
+    }
+    attributions, loaded = (chosen if taken.intersection(layer) else before for layer in _LAYERS)
+    return replace(
+        chosen,
+        span_thresholds=thresholds,
+        transitions=attributions.transitions,
+        loaded_transitions=loaded.loaded_transitions,
+    )
