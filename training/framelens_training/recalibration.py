@@ -231,8 +231,10 @@ def _with_axis(
     headlines: NDArray[np.bool_],
 ) -> DecodingConfig:
     """The decoding with the slope and the offsets under which the answers are likeliest."""
-    yes, no = int(data.gold.sum()), int((~data.gold).sum())
-    target = np.where(data.gold, (yes + 1) / (yes + 2), 1 / (no + 2))
+    rows = headlines if kind == "headlines" else np.ones(len(headlines), dtype=np.bool_)
+    gold, values, shown = data.gold[rows], data.values[rows], headlines[rows]
+    yes, no = int(gold.sum()), int((~gold).sum())
+    wanted = np.where(gold, (yes + 1) / (yes + 2), 1 / (no + 2))
     start = np.array(
         [1 / decoding.temperatures[axis], decoding.offsets[axis], decoding.headline_offsets[axis]]
     )
@@ -241,8 +243,6 @@ def _with_axis(
         "headlines and others": (True, True, True),
         "headlines": (False, False, True),
     }[kind]
-    rows = headlines if kind == "headlines" else np.ones(len(headlines), dtype=np.bool_)
-    values, shown, wanted = data.values[rows], headlines[rows], target[rows]
 
     def loss(parameters: NDArray[np.float64]) -> float:
         slope, offset, of_headlines = parameters
