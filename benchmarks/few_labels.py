@@ -81,7 +81,7 @@ def measured(
             for rows in (np.flatnonzero(fitted_on), np.flatnonzero(~fitted_on))
         ]
         (few, rest) = parts
-        kinds = kinds_of(*few)
+        kinds = kinds_of([item.document for item in few[0]], few[1])
         after = calibrated(decoding, *few, kinds)
         for axis, kind in kinds.items():
             if kind is not None:

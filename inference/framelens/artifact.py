@@ -146,7 +146,7 @@ class Artifact:
         _check_labels(path, row)
         try:
             manifest = _parse_manifest(row)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{path / MANIFEST_FILE} is incomplete or malformed ({type(error).__name__}: "
                 f"{error}); export the model again"
@@ -288,7 +288,17 @@ def _loaded_transitions(decoding: Mapping[str, Any]) -> Sequence[Sequence[float]
 
 
 def _offsets(given: Mapping[str, float]) -> dict[Axis, float]:
-    return {axis: float(given.get(axis, 0.0)) for axis in AXES}
+    offsets = {axis: float(given.get(axis, 0.0)) for axis in AXES}
+    if not all(map(math.isfinite, offsets.values())):
+        raise ValueError(f"expected finite offsets, found {offsets}")
+    return offsets
+
+
+def _temperatures(given: Mapping[str, float]) -> dict[Axis, float]:
+    found = {axis: float(given[axis]) for axis in AXES}
+    if not all(0 < value < math.inf for value in found.values()):
+        raise ValueError(f"expected temperatures above 0, found {found}")
+    return found
 
 
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
@@ -301,7 +311,7 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
         precision=row["precision"],
         features=FeatureConfig(**features),
         decoding=DecodingConfig(
-            temperatures={axis: float(decoding["temperatures"][axis]) for axis in AXES},
+            temperatures=_temperatures(decoding["temperatures"]),
             offsets=_offsets(decoding.get("offsets", {})),
             headline_offsets=_offsets(decoding.get("headline_offsets", {})),
             thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},

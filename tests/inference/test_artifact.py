@@ -84,6 +84,17 @@ def test_a_model_of_version_2_has_no_offsets(folder: Path) -> None:
     assert set(Artifact.open(folder).manifest.decoding.offsets.values()) == {0.0}
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("offsets", None), ("offsets", [0, 0]), ("offsets", {"framed": math.nan}),
+     ("headline_offsets", 3), ("temperatures", {"attributed": 1, "framed": 0, "boilerplate": 1})],
+)  # fmt: skip
+def test_malformed_calibration_is_refused(folder: Path, key: str, value: object) -> None:
+    edit(folder, lambda row: row["decoding"].update({key: value}))
+    with pytest.raises(ArtifactError, match="incomplete or malformed"):
+        Artifact.open(folder)
+
+
 def test_another_label_order_is_refused(folder: Path) -> None:
     edit(folder, lambda row: row["labels"]["axes"].reverse())
     with pytest.raises(ArtifactError, match=r"expected the label order .* found .*boilerplate"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import functools
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 CALIBRATED = "+calibrated"
 """The end of a version, where none is given."""
+VERSION = r"[0-9A-Za-z][0-9A-Za-z.+_-]*"
 
 
 def add_to(commands: Any) -> None:
@@ -47,36 +49,75 @@ def _calibrate(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens_training.config import Tracking
     from framelens_training.pipeline import quiet_libraries
-    from framelens_training.recalibrated_artifact import calibrate, change_table, read_labels
+    from framelens_training.recalibrated_artifact import (
+        change_table,
+        fitted,
+        read_labels,
+        write_calibrated,
+    )
     from framelens_training.tracking import NullTracker, not_recorded, store_uri, tracked
 
+    _check_names(options)
     artifact = Artifact.open(resolve(options.model))
     labels = read_labels(options.labels)
     manifest = artifact.manifest
-    name = options.name or manifest.name
-    version = options.version or manifest.version.removesuffix(CALIBRATED) + CALIBRATED
-    settings = Tracking(experiment=options.experiment, uri=options.uri)
-    lines: list[str] = []
-    page = None
-    fitted = functools.partial(
-        calibrate, artifact, labels, output=options.output, name=name, version=version
-    )
+    name = manifest.name if options.name is None else options.name
+    version = _next(manifest.version) if options.version is None else options.version
     with quiet_libraries():
-        if options.no_tracking:
-            folder, found = fitted(NullTracker())
-        else:
-            with tracked(name, settings, options.output) as tracker:
-                folder, found = fitted(tracker)
-            page, lines = tracker.page(store_uri(settings.uri)), not_recorded(tracker)
+        found = fitted(artifact, labels)
     print(change_table(found))
     print(
-        f"\nbefore: {manifest.name} {manifest.version}; after: {name} {version}, each fifth of "
-        f"{found.articles} articles decoded with what the other four gave\n"
+        f"\nafter: each fifth of {found.articles} articles decoded with what the other four gave\n"
     )
-    print(f"model      {folder}")
+    if found.decoding == manifest.decoding:
+        print(f"{manifest.name} {manifest.version} is left as it is: these labels improve nothing")
+        return 0
+    write = functools.partial(
+        write_calibrated, artifact, labels, found, output=options.output, name=name, version=version
+    )
+    lines: list[str] = []
+    page = None
+    with quiet_libraries():
+        if options.no_tracking:
+            folder = write(NullTracker())
+        else:
+            settings = Tracking(experiment=options.experiment, uri=options.uri)
+            with tracked(name, settings, options.output) as tracker:
+                folder = write(tracker)
+            page, lines = tracker.page(store_uri(settings.uri)), not_recorded(tracker)
+    print(f"model      {folder}: {name} {version}, from {manifest.name} {manifest.version}")
     print(f"score with framelens score ARTICLE -m {folder}")
     if page is not None:
         print(f"look at it {page}")
     for line in lines:
         print(line, file=sys.stderr)
     return 0
+
+
+def _check_names(options: argparse.Namespace) -> None:
+    """Make sure that a name and a version can be those of a model.
+
+    Raises:
+        ConfigError: with what is wrong.
+    """
+    from framelens_training.config import NAME
+    from framelens_training.errors import ConfigError
+
+    problems = [
+        f"{key}: expected {pattern}, found {value!r}"
+        for key, pattern, value in (
+            ("--name", NAME, options.name),
+            ("--version", VERSION, options.version),
+        )
+        if value is not None and re.fullmatch(pattern, value) is None
+    ]
+    if problems:
+        raise ConfigError("framelens-train calibrate", problems)
+
+
+def _next(version: str) -> str:
+    """The version of a model that was calibrated, once more perhaps."""
+    again = re.fullmatch(rf"(.*){re.escape(CALIBRATED)}(?:\.(\d+))?", version)
+    if again is None:
+        return version + CALIBRATED
+    return f"{again[1]}{CALIBRATED}.{int(again[2] or 1) + 1}"

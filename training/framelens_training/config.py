@@ -333,10 +333,14 @@ class Tracking(_Strict):
     """Register the model as challenger of the config's name; by default, if the store can."""
 
 
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+"""What a model can be called, in MLflow's registry and as a folder."""
+
+
 class Config(_Strict):
     """A run."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     version: str = "0.1.0"
     seed: int = Field(default=13, ge=0, lt=2**32)
     encoder: str = "minilm-l6"

@@ -20,6 +20,7 @@ from framelens_training.corpora.registry import CORPORA, corpus
 from framelens_training.corpora.splits import group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import TrainingError
+from framelens_training.seen_texts import calibrated_on, fingerprint
 
 
 class HeldOutError(TrainingError):
@@ -30,7 +31,8 @@ class HeldOutError(TrainingError):
 class HeldOut:
     """A corpus by split; everything outside `train` is unknown to the artifact.
 
-    `left_out` counts the documents that another corpus's training part has word for word;
+    `left_out` counts the documents that another corpus's training part has word for word, or to
+    whose labels the artifact was calibrated;
     `unchecked` names the corpora that are not there to be compared with.
     """
 
@@ -58,6 +60,7 @@ class Holdings:
         self._recorded: dict[str, Mapping[str, str]] = {
             item["name"]: item["sha256"] for item in recorded
         }
+        self._fitted_to = calibrated_on(manifest.training)
         self._root = root
         self._read: dict[str, Mapping[Split, Sequence[LabelledDocument]]] = {}
         self._trained: dict[str, set[str] | None] = {}
@@ -83,7 +86,11 @@ class Holdings:
         kept: dict[Split, Sequence[LabelledDocument]] = {
             split: documents
             if split == "train"
-            else [document for document in documents if _text(document) not in others]
+            else [
+                document
+                for document in documents
+                if _text(document) not in others and fingerprint(document) not in self._fitted_to
+            ]
             for split, documents in splits.items()
         }
         left_out = sum(len(splits[split]) - len(kept[split]) for split in splits)

@@ -26,7 +26,12 @@ from framelens_training.errors import RegistryError
 from framelens_training.gates import Gates
 from framelens_training.judgement import Judgement, PinnedTest, answer, judge, judge_first
 from framelens_training.model_registry import CHALLENGER, CHAMPION, seen_by, version_of
-from framelens_training.seen_texts import Fingerprints, fingerprint, some_of
+from framelens_training.seen_texts import (
+    Fingerprints,
+    calibrated_on,
+    fingerprint,
+    some_of,
+)
 
 PREVIOUS_TAG = "framelens.champion.previous"
 PREFIX = "framelens.promotion."
@@ -234,7 +239,8 @@ def _refuse_learnt(test: PinnedTest, manifest: Manifest, seen: Fingerprints | No
     Raises:
         RegistryError: naming the model, and some of the documents.
     """
-    found = [document.id for document in test.documents if fingerprint(document) in (seen or ())]
+    texts = (seen or frozenset()) | calibrated_on(manifest.training)
+    found = [document.id for document in test.documents if fingerprint(document) in texts]
     if found:
         raise RegistryError(
             f"expected test documents that no model was trained on, found {len(found)} of "

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact
 from framelens.features import Featurizer
 from framelens.network import Network
-from framelens_training.card import OWN, decoding_table
+from framelens_training.card import decoding_table
 from framelens_training.corpora.formats.registry import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
+from framelens_training.corpora.splits import group_of
 from framelens_training.data import distinctly_named
 from framelens_training.environment import git_revision, usable_cores
+from framelens_training.errors import RecalibrationError
 from framelens_training.export import complete_artifact
 from framelens_training.predictions import predict
 from framelens_training.recalibration import AxisChange, Recalibration, recalibrate
+from framelens_training.seen_texts import (
+    calibrated_on,
+    fingerprint,
+    read_seen,
+    some_of,
+    write_seen,
+)
 from framelens_training.targets import featurize_document
 from framelens_training.tracking import Tracker, folder_under
 
@@ -33,86 +44,143 @@ class Labels:
 
     @property
     def name(self) -> str:
-        """What they are called beside a model's corpora, of which none is called so."""
+        """What they are called in MLflow, where no corpus is called so."""
         return f"labels {self.path.stem}"
 
 
 def read_labels(paths: Sequence[Path]) -> list[Labels]:
-    """The labelled documents of each path, in any format.
+    """The labelled documents of each path, in any format; those of one id count as one article.
 
     Raises:
         CorpusError: with every error of a path.
         FileNotFoundError, FormatError: if one cannot be read.
+        RecalibrationError: if two paths hold the same labels.
     """
     taken: set[str] = set()
-    found: list[Labels] = []
+    found: dict[str, Labels] = {}
     for path in paths:
         documents = read_any(path)
-        found.append(Labels(path, distinctly_named(documents, taken, path.stem), digest(documents)))
-    return found
+        sha256 = digest(documents)
+        if sha256 in found:
+            raise RecalibrationError(
+                f"expected each label once, found those of {found[sha256].path} in {path} as well"
+            )
+        articles = [replace(d, meta={**d.meta, "group": group_of(d)}) for d in documents]
+        found[sha256] = Labels(path, distinctly_named(articles, taken, path.stem), sha256)
+    return list(found.values())
 
 
-def calibrate(
+def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
+    """What calibration by labels makes of an artifact's answers, and what it is worth.
+
+    Raises:
+        RecalibrationError: if the labels are too few, or the artifact has learnt from them.
+    """
+    _refuse_learnt(artifact, labels)
+    featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
+    documents = [document for item in labels for document in item.documents]
+    items = [featurize_document(document, featurizer) for document in documents]
+    logits = predict(Network(artifact.model, usable_cores()), items)
+    return recalibrate(artifact.manifest.decoding, items, logits)
+
+
+def _refuse_learnt(artifact: Artifact, labels: Sequence[Labels]) -> None:
+    """Make sure that a model is not fitted to what it was trained on, as far as that is recorded.
+
+    Raises:
+        RecalibrationError: naming some of the texts, or the files.
+    """
+    seen = read_seen(artifact.path.parent) or frozenset()
+    recorded = artifact.manifest.training.get("corpora")
+    sums = {
+        item["sha256"].get("train") for item in (recorded if isinstance(recorded, list) else ())
+    }
+    found = [
+        document.id
+        for item in labels
+        for document in item.documents
+        if item.sha256 in sums or fingerprint(document) in seen
+    ]
+    if found:
+        raise RecalibrationError(
+            f"expected labels of texts that {artifact.info.name} {artifact.info.version} has not "
+            f"learnt from, of which it is surer than of others, found {len(found)} that it has: "
+            f"{some_of(found)}; leave them out"
+        )
+
+
+def write_calibrated(
     artifact: Artifact,
     labels: Sequence[Labels],
+    found: Recalibration,
     tracker: Tracker,
     *,
     output: Path,
     name: str,
     version: str,
     registry: bool | None = None,
-) -> tuple[Path, Recalibration]:
-    """Calibrate an artifact anew, write it under a new name, and record how that was done.
+) -> Path:
+    """Write an artifact with other calibration under another name, and record how that came.
 
-    It lies in the folder `model` of a folder of its own under `output`.
-
-    Raises:
-        RecalibrationError: if the labels are too few.
+    It lies in the folder `model` of a folder of its own under `output`, whole or not at all.
     """
-    before = artifact.manifest
-    featurizer = Featurizer.from_file(artifact.tokenizer, before.features)
-    documents = [document for item in labels for document in item.documents]
-    items = [featurize_document(document, featurizer) for document in documents]
-    logits = predict(Network(artifact.model, usable_cores()), items)
-    found = recalibrate(before.decoding, items, logits)
-
     folder = folder_under(output, name, tracker.run_id) / "model"
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for file in (MODEL_FILE, TOKENIZER_FILE):
-        shutil.copyfile(artifact.path / file, partial / file)
-    card = (artifact.path / CARD_FILE).read_text("utf-8")
-    title = f"# {name} {version}"
-    (partial / CARD_FILE).write_text(_card(card, title, artifact, labels, found), "utf-8")
-    recorded = before.training.get("corpora")
-    training = {
-        **before.training,
-        # As a validation part, so that nothing is promoted by what it was tuned on.
-        "corpora": [
-            *(recorded if isinstance(recorded, list) else ()),
-            *(
-                {"name": item.name, "licence": OWN, "sha256": {"validation": item.sha256}}
-                for item in labels
-            ),
-        ],
+    try:
+        for file in (MODEL_FILE, TOKENIZER_FILE):
+            shutil.copyfile(artifact.path / file, partial / file)
+        card = (artifact.path / CARD_FILE).read_text("utf-8")
+        text = _card(card, f"# {name} {version}", artifact, labels, found)
+        (partial / CARD_FILE).write_text(text, "utf-8")
+        before = artifact.manifest
+        manifest = replace(
+            before,
+            name=name,
+            version=version,
+            decoding=found.decoding,
+            training=_training(artifact, labels, found, tracker.run_id),
+        )
+        golden_inputs = [(golden.text, golden.headline) for golden in before.golden]
+        complete_artifact(partial, folder, manifest, golden_inputs)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it may hold the journal
+            folder.parent.rmdir()
+        raise
+    seen = read_seen(artifact.path.parent)
+    if seen is not None:
+        write_seen(folder.parent, seen)
+    _record(artifact, labels, found, folder, tracker)
+    tracker.model(folder, name, registry)
+    return folder
+
+
+def _training(
+    artifact: Artifact, labels: Sequence[Labels], found: Recalibration, run_id: str | None
+) -> dict[str, Any]:
+    """A manifest's record of a training, with that of the calibration after it.
+
+    What an earlier calibration recorded stays under `from`, and its texts among these.
+    """
+    training, info = artifact.manifest.training, artifact.info
+    texts = {fingerprint(document) for item in labels for document in item.documents}
+    return {
+        **training,
+        "run_id": run_id,
         "recalibrated": {
             "from": {
-                "name": before.name,
-                "version": before.version,
-                "sha256": artifact.info.sha256,
+                "name": info.name,
+                "version": info.version,
+                "sha256": info.sha256,
+                "run_id": training.get("run_id"),
+                "recalibrated": training.get("recalibrated"),
             },
-            "run_id": tracker.run_id,
+            "labels": [{"file": item.path.name, "sha256": item.sha256} for item in labels],
+            "texts": sorted(texts | calibrated_on(training)),
             "figures": found.flat(),
         },
     }
-    manifest = replace(
-        before, name=name, version=version, decoding=found.decoding, training=training
-    )
-    complete_artifact(partial, folder, manifest, [(g.text, g.headline) for g in before.golden])
-    _record(artifact, labels, found, folder, tracker)
-    tracker.model(folder, name, registry)
-    return folder, found
 
 
 def _record(
@@ -143,12 +211,22 @@ def _record(
     tracker.text((folder / CARD_FILE).read_text("utf-8"), "model_card.md")
 
 
+_SECTION = "## Calibrated anew"
+
+
 def _card(
     card: str, title: str, artifact: Artifact, labels: Sequence[Labels], found: Recalibration
 ) -> str:
-    """The card of before under a new title, with what has changed at its head and its end."""
+    """The card of before under a new title, with what has changed at its head and its end.
+
+    What an earlier calibration wrote there is left out.
+    """
     info = artifact.info
     _, _, rest = card.partition("\n") if card.startswith("# ") else ("", "", card)
+    rest, *_ = rest.partition(f"\n{_SECTION}\n")
+    head, _, body = rest.strip().partition("\n\n")
+    if head.startswith("**") and ", calibrated anew**" in head:
+        rest = body
     sources = ", ".join(
         f"{item.path.name} ({len(item.documents):,} documents, sha256 {item.sha256})"
         for item in labels
@@ -156,11 +234,12 @@ def _card(
     return f"""{title}
 
 **{info.name} {info.version}, calibrated anew**: the weights are the same; offsets, temperatures and
-thresholds are those of the last section. Figures and thresholds before it are of
-{info.name} {info.version}.
-{rest.rstrip()}
+thresholds are those of the last section. Figures and thresholds before it are those of the model as
+it was trained.
 
-## Calibrated anew
+{rest.strip()}
+
+{_SECTION}
 
 On labels of {found.articles:,} articles: {sources}. What follows is cross-fitted: each fifth of the
 articles decoded with what the other four gave; 95 % bootstrap intervals over articles in square
@@ -174,9 +253,13 @@ brackets. The settings themselves are of all labels together.
 
 def change_table(found: Recalibration, *, markdown: bool = False) -> str:
     """What calibration does, axis by axis and span by span, as text or as Markdown."""
-    header = ("", "labels", "yes", "macro-F1 before", "after", "difference", "calibration error")
-    rows = [header, *(_row(axis, change) for axis, change in found.axes.items())]
-    text = _laid_out(rows, markdown)
+    tables: list[str] = []
+    if found.axes:
+        rows = [
+            ("", "labels", "yes", "macro-F1 before", "after", "difference", "calibration error")
+        ]
+        rows += [_row(axis, change) for axis, change in found.axes.items()]
+        tables.append(_laid_out(rows, markdown))
     if found.spans:
         spans = [("span", "gold", "exact F1 before", "after")]
         spans += [
@@ -188,22 +271,22 @@ def change_table(found: Recalibration, *, markdown: bool = False) -> str:
             )
             for kind, change in found.spans.items()
         ]
-        text += "\n\n" + _laid_out(spans, markdown)
-    return text
+        tables.append(_laid_out(spans, markdown))
+    return "\n\n".join(tables)
 
 
-def _row(axis: str, change: AxisChange) -> tuple[str, ...]:
-    known = math.isfinite(change.before.value)
+def _row(axis: str, change: AxisChange) -> tuple[str, str, str, str, str, str, str]:
     counted = (f"{change.segments:,}", f"{change.positives:,}")
+    before = str(change.before) if math.isfinite(change.before.value) else ""
     if change.kind is None:
-        kept = f"{change.before} (kept: too few labels)" if known else "kept: too few labels"
-        return (axis, *counted, kept, "", "", "")
+        kept = "(kept as before: too few labels, or articles)"
+        return (axis, *counted, f"{before} {kept}".strip(), "", "", "")
     return (
         axis,
         *counted,
-        str(change.before) if known else "",
-        str(change.after) if known else "",
-        change.difference.signed() if known else "",
+        before,
+        str(change.after) + ("" if change.taken else " (kept as before)"),
+        change.difference.signed(),
         f"{change.error_before:.3f} to {change.error_after:.3f}",
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,17 @@ from framelens_training.targets import LabelledFeatures
 
 LEAST_ANSWERS = 30
 """Fewest yeses, and fewest noes, by which an axis is calibrated."""
+LEAST_OTHERS = 10
+"""Fewest of these that are no headlines', for headlines and others to be taken together."""
 FOLDS = 5
+"""Parts of the labels that are decoded with what the others gave, and fewest articles."""
 HALF = 0.5
 
 Kind = Literal["segments", "headlines and others", "headlines"]
 """What an axis is calibrated by: all segments alike, headlines with an offset of their own beside
 the others, or headlines alone, of which nothing follows for the others."""
 
+_Row = TypeVar("_Row")
 _LAYERS: tuple[tuple[SpanType, ...], ...] = (ATTRIBUTION_TYPES, ("loaded",))
 _SLOPES = (0.125, 4.0)
 _OFFSETS = (-6.0, 6.0)
@@ -55,7 +59,7 @@ _OFFSETS = (-6.0, 6.0)
 class AxisChange:
     """What calibration does on one axis: figures of before, and cross-fitted ones of after.
 
-    `kind` is None where labels are too few, and all stays as it was.
+    `kind` is None where labels are too few, or of too few articles, and all stays as it was.
     """
 
     kind: Kind | None
@@ -66,6 +70,11 @@ class AxisChange:
     difference: Interval
     error_before: float
     error_after: float
+
+    @property
+    def taken(self) -> bool:
+        """Whether the axis is calibrated: not where it is worse by more than chance."""
+        return self.kind is not None and not self.difference.high < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,50 +132,63 @@ def recalibrate(
 ) -> Recalibration:
     """Calibrate a model's answers on labelled documents with distinct ids.
 
-    An axis with fewer than `LEAST_ANSWERS` yeses or noes, and a layer with fewer than `MIN_SPANS`
-    spans, keep what they had.
+    An axis with fewer than `LEAST_ANSWERS` yeses or noes, or labels of fewer than `FOLDS` articles,
+    and a layer with fewer than `MIN_SPANS` spans, keep what they had; so does what would be worse.
 
     Raises:
-        RecalibrationError: if the articles are too few to say what it is worth, or the labels too
-            few for anything.
+        RecalibrationError: if the labels are too few for anything, or of too few articles.
     """
     documents = grouped([item.document for item in items])
-    articles = article_count(documents)
+    labelled = [document for document in documents if document.segments or document.spans]
+    articles = article_count(labelled)
     if articles < FOLDS:
         raise RecalibrationError(
             f"expected labels of at least {FOLDS} articles, found {articles} (texts of one group, "
             "or nearly the same, count once); label texts of more articles"
         )
-    kinds = kinds_of(items, logits)
-    chosen = calibrated(decoding, items, logits, kinds)
-    if chosen == decoding:
+    places = assign(labelled, {str(fold): 1.0 for fold in range(FOLDS)})
+    fold_of = np.array([int(places.get(document.id, "0")) for document in documents])
+    kinds = kinds_of(documents, logits)
+    for axis in AXES:
+        parts = [_where(fold_of != fold, documents, logits) for fold in range(FOLDS)]
+        if not all(_has_both(*part, axis) for part in parts):
+            kinds[axis] = None
+    spans_of = {layer: _span_count(documents, layer) for layer in _LAYERS}
+    if not any(kinds.values()) and max(spans_of.values()) < MIN_SPANS:
         raise RecalibrationError(
-            f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, or {MIN_SPANS} "
-            f"spans of a layer, found {_counts(documents, logits)}; label more"
+            f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, from {FOLDS} "
+            f"articles at least, or {MIN_SPANS} spans of a layer, found "
+            f"{_counts(documents, logits)}; label more"
         )
-    places = assign(documents, {str(fold): 1.0 for fold in range(FOLDS)})
-    fold_of = np.array([int(places[document.id]) for document in documents])
+    chosen = calibrated(decoding, items, logits, kinds)
     others = [
         calibrated(decoding, *_where(fold_of != fold, items, logits), kinds)
         for fold in range(FOLDS)
     ]
     after = [others[fold] for fold in fold_of]
     spans = _span_changes(decoding, others, fold_of, items, logits)
-    return Recalibration(
-        _without_worse(chosen, decoding, spans),
-        articles,
-        {
-            axis: change
-            for axis, kind in kinds.items()
-            if (change := _axis_change(axis, kind, decoding, after, documents, logits, samples))
-        },
-        spans,
-    )
+    axes = {
+        axis: change
+        for axis, kind in kinds.items()
+        if (change := _axis_change(axis, kind, decoding, after, documents, logits, samples))
+    }
+    return Recalibration(_without_worse(chosen, decoding, axes, spans), articles, axes, spans)
+
+
+def _has_both(
+    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+) -> bool:
+    gold = _answers(documents, logits, axis)[0].gold
+    return bool(gold.any() and not gold.all())
+
+
+def _span_count(documents: Sequence[LabelledDocument], layer: Sequence[SpanType]) -> int:
+    return sum(span.type in layer for document in documents for span in document.spans)
 
 
 def _where(
-    rows: NDArray[np.bool_], items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
-) -> tuple[list[LabelledFeatures], list[DocumentLogits]]:
+    rows: NDArray[np.bool_], items: Sequence[_Row], logits: Sequence[DocumentLogits]
+) -> tuple[list[_Row], list[DocumentLogits]]:
     return list(compress(items, rows)), list(compress(logits, rows))
 
 
@@ -182,13 +204,19 @@ def _kind(
     documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
 ) -> Kind | None:
     data, headlines = _answers(documents, logits, axis)
-    enough = {
-        role: min((data.gold & rows).sum(), (~data.gold & rows).sum()) >= LEAST_ANSWERS
-        for role, rows in (("headline", headlines), ("other", ~headlines))
-    }
-    if enough["other"]:
-        return "headlines and others" if enough["headline"] else "segments"
-    return "headlines" if enough["headline"] else None
+
+    def answers(rows: NDArray[np.bool_]) -> int:
+        """The yeses or the noes, of which there are fewer; 0 if they are of too few articles."""
+        if len(np.unique(data.groups[rows])) < FOLDS:
+            return 0
+        return int(min((data.gold & rows).sum(), (~data.gold & rows).sum()))
+
+    of_headlines, of_others = answers(headlines), answers(~headlines)
+    if min(of_headlines, of_others) >= LEAST_ANSWERS:
+        return "headlines and others"
+    if of_others >= LEAST_OTHERS and answers(np.ones(len(headlines), np.bool_)) >= LEAST_ANSWERS:
+        return "segments"
+    return "headlines" if of_headlines >= LEAST_ANSWERS else None
 
 
 def _counts(documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits]) -> str:
@@ -200,10 +228,9 @@ def _counts(documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogi
 
 
 def kinds_of(
-    items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
+    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits]
 ) -> dict[Axis, Kind | None]:
-    """By what each axis can be calibrated; None where labels are too few."""
-    documents = [item.document for item in items]
+    """By what each axis can be calibrated; None where labels or their articles are too few."""
     return {axis: _kind(documents, logits, axis) for axis in AXES}
 
 
@@ -330,17 +357,23 @@ def _span_changes(
 
 
 def _without_worse(
-    chosen: DecodingConfig, before: DecodingConfig, spans: Mapping[SpanType, SpanChange]
+    chosen: DecodingConfig,
+    before: DecodingConfig,
+    axes: Mapping[Axis, AxisChange],
+    spans: Mapping[SpanType, SpanChange],
 ) -> DecodingConfig:
-    """The decoding chosen, with spans decoded as before where that was no worse."""
+    """The decoding chosen, with axes and spans decoded as before where that was no worse."""
+    of_axis = {axis: chosen if axis in axes and axes[axis].taken else before for axis in AXES}
     taken = {kind for kind, change in spans.items() if change.taken}
-    thresholds = {
-        kind: (chosen if kind in taken else before).span_thresholds[kind] for kind in SPAN_TYPES
-    }
+    of_span = {kind: chosen if kind in taken else before for kind in SPAN_TYPES}
     attributions, loaded = (chosen if taken.intersection(layer) else before for layer in _LAYERS)
     return replace(
         chosen,
-        span_thresholds=thresholds,
+        temperatures={axis: of_axis[axis].temperatures[axis] for axis in AXES},
+        offsets={axis: of_axis[axis].offsets[axis] for axis in AXES},
+        headline_offsets={axis: of_axis[axis].headline_offsets[axis] for axis in AXES},
+        thresholds={axis: of_axis[axis].thresholds[axis] for axis in AXES},
+        span_thresholds={kind: of_span[kind].span_thresholds[kind] for kind in SPAN_TYPES},
         transitions=attributions.transitions,
         loaded_transitions=loaded.loaded_transitions,
     )

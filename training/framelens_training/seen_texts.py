@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from framelens_training.checkpoints import write_whole
 from framelens_training.corpora.labelled import LabelledDocument
@@ -31,6 +32,13 @@ def read_seen(folder: Path) -> Fingerprints | None:
     """What `write_seen` wrote; None where that is not known."""
     path = folder / FILE_NAME
     return frozenset(path.read_text("utf-8").split()) if path.is_file() else None
+
+
+def calibrated_on(training: Mapping[str, Any]) -> Fingerprints:
+    """The texts to whose labels a model was fitted after its training, as its manifest says."""
+    recorded = training.get("recalibrated")
+    texts = recorded.get("texts", ()) if isinstance(recorded, Mapping) else ()
+    return frozenset(map(str, texts))
 
 
 def some_of(ids: Sequence[str]) -> str:
