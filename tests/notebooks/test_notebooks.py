@@ -95,7 +95,8 @@ def test_labels_become_a_champion(environment: dict[str, str]) -> None:
     shown = streams(ran, "stdout")
     assert "next: framelens-train run labels.yaml" in shown
     assert "promoted: labels@champion is now version 1" in shown
-    assert shown.splitlines()[-1].startswith("boilerplate ")
+    assert "boilerplate  Sign up for our evening letter" in shown
+    assert "+calibrated, from news-en " in shown
 
 
 @pytest.mark.training

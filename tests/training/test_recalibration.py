@@ -4,9 +4,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pytest
+from mlflow.tracking import MlflowClient
 
 import framelens
 from framelens.artifact import Artifact
@@ -29,6 +29,7 @@ from framelens_training.recalibrated_artifact import read_labels
 from framelens_training.recalibration import FOLDS, Recalibration, recalibrate
 from framelens_training.seen_texts import fingerprint, read_seen, write_seen
 from framelens_training.targets import featurize_document
+from framelens_training.tracking import DEFAULT_URI
 
 WORDS = (
     "alder", "birch", "cedar", "damson", "elder", "fir", "gorse", "hazel", "ivy", "juniper",
@@ -212,6 +213,7 @@ def test_the_command_writes_a_model_and_records_it(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = labels(150, tmp_path / "mine.jsonl")
     assert main(["calibrate", str(model_folder), str(path), "--name", "news"]) == 0
     (folder,) = tmp_path.glob("runs/news-*/model")
@@ -238,7 +240,8 @@ def test_the_command_writes_a_model_and_records_it(
     assert card.startswith(f"# news {manifest.version}\n")
     assert "mine.jsonl (150 documents" in card
 
-    (run,) = mlflow.MlflowClient().search_runs(["1"])
+    client = MlflowClient(DEFAULT_URI)
+    (run,) = client.search_runs([client.get_experiment_by_name("framelens").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.params["model.sha256"] == Artifact.open(model_folder).info.sha256
     assert {"recalibration/framed/ece_before", "recalibration/framed/macro_f1_after"} <= set(
@@ -257,6 +260,7 @@ def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = labels(150, tmp_path / "mine.jsonl")
     assert main(["calibrate", str(model_folder), str(path), "--name", "news"]) == 0
     test = labels(150 + more, tmp_path / "test.jsonl")
