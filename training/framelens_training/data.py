@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from framelens_training.config import LOSS_PARTS, Config, CorpusUse, LeftOut, LossPart
 from framelens_training.corpora.base import SPLITS, Split
@@ -128,6 +129,11 @@ def distinctly_named(
         taken.add(name)
         found.append(document if name == document.id else replace(document, id=name))
     return found
+
+
+def listed(documents: Sequence[LabelledDocument]) -> list[dict[str, Any]]:
+    """Documents as the rows of an input of a run in MLflow: ids and sizes, no text."""
+    return [{"id": d.id, "segments": len(d.segments), "spans": len(d.spans)} for d in documents]
 
 
 def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:

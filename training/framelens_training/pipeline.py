@@ -29,6 +29,7 @@ from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.data import (
     LoadedCorpus,
     documents_of,
+    listed,
     load_corpora,
     refuse_overlap,
     told_apart,
@@ -303,11 +304,7 @@ def record_inputs(
     for item in corpora:
         for name, documents in item.splits.items():
             if documents:
-                rows = [
-                    {"id": d.id, "segments": len(d.segments), "spans": len(d.spans)}
-                    for d in documents
-                ]
-                tracker.dataset(item.name, name, rows, item.digests[name])
+                tracker.dataset(item.name, name, listed(documents), item.digests[name])
 
 
 def prepared(

@@ -14,10 +14,11 @@ from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.card import decoding_table
+from framelens_training.corpora.describe import table
 from framelens_training.corpora.formats.registry import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.corpora.splits import group_of
-from framelens_training.data import distinctly_named
+from framelens_training.data import distinctly_named, listed
 from framelens_training.environment import git_revision, usable_cores
 from framelens_training.errors import RecalibrationError
 from framelens_training.export import complete_artifact
@@ -203,10 +204,7 @@ def _record(
     )
     tracker.tags({"framelens.git_revision": git_revision(), "framelens.kind": "calibration"})
     for item in labels:
-        rows = [
-            {"id": d.id, "segments": len(d.segments), "spans": len(d.spans)} for d in item.documents
-        ]
-        tracker.dataset(item.name, "validation", rows, item.sha256)
+        tracker.dataset(item.name, "validation", listed(item.documents), item.sha256)
     tracker.metrics(found.flat())
     tracker.text((folder / CARD_FILE).read_text("utf-8"), "model_card.md")
 
@@ -255,14 +253,19 @@ def change_table(found: Recalibration, *, markdown: bool = False) -> str:
     """What calibration does, axis by axis and span by span, as text or as Markdown."""
     tables: list[str] = []
     if found.axes:
-        rows = [
-            ("", "labels", "yes", "macro-F1 before", "after", "difference", "calibration error")
-        ]
-        rows += [_row(axis, change) for axis, change in found.axes.items()]
-        tables.append(_laid_out(rows, markdown))
+        header = (
+            "",
+            "labels",
+            "yes",
+            "macro-F1 before",
+            "after",
+            "difference",
+            "calibration error",
+        )
+        rows = [_row(axis, change) for axis, change in found.axes.items()]
+        tables.append(table(header, rows, markdown))
     if found.spans:
-        spans = [("span", "gold", "exact F1 before", "after")]
-        spans += [
+        spans = [
             (
                 kind,
                 f"{change.gold:,}",
@@ -271,11 +274,11 @@ def change_table(found: Recalibration, *, markdown: bool = False) -> str:
             )
             for kind, change in found.spans.items()
         ]
-        tables.append(_laid_out(spans, markdown))
-    return "\n\n".join(tables)
+        tables.append(table(("span", "gold", "exact F1 before", "after"), spans, markdown))
+    return "\n".join(tables).rstrip("\n")
 
 
-def _row(axis: str, change: AxisChange) -> tuple[str, str, str, str, str, str, str]:
+def _row(axis: str, change: AxisChange) -> tuple[str, ...]:
     counted = (f"{change.segments:,}", f"{change.positives:,}")
     before = str(change.before) if math.isfinite(change.before.value) else ""
     if change.kind is None:
@@ -288,15 +291,4 @@ def _row(axis: str, change: AxisChange) -> tuple[str, str, str, str, str, str, s
         str(change.after) + ("" if change.taken else " (kept as before)"),
         change.difference.signed(),
         f"{change.error_before:.3f} to {change.error_after:.3f}",
-    )
-
-
-def _laid_out(rows: Sequence[Sequence[str]], markdown: bool) -> str:
-    if markdown:
-        head, *body = (f"| {' | '.join(row)} |" for row in rows)
-        return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
     )
