@@ -387,11 +387,13 @@ def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_confi
         (folder,) = Path(distinct_config.output).iterdir()
         artifact = write_model(folder / "model")
         mixed_in = {"average": True, "average_with": {"model": str(folder), "share": 0.9}}
+        begun = {"begin_with": mixed_in["average_with"]}
         for changes in (
             {"teacher": str(folder)},
             {"encoder": str(folder)},
             {"encoder": str(artifact)},
             {"training": {**distinct_config.training.model_dump(), **mixed_in}},
+            {"training": {**distinct_config.training.model_dump(), **begun}},
         ):
             config = Config.model_validate({**distinct_config.model_dump(), **changes})
             with pytest.raises(

@@ -6,17 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from framelens_training import trainer
+from framelens_training import trainer, weight_averaging
 from framelens_training.checkpoints import Checkpoints
-from framelens_training.config import LOSS_PARTS, AveragedWith, Config, Training
+from framelens_training.config import LOSS_PARTS, Config, MixedIn, Training
 from framelens_training.dataset import WindowDataset
-from framelens_training.encoder import load_encoder, save_architecture
-from framelens_training.errors import TrainingError
+from framelens_training.encoder import all_weights, load_encoder, save_architecture
+from framelens_training.errors import EncoderError, TrainingError
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.run_weights import WEIGHTS
 from framelens_training.targets import featurize_document
-from framelens_training.weight_averaging import FOLDER, EvaluatedWeights, mixed
+from framelens_training.weight_averaging import FOLDER, EvaluatedWeights, begun_with, mixed
 from support import tiny_documents
 
 
@@ -127,11 +127,8 @@ def test_weights_after_the_last_step_do_not_count(tmp_path: Path) -> None:
 
 
 def test_another_model_has_its_share(averaging: Config, tmp_path: Path) -> None:
-    other, _ = fitted(averaging, tmp_path / "other" / "checkpoints", [0.1, 0.5, 0.4, 0.3])
-    encoder = load_encoder(averaging.encoder)
-    features = encoder.feature_config(averaging.windows)
-    save_architecture(encoder, features, LOSS_PARTS, tmp_path / "other" / "encoder")
-    mixed_in = AveragedWith(model=str(tmp_path / "other"), share=0.25)
+    other = run_folder(averaging, tmp_path / "other")
+    mixed_in = MixedIn(model=str(tmp_path / "other"), share=0.25)
     training = averaging.training.model_copy(update={"epochs": 1, "average_with": mixed_in})
     config = averaging.model_copy(update={"training": training, "seed": 99})
     model, result = fitted(config, tmp_path / "own", [0.5, 0.6])
@@ -143,6 +140,50 @@ def test_another_model_has_its_share(averaging: Config, tmp_path: Path) -> None:
     assert result.step == step  # type: ignore[attr-defined]
     name = "segment_head.weight"
     assert not torch.allclose(theirs[name], own[name], atol=1e-3)
+
+
+def run_folder(config: Config, folder: Path) -> SegmentSpanModel:
+    """A folder as a run leaves it, of one that learnt two parts."""
+    model, _ = fitted(config, folder / "checkpoints", [0.1, 0.5, 0.4, 0.3])
+    encoder = load_encoder(config.encoder)
+    features = encoder.feature_config(config.windows)
+    save_architecture(encoder, features, LOSS_PARTS[:2], folder / "encoder")
+    return model
+
+
+def test_a_training_begins_with_the_mean_of_two_models(averaging: Config, tmp_path: Path) -> None:
+    one = run_folder(averaging, tmp_path / "one").state_dict()
+    two = run_folder(averaging.model_copy(update={"seed": 2}), tmp_path / "two").state_dict()
+    mixed_in = MixedIn(model=str(tmp_path / "two"), share=0.25)
+    begun = begun_with(load_encoder(str(tmp_path / "one")), mixed_in)
+    found = all_weights(begun)
+    assert found is not None
+    assert found.keys() == one.keys()
+    for name, value in found.items():
+        assert torch.allclose(value, 0.75 * one[name] + 0.25 * two[name], atol=1e-6), name
+    assert not torch.allclose(one["span_head.weight"], two["span_head.weight"], atol=1e-3)
+    assert begun.learnt == frozenset(LOSS_PARTS[:2])
+
+
+def test_only_trained_models_of_one_vocabulary_are_mixed(
+    averaging: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EncoderError, match="expected weights of runs or artifacts to mix"):
+        begun_with(load_encoder(averaging.encoder), MixedIn(model=averaging.encoder, share=0.25))
+    run_folder(averaging, tmp_path)
+    encoder, other = load_encoder(str(tmp_path)), load_encoder(str(tmp_path))
+    other.tokenizer.add_tokens(["harbourmaster"])
+    monkeypatch.setattr(weight_averaging, "load_encoder", lambda _: other)
+    with pytest.raises(TrainingError, match=r"with the word pieces of .* found others"):
+        begun_with(encoder, MixedIn(model="other", share=0.5))
+
+
+def test_of_longer_models_the_first_positions_are_mixed_in() -> None:
+    name = "encoder.embeddings.position_embeddings.weight"
+    short, long = {name: torch.zeros(2, 1)}, {name: torch.tensor([[1.0], [2.0], [3.0]])}
+    assert mixed(short, long, 0.5)[name].tolist() == [[0.5], [1.0]]
+    with pytest.raises(TrainingError, match="same shape"):
+        mixed(long, short, 0.5)
 
 
 def test_a_model_of_another_shape_is_not_mixed_in() -> None:

@@ -140,8 +140,8 @@ class Windows(_Strict):
         return self
 
 
-class AveragedWith(_Strict):
-    """A model of the same shape that trained on from the same weights, and its share in a mean."""
+class MixedIn(_Strict):
+    """A model of the same shape that descends from the same weights, and its share in a mean."""
 
     model: str
     """A run's folder or an artifact."""
@@ -155,6 +155,10 @@ class Training(_Strict):
     """bf16 computes matrix products in bfloat16 and keeps weights in float32: nearly twice the
     speed on GPUs and on CPUs with AVX512-BF16 or AMX, slower on other CPUs."""
 
+    begin_with: MixedIn | None = None
+    """Another model whose weights are mixed into those of `encoder` before the first step, for a
+    training that goes on from two models that learnt different things (Wortsman et al. 2022,
+    model soups)."""
     epochs: int = Field(default=4, ge=1)
     learning_rate: Positive = 1e-4
     head_learning_rate: Positive = 1e-3
@@ -194,7 +198,7 @@ class Training(_Strict):
     average_start: Share = 0.0
     """The share in the mean of the weights that the training began with, for one that goes on
     from another run (Wortsman et al. 2022, WiSE-FT)."""
-    average_with: AveragedWith | None = None
+    average_with: MixedIn | None = None
     """Another model whose weights are mixed into the mean at the end, such as the version before
     the one that the training goes on from."""
     checkpoint_minutes: float = Field(default=5.0, ge=0)

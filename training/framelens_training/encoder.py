@@ -130,6 +130,14 @@ def _set_dropout(settings: Any, dropout: float) -> None:
         settings.attention_probs_dropout_prob = dropout
 
 
+def all_weights(encoder: Encoder) -> dict[str, Any] | None:
+    """The tensors of an encoder and its heads by their names in the model; None without heads."""
+    if encoder.heads is None:
+        return None
+    inner = {f"{INNER}{name}": value for name, value in encoder.module.state_dict().items()}
+    return {**inner, **encoder.heads}
+
+
 def artifact_folder(name: str) -> Path | None:
     """The folder of the artifact that an encoder's name stands for, such as a model that ships."""
     if name in PACKAGED or "://" in name:

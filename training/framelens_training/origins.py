@@ -40,9 +40,10 @@ class Origin:
 def named_weights(settings: Mapping[str, Any]) -> dict[str, str]:
     """What the settings of a run call the weights that it starts from or mixes in, by setting."""
     named = {"encoder": settings.get("encoder", "")}
-    mixed_in = settings.get("training", {}).get("average_with")
-    if mixed_in:
-        named["average_with"] = mixed_in["model"]
+    for setting in ("begin_with", "average_with"):
+        mixed_in = settings.get("training", {}).get(setting)
+        if mixed_in:
+            named[setting] = mixed_in["model"]
     return {setting: name for setting, name in named.items() if name}
 
 

@@ -81,6 +81,7 @@ from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
 from framelens_training.trainer import MEAN_METRIC, Fitted, fit, load_weights
+from framelens_training.weight_averaging import begun_with
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
@@ -321,10 +322,13 @@ def prepared(
 
     Raises:
         TeacherError: if a teacher, or the encoder, has learnt from what is held out.
-        EncoderError: if the encoder cannot be used.
+        EncoderError: if the encoder cannot be used, or what is to be mixed into it.
+        TrainingError: if that is of another shape.
     """
     seen = _seen(config, corpora, teachers)
     encoder = load_student(config, documents_of(corpora, "train"), teachers)
+    if config.training.begin_with is not None:
+        encoder = begun_with(encoder, config.training.begin_with)
     featurizer = encoder.featurizer(config.windows)
     split = featurize_splits(corpora, featurizer, splits)
     split["train"] = taught(

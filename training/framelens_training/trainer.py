@@ -30,8 +30,7 @@ from transformers import (
 from framelens_training.checkpoints import Checkpoints, saving, write_whole
 from framelens_training.config import Config
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
-from framelens_training.encoder import load_encoder
-from framelens_training.errors import EncoderError, NonFiniteLossError, TrainingError
+from framelens_training.errors import NonFiniteLossError, TrainingError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
 from framelens_training.processes import ALONE, Processes
 from framelens_training.run_weights import INNER, STATE, TRAINED, WEIGHTS
@@ -42,6 +41,7 @@ from framelens_training.weight_averaging import (
     EvaluatedWeights,
     KeepingEvaluated,
     mixed,
+    weights_of,
 )
 
 BEST_METRIC = "eval_score"
@@ -472,22 +472,6 @@ def _same_bits(wanted: bool) -> Iterator[None]:
 def load_weights(model: SegmentSpanModel, checkpoints: Checkpoints, step: int) -> None:
     """Give a model the weights of a checkpoint."""
     model.load_state_dict(load_file(checkpoints.path(step) / WEIGHTS))
-
-
-def weights_of(name: str) -> dict[str, torch.Tensor]:
-    """All weights of a run or an artifact.
-
-    Raises:
-        EncoderError: if it is neither, or cannot be read.
-    """
-    encoder = load_encoder(name)
-    if encoder.heads is None:
-        raise EncoderError(
-            f"training.average_with: expected a run's folder or an artifact, found {name!r}, which "
-            "has no heads"
-        )
-    inner = {f"{INNER}{key}": value for key, value in encoder.module.state_dict().items()}
-    return {**inner, **encoder.heads}
 
 
 def _state_of(checkpoints: Checkpoints, step: int) -> TrainerState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from framelens_training.errors import TrainingError
+from framelens_training.config import MixedIn
+from framelens_training.encoder import Encoder, all_weights, load_encoder
+from framelens_training.errors import EncoderError, TrainingError
 from framelens_training.model import SegmentSpanModel
+from framelens_training.run_weights import INNER, heads_of
 
 FOLDER = "evaluated"
 START = 0
 """The step of the weights that a training began with."""
 _SUFFIX = ".safetensors"
+_POSITIONS = ".position_embeddings.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,17 @@ class EvaluatedWeights:
 
 
 def mixed(weights: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights with a share of another model's.
+    """Weights with a share of another model's, of whose positions the first ones are taken.
 
     Raises:
-        TrainingError: if the two are not of one shape.
+        TrainingError: if the two are not of one shape otherwise.
     """
+    other = {
+        name: value[: len(weights[name])]
+        if name.endswith(_POSITIONS) and name in weights
+        else value
+        for name, value in other.items()
+    }
     differing = [
         name
         for name in sorted({*weights, *other})
@@ -91,13 +101,53 @@ def mixed(weights: dict[str, Tensor], other: dict[str, Tensor], share: float) ->
     ]
     if differing:
         raise TrainingError(
-            f"training.average_with: expected a model of the same shape, found another one's "
-            f"{', '.join(differing[:3])}"
+            "training.begin_with and average_with: expected a model of the same shape, found "
+            f"another one's {', '.join(differing[:3])}"
         )
     return {
         name: (share * other[name].double() + (1 - share) * value.double()).to(value.dtype)
         for name, value in weights.items()
     }
+
+
+def weights_of(name: str) -> dict[str, Tensor]:
+    """All weights of a run or an artifact.
+
+    Raises:
+        EncoderError: if it is neither, or cannot be read.
+    """
+    return _trained_weights(name, load_encoder(name))
+
+
+def _trained_weights(name: str, encoder: Encoder) -> dict[str, Tensor]:
+    weights = all_weights(encoder)
+    if weights is None:
+        raise EncoderError(
+            "training.begin_with and average_with: expected weights of runs or artifacts to mix, "
+            f"found {name!r}, which has no heads"
+        )
+    return weights
+
+
+def begun_with(encoder: Encoder, other: MixedIn) -> Encoder:
+    """An encoder and its heads with a share of another model's weights.
+
+    Raises:
+        EncoderError: if one of the two is no trained model.
+        TrainingError: if they are not of one shape.
+    """
+    own = _trained_weights(encoder.name, encoder)
+    second = load_encoder(other.model)
+    if second.tokenizer.get_vocab() != encoder.tokenizer.get_vocab():
+        raise TrainingError(
+            f"training.begin_with: expected a model with the word pieces of {encoder.name!r}, "
+            f"found others in {other.model!r}; go on from one that descends from the same encoder"
+        )
+    weights = mixed(own, _trained_weights(other.model, second), other.share)
+    encoder.module.load_state_dict(
+        {n.removeprefix(INNER): t for n, t in weights.items() if n.startswith(INNER)}
+    )
+    return replace(encoder, heads=heads_of(weights), learnt=encoder.learnt | second.learnt)
 
 
 class KeepingEvaluated(TrainerCallback):
