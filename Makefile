@@ -60,31 +60,19 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
 endif
 
-# The models: seven teachers, then news-en, which goes on from its last version; news-en-fast does so in two rounds, taught by
-# news-en 0.10.0 as it was released. All train on the public corpora of FRAMELENS_CORPORA, each in a folder of its own under
-# runs/. A training that was killed goes on when this is called again. ENCODER=DIR names a folder with all-mpnet-base-v2 where no
-# hub can be reached.
-TEACHERS := runs/news-en-spans/.trained $(foreach part,1 2,runs/news-en-framing-$(part)/.trained) \
-	$(foreach part,1 2 3 4,runs/news-en-teacher-$(part)/.trained)
-RELEASED_0.7.0 := 44568be27fa3f4b1daa7b1bf665d97d094b65d22
-RELEASED_0.9.0 := 5b16f6019265fcd828d8a1cb25e5e725eccdf387
+# The models: news-en-open from the packaged corpora alone; news-en, which goes on from the mean of it and of its own last
+# version; news-en-fast in two rounds, taught by news-en 0.10.0 as it was released. All but the first train on the public corpora of
+# FRAMELENS_CORPORA, each in a folder of its own under runs/. A training that was killed goes on when this is called again.
 RELEASED_0.10.0 := 216ecbc79b278388ea12e174e63732245997522f
 RELEASED_FAST_0.7.0 := fb8358013f2503442c56fdd3ff6ecbf487c96f38
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: $(TEACHERS) $(foreach version,0.7.0 0.9.0,runs/released/news-en-$(version))
+runs/news-en/.trained: runs/news-en-open/.trained runs/released/news-en-0.10.0
 runs/news-en-fast/.trained: runs/news-en-fast-first/.trained runs/released/news-en-0.10.0
 runs/news-en-fast-first/.trained: runs/released/news-en-fast-0.7.0 runs/released/news-en-0.10.0
 runs/released/news-en-fast-0.7.0:
 	$(call released,$(RELEASED_FAST_0.7.0),inference/news-en-fast/framelens_news_en_fast/model)
 runs/released/news-en-%:
 	$(call released,$(RELEASED_$*),inference/framelens/models/news-en)
-runs/news-en-spans/.trained: configs/news-en-spans.yaml | $(STAMP)
-	$(call train,$<,--train-only $(if $(ENCODER),--set encoder=$(ENCODER)))
-runs/news-en-framing-%/.trained: configs/news-en-framing.yaml | $(STAMP)
-	$(call train,$<,--train-only --set corpora.left_out.part=$* seed=4$* output=$(@D) \
-		$(if $(ENCODER),encoder=$(ENCODER)))
-runs/news-en-teacher-%/.trained: configs/news-en-teacher.yaml | $(STAMP)
-	$(call train,$<,--train-only --set corpora.left_out.part=$* seed=2$* output=$(@D))
 runs/news-en-fast-first/.trained: configs/news-en-fast-first.yaml | $(STAMP)
 	$(call train,$<,--train-only)
 runs/%/.trained: configs/%.yaml | $(STAMP)
