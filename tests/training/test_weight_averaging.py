@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from framelens.schema import AXES, BIO_TAGS
 from framelens_training import trainer, weight_averaging
 from framelens_training.checkpoints import Checkpoints
-from framelens_training.config import LOSS_PARTS, Config, MixedIn, Training
+from framelens_training.config import LOSS_PARTS, Config, LossPart, MixedIn, Training
 from framelens_training.dataset import WindowDataset
 from framelens_training.encoder import all_weights, load_encoder, save_architecture
 from framelens_training.errors import EncoderError, TrainingError
@@ -16,7 +18,13 @@ from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.run_weights import WEIGHTS
 from framelens_training.targets import featurize_document
-from framelens_training.weight_averaging import FOLDER, EvaluatedWeights, begun_with, mixed
+from framelens_training.weight_averaging import (
+    FOLDER,
+    EvaluatedWeights,
+    begun_with,
+    mixed,
+    refuse_unlike,
+)
 from support import tiny_documents
 
 
@@ -142,12 +150,14 @@ def test_another_model_has_its_share(averaging: Config, tmp_path: Path) -> None:
     assert not torch.allclose(theirs[name], own[name], atol=1e-3)
 
 
-def run_folder(config: Config, folder: Path) -> SegmentSpanModel:
-    """A folder as a run leaves it, of one that learnt two parts."""
+def run_folder(
+    config: Config, folder: Path, learnt: Sequence[LossPart] = LOSS_PARTS
+) -> SegmentSpanModel:
+    """A folder as a run leaves it, of one that learnt some parts."""
     model, _ = fitted(config, folder / "checkpoints", [0.1, 0.5, 0.4, 0.3])
     encoder = load_encoder(config.encoder)
     features = encoder.feature_config(config.windows)
-    save_architecture(encoder, features, LOSS_PARTS[:2], folder / "encoder")
+    save_architecture(encoder, features, learnt, folder / "encoder")
     return model
 
 
@@ -157,38 +167,81 @@ def test_a_training_begins_with_the_mean_of_two_models(averaging: Config, tmp_pa
     mixed_in = MixedIn(model=str(tmp_path / "two"), share=0.25)
     begun = begun_with(load_encoder(str(tmp_path / "one")), mixed_in)
     found = all_weights(begun)
-    assert found is not None
     assert found.keys() == one.keys()
     for name, value in found.items():
         assert torch.allclose(value, 0.75 * one[name] + 0.25 * two[name], atol=1e-6), name
     assert not torch.allclose(one["span_head.weight"], two["span_head.weight"], atol=1e-3)
-    assert begun.learnt == frozenset(LOSS_PARTS[:2])
+    assert begun.name.endswith("mixed with 0.25 of two")
+
+
+def test_what_only_one_of_two_models_learnt_is_answered_as_it_answers(
+    averaging: Config, tmp_path: Path
+) -> None:
+    one = run_folder(averaging, tmp_path / "one", ["framed", "attributed"]).state_dict()
+    seeded = averaging.model_copy(update={"seed": 2})
+    two = run_folder(seeded, tmp_path / "two", ["framed", "attribution_spans"]).state_dict()
+    mixed_in = MixedIn(model=str(tmp_path / "two"), share=0.25)
+    begun = begun_with(load_encoder(str(tmp_path / "one")), mixed_in)
+    assert begun.learnt == {"framed", "attributed", "attribution_spans"}
+    assert begun.heads is not None
+    for kind in ("weight", "bias"):
+        segments, spans = begun.heads[f"segment_head.{kind}"], begun.heads[f"span_head.{kind}"]
+        row = {axis: number for number, axis in enumerate(AXES)}
+        first, second = one[f"segment_head.{kind}"], two[f"segment_head.{kind}"]
+        assert torch.equal(segments[row["attributed"]], first[row["attributed"]])
+        half = 0.75 * first[row["framed"]] + 0.25 * second[row["framed"]]
+        assert torch.allclose(segments[row["framed"]], half, atol=1e-6)
+        assert torch.equal(spans[: len(BIO_TAGS)], two[f"span_head.{kind}"][: len(BIO_TAGS)])
 
 
 def test_only_trained_models_of_one_vocabulary_are_mixed(
     averaging: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(EncoderError, match="expected weights of runs or artifacts to mix"):
-        begun_with(load_encoder(averaging.encoder), MixedIn(model=averaging.encoder, share=0.25))
-    run_folder(averaging, tmp_path)
-    encoder, other = load_encoder(str(tmp_path)), load_encoder(str(tmp_path))
+    plain = MixedIn(model=averaging.encoder, share=0.25)
+    run_folder(averaging, tmp_path / "run")
+    trained = MixedIn(model=str(tmp_path / "run"), share=0.5)
+    with pytest.raises(EncoderError, match=r"training.begin_with: expected a run's folder or"):
+        begun_with(load_encoder(trained.model), plain)
+    with pytest.raises(EncoderError, match="encoder: expected a run's folder or an artifact"):
+        begun_with(load_encoder(averaging.encoder), trained)
+    with pytest.raises(EncoderError, match=r"training.average_with: expected .*/nowhere'"):
+        refuse_unlike(
+            load_encoder(averaging.encoder),
+            MixedIn(model=str(tmp_path / "nowhere"), share=0.5),
+            "average_with",
+        )
+    refuse_unlike(load_encoder(averaging.encoder), trained, "average_with")
+    other = load_encoder(trained.model)
     other.tokenizer.add_tokens(["harbourmaster"])
+    encoder = load_encoder(trained.model)
     monkeypatch.setattr(weight_averaging, "load_encoder", lambda _: other)
     with pytest.raises(TrainingError, match=r"with the word pieces of .* found others"):
-        begun_with(encoder, MixedIn(model="other", share=0.5))
+        begun_with(encoder, trained)
 
 
-def test_of_longer_models_the_first_positions_are_mixed_in() -> None:
+def test_a_student_is_not_cut_out_of_two_models(tiny_config: Config) -> None:
+    training = {"begin_with": {"model": "x", "share": 0.5}}
+    settings = {**tiny_config.model_dump(), "training": training, "student": {"layers": 1}}
+    with pytest.raises(ValueError, match=r"expected no 'student' beside 'training.begin_with'"):
+        Config.model_validate(settings)
+
+
+def test_positions_that_only_one_model_has_are_left_out_or_stay() -> None:
     name = "encoder.embeddings.position_embeddings.weight"
-    short, long = {name: torch.zeros(2, 1)}, {name: torch.tensor([[1.0], [2.0], [3.0]])}
+    heads = {
+        f"{head}.{kind}": torch.zeros(8)
+        for head in ("segment_head", "span_head")
+        for kind in ("weight", "bias")
+    }
+    short = {name: torch.zeros(2, 1), **heads}
+    long = {name: torch.tensor([[1.0], [2.0], [3.0]]), **heads}
     assert mixed(short, long, 0.5)[name].tolist() == [[0.5], [1.0]]
-    with pytest.raises(TrainingError, match="same shape"):
-        mixed(long, short, 0.5)
+    assert mixed(long, short, 0.5)[name].tolist() == [[0.5], [1.0], [3.0]]
 
 
 def test_a_model_of_another_shape_is_not_mixed_in() -> None:
     one, other = {"a": torch.zeros(2), "b": torch.zeros(3)}, {"a": torch.ones(2)}
-    with pytest.raises(TrainingError, match="same shape, found another one's b"):
+    with pytest.raises(TrainingError, match="same shape, found others in b"):
         mixed(one, other, 0.5)
     with pytest.raises(ValueError, match="expected 'average: true'"):
         Training.model_validate({"average_with": {"model": "x", "share": 0.5}})

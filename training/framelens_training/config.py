@@ -375,6 +375,15 @@ class Config(_Strict):
         return tuple(value) if isinstance(value, list) else () if value is None else value
 
     @model_validator(mode="after")
+    def _is_mixed_whole(self) -> Self:
+        if self.training.begin_with is not None and self.student is not None:
+            raise ValueError(
+                "expected no 'student' beside 'training.begin_with': what is cut out of two "
+                "models does not correspond; mix in one training, and cut in the next"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _taught(self) -> Self:
         if self.distillation != Distillation() and not self.teacher:
             raise ValueError("expected 'teacher' beside 'distillation', found none")

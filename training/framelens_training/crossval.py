@@ -41,7 +41,7 @@ from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
-from framelens_training.origins import origins_of
+from framelens_training.origins import named_weights, origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
@@ -184,7 +184,12 @@ def crossvalidate(
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
         )
-    trained = [f"{item.setting} {item.name}" for item in origins_of(config)]
+    mixed_in = named_weights(config.to_dict())
+    del mixed_in["encoder"]  # which may be a plain one
+    trained = [
+        f"{item.setting} {item.name}" for item in origins_of(config) if item.setting == "encoder"
+    ]
+    trained += [f"{setting} {name}" for setting, name in mixed_in.items()]
     if trained:
         raise EncoderError(
             "expected weights that have not seen the corpora, found those of a trained model in "

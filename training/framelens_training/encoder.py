@@ -130,12 +130,10 @@ def _set_dropout(settings: Any, dropout: float) -> None:
         settings.attention_probs_dropout_prob = dropout
 
 
-def all_weights(encoder: Encoder) -> dict[str, Any] | None:
-    """The tensors of an encoder and its heads by their names in the model; None without heads."""
-    if encoder.heads is None:
-        return None
+def all_weights(encoder: Encoder) -> dict[str, Any]:
+    """The tensors of an encoder, and of its heads if it has any, by their names in the model."""
     inner = {f"{INNER}{name}": value for name, value in encoder.module.state_dict().items()}
-    return {**inner, **encoder.heads}
+    return {**inner, **(encoder.heads or {})}
 
 
 def artifact_folder(name: str) -> Path | None:

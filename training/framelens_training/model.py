@@ -46,6 +46,20 @@ class LossConfig:
     sequences: bool = False
 
 
+def _head_rows() -> dict[LossPart, tuple[str, int, int]]:
+    rows: dict[LossPart, tuple[str, int, int]] = {
+        axis: ("segment_head", column, column + 1) for column, axis in enumerate(AXES)
+    }
+    tags = len(BIO_TAGS)
+    rows["attribution_spans"] = ("span_head", 0, tags)
+    rows["loaded_spans"] = ("span_head", tags, tags + 1)
+    return rows
+
+
+HEAD_ROWS = _head_rows()
+"""For each part of the loss the head that answers it, and its first and last row, exclusive."""
+
+
 class SegmentSpanModel(nn.Module):
     """Encoder with two heads; every position gets both, and the caller picks.
 
@@ -69,15 +83,10 @@ class SegmentSpanModel(nn.Module):
         For what a run never learnt: heads that are still at random would mark words and segments
         by chance.
         """
-        rows: dict[LossPart, tuple[nn.Linear, int, int]] = {
-            axis: (self.segment_head, column, column + 1) for column, axis in enumerate(AXES)
-        }
-        tags = len(BIO_TAGS)
-        rows["attribution_spans"] = (self.span_head, 0, tags)
-        rows["loaded_spans"] = (self.span_head, tags, tags + 1)
         with torch.no_grad():
             for part in parts:
-                head, first, last = rows[part]
+                name, first, last = HEAD_ROWS[part]
+                head = self.get_submodule(name)
                 head.weight[first:last] = 0.0
                 head.bias[first:last] = -SILENT
             if "attribution_spans" in parts:

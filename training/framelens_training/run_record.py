@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ValidationError
+
 from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.environment import (
@@ -236,7 +238,9 @@ def _last(config: Config, output: Path, *, finished: bool) -> Path:
     same = [
         (record.started, folder)
         for folder, record in _runs(output)
-        if (finished or not record.finished) and record.config == wanted and not record.is_at_work()
+        if (finished or not record.finished)
+        and _as_today(record.config) == wanted
+        and not record.is_at_work()
     ]
     if not same:
         raise ResumeError(
@@ -244,6 +248,14 @@ def _last(config: Config, output: Path, *, finished: bool) -> Path:
             f"found none; {_unfinished_line(output)}"
         )
     return max(same)[1]
+
+
+def _as_today(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of a record, with those that are newer than it at their defaults."""
+    try:
+        return Config.model_validate(settings).to_dict()
+    except ValidationError:  # what is wrong with it stands where it is named
+        return settings
 
 
 def _runs(output: Path) -> list[tuple[Path, RunRecord]]:

@@ -40,8 +40,7 @@ from framelens_training.weight_averaging import (
     START,
     EvaluatedWeights,
     KeepingEvaluated,
-    mixed,
-    weights_of,
+    with_share_of,
 )
 
 BEST_METRIC = "eval_score"
@@ -436,7 +435,7 @@ def fit(
             fewest=1 if other else 2,
         )
         if mean is not None and other is not None:
-            mean = mixed(mean, weights_of(other.model), other.share)
+            mean = with_share_of(mean, other)
     if mean is not None:
         model.load_state_dict(mean)
         score = evaluator(model)["score"]

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from framelens_training.config import MixedIn
-from framelens_training.encoder import Encoder, all_weights, load_encoder
+from framelens_training.config import LOSS_PARTS, LossPart, MixedIn
+from framelens_training.encoder import Encoder, all_weights, artifact_folder, load_encoder
 from framelens_training.errors import EncoderError, TrainingError
-from framelens_training.model import SegmentSpanModel
-from framelens_training.run_weights import INNER, heads_of
+from framelens_training.model import HEAD_ROWS, SegmentSpanModel
+from framelens_training.run_weights import INNER, checkpoints_of, heads_of, only_run
 
 FOLDER = "evaluated"
 START = 0
@@ -82,18 +82,32 @@ class EvaluatedWeights:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def mixed(weights: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights with a share of another model's, of whose positions the first ones are taken.
+Setting = Literal["begin_with", "average_with"]
+
+
+def mixed(
+    weights: Mapping[str, Tensor],
+    other: Mapping[str, Tensor],
+    share: float,
+    *,
+    learnt: Collection[LossPart] = LOSS_PARTS,
+    other_learnt: Collection[LossPart] = LOSS_PARTS,
+) -> dict[str, Tensor]:
+    """Weights with a share of another model's.
+
+    What a part of the loss is answered with is taken whole from the one model that learnt it,
+    where the other one did not. Of two tables of positions, what only one has room for stays out
+    or as it is.
 
     Raises:
         TrainingError: if the two are not of one shape otherwise.
     """
-    other = {
-        name: value[: len(weights[name])]
-        if name.endswith(_POSITIONS) and name in weights
-        else value
-        for name, value in other.items()
-    }
+    other = dict(other)
+    positions = next((name for name in weights if name.endswith(_POSITIONS)), None)
+    if positions is not None and positions in other:
+        both = min(len(weights[positions]), len(other[positions]))
+        rest = weights[positions][both:]
+        other[positions] = torch.cat([other[positions][:both].to(rest.dtype), rest])
     differing = [
         name
         for name in sorted({*weights, *other})
@@ -101,32 +115,63 @@ def mixed(weights: dict[str, Tensor], other: dict[str, Tensor], share: float) ->
     ]
     if differing:
         raise TrainingError(
-            "training.begin_with and average_with: expected a model of the same shape, found "
-            f"another one's {', '.join(differing[:3])}"
+            "training.begin_with and average_with: expected models of the same shape, found "
+            f"others in {', '.join(differing[:3])}"
         )
-    return {
+    found = {
         name: (share * other[name].double() + (1 - share) * value.double()).to(value.dtype)
         for name, value in weights.items()
     }
+    for part in frozenset(learnt) ^ frozenset(other_learnt):
+        knows = weights if part in learnt else other
+        head, first, last = HEAD_ROWS[part]
+        for name in (f"{head}.weight", f"{head}.bias"):
+            found[name][first:last] = knows[name][first:last]
+    return found
 
 
-def weights_of(name: str) -> dict[str, Tensor]:
-    """All weights of a run or an artifact.
+def trained_model(name: str, setting: Setting) -> Encoder:
+    """The encoder and the heads of a run or an artifact that a setting names.
 
     Raises:
         EncoderError: if it is neither, or cannot be read.
     """
-    return _trained_weights(name, load_encoder(name))
-
-
-def _trained_weights(name: str, encoder: Encoder) -> dict[str, Tensor]:
-    weights = all_weights(encoder)
-    if weights is None:
+    if not checkpoints_of(only_run(Path(name).expanduser())) and artifact_folder(name) is None:
         raise EncoderError(
-            "training.begin_with and average_with: expected weights of runs or artifacts to mix, "
-            f"found {name!r}, which has no heads"
+            f"training.{setting}: expected a run's folder or an artifact, whose weights can be "
+            f"mixed in, found {name!r}"
         )
-    return weights
+    return load_encoder(name)
+
+
+def with_share_of(
+    weights: Mapping[str, Tensor], other: MixedIn, setting: Setting = "average_with"
+) -> dict[str, Tensor]:
+    """All weights of a model with a share of those of a run or an artifact.
+
+    Raises:
+        EncoderError: if there is no such run or artifact.
+        TrainingError: if the two are not of one shape.
+    """
+    second = trained_model(other.model, setting)
+    return mixed(weights, all_weights(second), other.share, other_learnt=second.learnt)
+
+
+def refuse_unlike(encoder: Encoder, other: MixedIn, setting: Setting) -> None:
+    """Make sure, before a training, that another model can be mixed in.
+
+    Raises:
+        EncoderError: if there is no such run or artifact.
+        TrainingError: if it is of another shape, or has other word pieces.
+    """
+    second = trained_model(other.model, setting)
+    if second.tokenizer.get_vocab() != encoder.tokenizer.get_vocab():
+        raise TrainingError(
+            f"training.{setting}: expected a model with the word pieces of {encoder.name!r}, "
+            f"found others in {other.model!r}; mix models that descend from the same encoder"
+        )
+    own, theirs = all_weights(encoder), all_weights(second)
+    mixed(own, {n: t for n, t in theirs.items() if n in own or n.startswith(INNER)}, 0.0)
 
 
 def begun_with(encoder: Encoder, other: MixedIn) -> Encoder:
@@ -134,20 +179,31 @@ def begun_with(encoder: Encoder, other: MixedIn) -> Encoder:
 
     Raises:
         EncoderError: if one of the two is no trained model.
-        TrainingError: if they are not of one shape.
+        TrainingError: if they are not of one shape, or have other word pieces.
     """
-    own = _trained_weights(encoder.name, encoder)
-    second = load_encoder(other.model)
-    if second.tokenizer.get_vocab() != encoder.tokenizer.get_vocab():
-        raise TrainingError(
-            f"training.begin_with: expected a model with the word pieces of {encoder.name!r}, "
-            f"found others in {other.model!r}; go on from one that descends from the same encoder"
+    refuse_unlike(encoder, other, "begin_with")
+    if encoder.heads is None:
+        raise EncoderError(
+            "encoder: expected a run's folder or an artifact, with which the model of "
+            f"training.begin_with can be mixed, found {encoder.name!r}, which has no heads"
         )
-    weights = mixed(own, _trained_weights(other.model, second), other.share)
+    second = trained_model(other.model, "begin_with")
+    weights = mixed(
+        all_weights(encoder),
+        all_weights(second),
+        other.share,
+        learnt=encoder.learnt,
+        other_learnt=second.learnt,
+    )
     encoder.module.load_state_dict(
         {n.removeprefix(INNER): t for n, t in weights.items() if n.startswith(INNER)}
     )
-    return replace(encoder, heads=heads_of(weights), learnt=encoder.learnt | second.learnt)
+    return replace(
+        encoder,
+        name=f"{encoder.name}, mixed with {other.share:g} of {Path(other.model).name}",
+        heads=heads_of(weights),
+        learnt=encoder.learnt | second.learnt,
+    )
 
 
 class KeepingEvaluated(TrainerCallback):
