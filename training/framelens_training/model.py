@@ -86,7 +86,7 @@ class SegmentSpanModel(nn.Module):
         with torch.no_grad():
             for part in parts:
                 name, first, last = HEAD_ROWS[part]
-                head = self.get_submodule(name)
+                head: nn.Linear = getattr(self, name)
                 head.weight[first:last] = 0.0
                 head.bias[first:last] = -SILENT
             if "attribution_spans" in parts:
