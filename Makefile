@@ -61,20 +61,18 @@ ifdef FRAMELENS_CORPORA
 endif
 
 # The models: news-en-open from the packaged corpora alone; news-en, which goes on from the mean of it and of its own last
-# version; news-en-fast in two rounds, taught by news-en 0.10.0 as it was released. All but the first train on the public corpora of
-# FRAMELENS_CORPORA, each in a folder of its own under runs/. A training that was killed goes on when this is called again.
+# version; news-en-fast from its own last version, taught by news-en 0.11.0 as it was released. All but the first train on the public
+# corpora of FRAMELENS_CORPORA, each in a folder of its own under runs/. A training that was killed goes on when this is called again.
 RELEASED_0.10.0 := 216ecbc79b278388ea12e174e63732245997522f
-RELEASED_FAST_0.7.0 := fb8358013f2503442c56fdd3ff6ecbf487c96f38
+RELEASED_0.11.0 := 0a980ff53aeb519ff9e72cba6692573f5b6830ac
+RELEASED_FAST_0.8.0 := 0a980ff53aeb519ff9e72cba6692573f5b6830ac
 models: runs/news-en/.trained runs/news-en-fast/.trained
 runs/news-en/.trained: runs/news-en-open/.trained runs/released/news-en-0.10.0
-runs/news-en-fast/.trained: runs/news-en-fast-first/.trained runs/released/news-en-0.10.0
-runs/news-en-fast-first/.trained: runs/released/news-en-fast-0.7.0 runs/released/news-en-0.10.0
-runs/released/news-en-fast-0.7.0:
-	$(call released,$(RELEASED_FAST_0.7.0),inference/news-en-fast/framelens_news_en_fast/model)
+runs/news-en-fast/.trained: runs/released/news-en-fast-0.8.0 runs/released/news-en-0.11.0
+runs/released/news-en-fast-0.8.0:
+	$(call released,$(RELEASED_FAST_0.8.0),inference/news-en-fast/framelens_news_en_fast/model)
 runs/released/news-en-%:
 	$(call released,$(RELEASED_$*),inference/framelens/models/news-en)
-runs/news-en-fast-first/.trained: configs/news-en-fast-first.yaml | $(STAMP)
-	$(call train,$<,--train-only)
 runs/%/.trained: configs/%.yaml | $(STAMP)
 	$(call train,configs/$*.yaml)
 
