@@ -154,6 +154,10 @@ def test_a_cross_validation_does_not_go_on_from_an_artifact(
     for config in (going_on, mixing_in(tiny_config, str(folder))):
         with pytest.raises(EncoderError, match=f"{folder}: it has learnt .* other folds hold out"):
             crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+    training = {**tiny_config.training.model_dump(), "begin_with": {"model": "x", "share": 0.5}}
+    begun = Config.model_validate({**tiny_config.model_dump(), "training": training})
+    with pytest.raises(EncoderError, match="begin_with x: it has learnt"):
+        crossvalidate(begun, NullTracker(), folds=2, seeds=1, say=silent)
 
 
 def mixing_in(config: Config, model: str) -> Config:

@@ -203,6 +203,15 @@ def test_a_run_that_still_goes_on_is_left_alone(config: Config, tmp_path: Path) 
     replace(alive, process=f"{machine}:{parent.pid}:1.00").check(record, folder)
 
 
+def test_a_run_from_before_a_setting_was_new_is_found(config: Config, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "tiny-old"
+    record = begun(config, folder)
+    settings = record.config["training"]
+    older = {name: settings[name] for name in settings if name != "begin_with"}
+    replace(record, config={**record.config, "training": older}).write(folder)
+    assert find_run(config, "") == folder
+
+
 def test_the_run_to_go_on_with_is_found(config: Config, tmp_path: Path) -> None:
     output = tmp_path / "runs"
     with pytest.raises(ResumeError, match="unfinished there: none"):

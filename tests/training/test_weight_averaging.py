@@ -22,8 +22,8 @@ from framelens_training.weight_averaging import (
     FOLDER,
     EvaluatedWeights,
     begun_with,
+    mixable_model,
     mixed,
-    refuse_unlike,
 )
 from support import tiny_documents
 
@@ -205,12 +205,12 @@ def test_only_trained_models_of_one_vocabulary_are_mixed(
     with pytest.raises(EncoderError, match="encoder: expected a run's folder or an artifact"):
         begun_with(load_encoder(averaging.encoder), trained)
     with pytest.raises(EncoderError, match=r"training.average_with: expected .*/nowhere'"):
-        refuse_unlike(
+        mixable_model(
             load_encoder(averaging.encoder),
             MixedIn(model=str(tmp_path / "nowhere"), share=0.5),
             "average_with",
         )
-    refuse_unlike(load_encoder(averaging.encoder), trained, "average_with")
+    mixable_model(load_encoder(averaging.encoder), trained, "average_with")
     other = load_encoder(trained.model)
     other.tokenizer.add_tokens(["harbourmaster"])
     encoder = load_encoder(trained.model)

@@ -184,12 +184,12 @@ def crossvalidate(
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
         )
-    mixed_in = named_weights(config.to_dict())
-    del mixed_in["encoder"]  # which may be a plain one
+    with_weights = {item.setting for item in origins_of(config)}
     trained = [
-        f"{item.setting} {item.name}" for item in origins_of(config) if item.setting == "encoder"
+        f"{setting} {name}"
+        for setting, name in named_weights(config.to_dict()).items()
+        if setting != "encoder" or setting in with_weights  # an encoder may be a plain one
     ]
-    trained += [f"{setting} {name}" for setting, name in mixed_in.items()]
     if trained:
         raise EncoderError(
             "expected weights that have not seen the corpora, found those of a trained model in "

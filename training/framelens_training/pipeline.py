@@ -81,7 +81,7 @@ from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
 from framelens_training.trainer import MEAN_METRIC, Fitted, fit, load_weights
-from framelens_training.weight_averaging import begun_with, refuse_unlike
+from framelens_training.weight_averaging import begun_with, mixable_model
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
@@ -330,7 +330,7 @@ def prepared(
     if config.training.begin_with is not None:
         encoder = begun_with(encoder, config.training.begin_with)
     if config.training.average_with is not None:
-        refuse_unlike(encoder, config.training.average_with, "average_with")
+        mixable_model(encoder, config.training.average_with, "average_with")
     featurizer = encoder.featurizer(config.windows)
     split = featurize_splits(corpora, featurizer, splits)
     split["train"] = taught(

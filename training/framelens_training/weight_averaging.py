@@ -144,21 +144,19 @@ def trained_model(name: str, setting: Setting) -> Encoder:
     return load_encoder(name)
 
 
-def with_share_of(
-    weights: Mapping[str, Tensor], other: MixedIn, setting: Setting = "average_with"
-) -> dict[str, Tensor]:
-    """All weights of a model with a share of those of a run or an artifact.
+def with_share_of(weights: Mapping[str, Tensor], other: MixedIn) -> dict[str, Tensor]:
+    """The weights that a training ended with, with a share of those of `average_with`.
 
     Raises:
         EncoderError: if there is no such run or artifact.
         TrainingError: if the two are not of one shape.
     """
-    second = trained_model(other.model, setting)
+    second = trained_model(other.model, "average_with")
     return mixed(weights, all_weights(second), other.share, other_learnt=second.learnt)
 
 
-def refuse_unlike(encoder: Encoder, other: MixedIn, setting: Setting) -> None:
-    """Make sure, before a training, that another model can be mixed in.
+def mixable_model(encoder: Encoder, other: MixedIn, setting: Setting) -> Encoder:
+    """The other model, of which it is sure that it can be mixed into one of this encoder.
 
     Raises:
         EncoderError: if there is no such run or artifact.
@@ -172,6 +170,7 @@ def refuse_unlike(encoder: Encoder, other: MixedIn, setting: Setting) -> None:
         )
     own, theirs = all_weights(encoder), all_weights(second)
     mixed(own, {n: t for n, t in theirs.items() if n in own or n.startswith(INNER)}, 0.0)
+    return second
 
 
 def begun_with(encoder: Encoder, other: MixedIn) -> Encoder:
@@ -181,13 +180,12 @@ def begun_with(encoder: Encoder, other: MixedIn) -> Encoder:
         EncoderError: if one of the two is no trained model.
         TrainingError: if they are not of one shape, or have other word pieces.
     """
-    refuse_unlike(encoder, other, "begin_with")
+    second = mixable_model(encoder, other, "begin_with")
     if encoder.heads is None:
         raise EncoderError(
             "encoder: expected a run's folder or an artifact, with which the model of "
             f"training.begin_with can be mixed, found {encoder.name!r}, which has no heads"
         )
-    second = trained_model(other.model, "begin_with")
     weights = mixed(
         all_weights(encoder),
         all_weights(second),
