@@ -146,18 +146,38 @@ def test_a_run_goes_on_from_another_ones_artifact(tiny_config: Config) -> None:
     assert first_score > 0.9  # one epoch of random heads scores half of that
 
 
-def test_a_cross_validation_does_not_go_on_from_an_artifact(
-    tmp_path: Path, tiny_config: Config
+def test_a_cross_validation_begins_only_with_weights_that_learnt_from_other_texts(
+    tiny_config: Config,
 ) -> None:
-    folder = write_model(tmp_path / "artifact")
-    going_on = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
-    for config in (going_on, mixing_in(tiny_config, str(folder))):
-        with pytest.raises(EncoderError, match=f"{folder}: it has learnt .* other folds hold out"):
-            crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+    with quiet_libraries():
+        first = run(tiny_config, NullTracker(), silent).artifact
+    notes = first.parent / "trained_on.txt"
+    learnt = notes.read_text("utf-8").split()
+    training = {**tiny_config.training.model_dump(), "epochs": 1}
+    going_on = Config.model_validate(
+        {**tiny_config.model_dump(), "encoder": str(first), "training": training}
+    )
+
+    def folds() -> list[float]:
+        with quiet_libraries():
+            found = crossvalidate(going_on, NullTracker(), folds=2, seeds=1, say=silent)
+        return [result.figures["test/attributed/macro_f1"] for result in found.results]
+
+    with pytest.raises(EncoderError, match=rf"one that has learnt from {len(learnt)} of them"):
+        folds()
+    notes.write_text("0123456789abcdef\n", "utf-8")
+    assert min(folds()) > 0.9  # one epoch of random heads is far from that
+    notes.unlink()
+    with pytest.raises(EncoderError, match="one that does not say what it has learnt from"):
+        folds()
+
+
+def test_a_cross_validation_mixes_no_weights_in(tiny_config: Config) -> None:
     training = {**tiny_config.training.model_dump(), "begin_with": {"model": "x", "share": 0.5}}
     begun = Config.model_validate({**tiny_config.model_dump(), "training": training})
-    with pytest.raises(EncoderError, match="begin_with x: it has learnt"):
-        crossvalidate(begun, NullTracker(), folds=2, seeds=1, say=silent)
+    for config, setting in ((mixing_in(tiny_config, "x"), "average_with"), (begun, "begin_with")):
+        with pytest.raises(EncoderError, match=rf"expected no training\.{setting} in a cross"):
+            crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
 
 
 def mixing_in(config: Config, model: str) -> Config:

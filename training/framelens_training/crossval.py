@@ -45,6 +45,7 @@ from framelens_training.origins import named_weights, origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
+from framelens_training.seen_texts import fingerprint, some_of
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -176,7 +177,7 @@ def crossvalidate(
     Raises:
         ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
-            folds, or a teacher or weights have learnt from what other folds hold out.
+            folds, or a teacher is named, or the encoder has learnt from what the folds hold out.
     """
     if config.teacher:
         raise TeacherError(
@@ -184,17 +185,15 @@ def crossvalidate(
             "has learnt from documents that other folds hold out, and its student would be told "
             "their answers; take 'teacher' out, or use framelens-train run"
         )
-    with_weights = {item.setting for item in origins_of(config)}
-    trained = [
-        f"{setting} {name}"
-        for setting, name in named_weights(config.to_dict()).items()
-        if setting != "encoder" or setting in with_weights  # an encoder may be a plain one
+    mixed_in = [
+        f"training.{setting}"
+        for setting in ("begin_with", "average_with")
+        if setting in named_weights(config.to_dict())
     ]
-    if trained:
+    if mixed_in:
         raise EncoderError(
-            "expected weights that have not seen the corpora, found those of a trained model in "
-            f"{', '.join(trained)}: it has learnt from documents that other folds hold out; take "
-            "the encoder that it began with, and mix nothing in"
+            f"expected no {' and no '.join(mixed_in)} in a cross-validation, whose folds begin "
+            "with the encoder and mix nothing in; take it out, or use framelens-train run"
         )
     torch.set_num_threads(config.threads or usable_cores())
     folder = resumed or run_folder(config, tracker.run_id)
@@ -203,6 +202,7 @@ def crossvalidate(
     corpora = load_corpora(config)
     record = record.with_corpora(corpora)
     record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+    _refuse_trained(config, corpora)
     learnt = documents_of(corpora, "train")
     featurizer = load_student(config, learnt).featurizer(config.windows)
     record_inputs(config, corpora, tracker, record.revision)
@@ -247,6 +247,34 @@ def crossvalidate(
     tracker.table(found.rows(), "crossval/folds.json")
     finish(folder)
     return found
+
+
+def _refuse_trained(config: Config, corpora: Sequence[LoadedCorpus]) -> None:
+    """Make sure that no fold begins with weights that have learnt from what it holds out.
+
+    Raises:
+        EncoderError: if the encoder is a trained model of which that cannot be told, or which has.
+    """
+    judged = {
+        fingerprint(document): document.id
+        for item, use in zip(corpora, config.corpora.use, strict=True)
+        if use.evaluate
+        for documents in item.splits.values()
+        for document in documents
+    }
+    for origin in origins_of(config):
+        if origin.seen is None:
+            found = "one that does not say what it has learnt from"
+        elif shared := judged.keys() & origin.seen:
+            ids = sorted(judged[text] for text in shared)
+            found = f"one that has learnt from {len(ids)} of them: {some_of(ids)}"
+        else:
+            continue
+        raise EncoderError(
+            "expected weights that have not learnt from the documents that the folds hold out, "
+            f"found in {origin.setting} {origin.name} {found}; take the encoder that it began "
+            "with, or a model of other texts"
+        )
 
 
 def fold_corpora(
