@@ -27,8 +27,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 def throughput(found: Found) -> list[str]:
     """Systems on articles and sentences."""
     lines: list[str] = [
-        f"{found['model']} {found['version']} ({found['precision']}), pipeline's: "
-        f"{found['pipeline_model']}, {found['pipeline_weights']}. "
+        f"{found['model']} {found['version']} ({found['precision']}){_deferral(found)}, "
+        f"pipeline's: {found['pipeline_model']}, {found['pipeline_weights']}. "
         "Peak of sgemm, GFLOP/s by threads: "
         + ", ".join(f"{threads}: {peak}" for threads, peak in found["sgemm_gflops"].items())
     ]
@@ -37,7 +37,7 @@ def throughput(found: Found) -> list[str]:
         lines += [
             "",
             f"{part['documents']} {unit} of {part['corpus']}: {part['segments']} segments, "
-            f"{part['tokens']} tokens.",
+            f"{part['tokens']} tokens; {part['deferred']} {unit} deferred.",
             f"framelens over pipeline: **{part['framelens_over_pipeline']}**, "
             f"{part['framelens_over_started_pipeline']} if its start "
             f"({part['pipeline_start_s']} s) counts as ours does; "
@@ -61,6 +61,15 @@ def throughput(found: Found) -> list[str]:
             ),
         ]
     return lines
+
+
+def _deferral(found: Found) -> str:
+    """The second model, if there is one."""
+    second = found["deferral"]
+    if second is None:
+        return ""
+    model = second["model"]
+    return f", deferring to {model['name']} {model['version']} within {second['within']}"
 
 
 def profile(found: Found) -> list[str]:

@@ -1,12 +1,13 @@
 """Throughput of `framelens score` on articles and on sentences, beside what else could run it.
 
     python benchmarks/batch_throughput.py [--articles 200] [--sentences 3000] [--runs 5]
-                                          [--model DIR] [--peer DIR] [--fp32 GRAPH] [--quick]
+                                          [--model DIR] [--defer-to DIR [--defer-within D]]
+                                          [--peer DIR] [--fp32 GRAPH] [--quick]
 
 Systems, one after another in each run, every other run the other way round:
 
 * `framelens score` with a worker on each usable core, and with one worker: from exec to exit, the
-  loading of the model included;
+  loading of the model included, as a cascade where `--defer-to` names a second model;
 * Hugging Face `pipeline("text-classification", batch_size=32)`: the same encoder and head for
   segments in torch (fp32), one padded sentence a row, a thread on each core. Loading and a first
   batch are not counted; what a process takes that opens it and scores one sentence, from exec to
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 import batch_common as common
 import batch_texts
 from framelens.artifact import Artifact
+from framelens.deferral import DEFER_WITHIN, Deferral
 from framelens.features import Featurizer, WindowFeatures
 from framelens.network import Network
 from framelens.segmentation import TextSegment, segment_article, segment_unit
@@ -61,6 +63,8 @@ def main() -> None:
     parser = common.arguments(__doc__, runs=5, quick=True)
     parser.add_argument("--articles", type=int, default=200)
     parser.add_argument("--sentences", type=int, default=3000)
+    parser.add_argument("--defer-to", type=Path, help="framelens's second model")
+    parser.add_argument("--defer-within", type=float, default=DEFER_WITHIN)
     parser.add_argument("--peer", type=Path, help="pipeline's model; default: the same")
     parser.add_argument("--fp32", type=Path, help="its fp32 graph; default: beside it")
     options = parser.parse_args()
@@ -77,10 +81,13 @@ def main() -> None:
         peaks = {threads: _sgemm(threads) for threads in sorted({1, cores})}
         torch.set_num_threads(cores)
         peer.save(folder / "pipeline")
+        second = Artifact.open(options.defer_to) if options.defer_to else None
+        deferral = None if second is None else Deferral(second, options.defer_within)
         found: dict[str, Any] = {
             "machine": common.machine(),
             "model": artifact.manifest.name,
             "version": artifact.manifest.version,
+            "deferral": None if deferral is None else deferral.to_dict(),
             "encoder": artifact.manifest.encoder,
             "precision": artifact.manifest.precision,
             "shape": shape_of(artifact.model),
@@ -93,7 +100,9 @@ def main() -> None:
             ("articles", batch_texts.articles(options.articles)),
             ("sentences", batch_texts.sentences(options.sentences)),
         ):
-            found[unit] = _measured(unit, corpus, rows, folder, artifact, peer, peaks, options.runs)
+            found[unit] = _measured(
+                unit, corpus, rows, folder, artifact, deferral, peer, peaks, options.runs
+            )
     print(json.dumps(found, indent=1))
 
 
@@ -128,6 +137,7 @@ def _measured(
     rows: list[batch_texts.Article],
     folder: Path,
     artifact: Artifact,
+    deferral: Deferral | None,
     peer: Peer,
     peaks: dict[int, float],
     runs: int,
@@ -141,12 +151,25 @@ def _measured(
     cores = max(peaks)
     source = common.write_jsonl(folder / f"{unit}.jsonl", iter(rows))
     target = folder / f"{unit}.out.jsonl"
+    summary = folder / f"{unit}.summary.json"
+    cascade: tuple[object, ...] = ("--summary", summary)
+    if deferral is not None:
+        cascade += ("--defer-to", deferral.artifact.path, "--defer-within", deferral.within)
     answers: list[Any] = []
 
     def framelens(workers: int) -> Callable[[], float]:
         kind = "article" if unit == "articles" else "segment"
         line = common.command(
-            source, "-o", target, "-m", artifact.path, "--unit", kind, "--workers", workers
+            source,
+            "-o",
+            target,
+            "-m",
+            artifact.path,
+            "--unit",
+            kind,
+            "--workers",
+            workers,
+            *cascade,
         )
 
         def run() -> float:
@@ -202,6 +225,7 @@ def _measured(
         "segments": len(texts),
         "windows": len(windows),
         "tokens": tokens,
+        "deferred": json.loads(summary.read_text("utf-8"))["deferred"],
         "systems": {
             name: _figures(times, len(rows), len(texts))
             | ({} if name == theirs_all else _reading(times, tokens, work, peaks[_number(name)]))

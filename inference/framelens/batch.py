@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from framelens import __version__
 from framelens.artifact import Artifact
+from framelens.deferral import Deferral
 from framelens.errors import FramelensError
 from framelens.in_order import InOrder, in_order
 from framelens.limits import Limits
@@ -60,13 +61,29 @@ class Plan:
     keep: bool = False
     limits: Limits = field(default_factory=Limits)
     part_rows: int = PART_ROWS
+    deferral: Deferral | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there are two models, if documents are deferred.
+
+        Raises:
+            ArtifactError: if both are one.
+        """
+        if self.deferral is not None:
+            self.deferral.check(self.artifact)
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """The model, and the one that it defers to, if there is one."""
+        deferral = {} if self.deferral is None else {"deferral": self.deferral.to_dict()}
+        return {"model": self.artifact.info.to_dict(), **deferral}
 
     def manifest(self, inputs: Sequence[str]) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
         return {
             "framelens": __version__,
             "inputs": fingerprints(inputs),
-            "model": self.artifact.info.to_dict(),
+            **self.models,
             "options": {
                 "fields": asdict(self.fields),
                 "unit": self.unit,
@@ -128,6 +145,7 @@ class Run:
             plan.unit,
             running.threads,
             plan.explode,
+            plan.deferral,
         )
         self._keep, kept = _kept_columns(plan, inputs)
         self._layout = Layout(plan.format, explode=plan.explode, kept=kept)
@@ -292,7 +310,7 @@ class Run:
         summary = {
             **self._progress.summary(self._tally),
             "interrupted": interrupted,
-            "model": self._plan.artifact.info.to_dict(),
+            **self._plan.models,
         }
         return Outcome(self._tally, interrupted, summary)
 

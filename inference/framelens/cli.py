@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from framelens import __version__
+from framelens.deferral import DEFER_WITHIN, Deferral
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
@@ -83,6 +84,18 @@ def _add_score(score: argparse.ArgumentParser) -> None:
         "such files; - reads JSONL from standard input",
     )
     score.add_argument("-m", "--model", help="directory, bundled name, or MLflow URI")
+
+    cascade = score.add_argument_group("cascade")
+    cascade.add_argument(
+        "--defer-to", metavar="MODEL", help="a second model for documents of which -m is not sure"
+    )
+    cascade.add_argument(
+        "--defer-within",
+        type=_distance,
+        metavar="D",
+        help=f"those of which a quarter of the segments have a score nearer than this to the "
+        f"threshold that decides their label; default {DEFER_WITHIN}",
+    )
 
     fields = score.add_argument_group("input fields")
     fields.add_argument("--text-field", default="text", metavar="NAME")
@@ -172,6 +185,16 @@ def _seconds(value: str) -> float:
         number = 0.0
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, found {value!r}")
+    return number
+
+
+def _distance(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a distance from 0 to 1, found {value!r}")
     return number
 
 
@@ -274,6 +297,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
     problems: list[str] = []
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
+    if options.defer_within is not None and options.defer_to is None:
+        problems.append("--defer-within needs --defer-to MODEL")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
     if target is None and style == "parquet":
@@ -304,6 +329,7 @@ def _batch(
     assert style != "table"
     plan = Plan(
         artifact=Artifact.open(resolve(options.model)),
+        deferral=_deferral(options),
         fields=FieldNames(options.text_field, options.headline_field, options.id_field),
         unit=options.unit,
         format=style,
@@ -341,16 +367,33 @@ def _batch(
     return EXIT_ERROR_ROWS if outcome.tally.failed else EXIT_OK
 
 
+def _deferral(options: argparse.Namespace) -> Deferral | None:
+    from framelens.artifact import Artifact, resolve
+
+    if options.defer_to is None:
+        return None
+    within = DEFER_WITHIN if options.defer_within is None else options.defer_within
+    return Deferral(Artifact.open(resolve(options.defer_to)), within)
+
+
 def _table(inputs: list[str], options: argparse.Namespace) -> int:
     """Show each document as it is scored, in this process."""
+    from framelens.artifact import Artifact, resolve
     from framelens.records import FieldNames, read_records
-    from framelens.scorer import load
     from framelens.terminal import render
     from framelens.workers import Job, Settings, score_job
 
     limits = Limits(options.max_characters, options.max_segments, options.max_seconds)
-    scorer = load(options.model, threads=options.threads, limits=limits)
-    settings = Settings(scorer.artifact.path, scorer.model, limits, options.unit)
+    artifact = Artifact.open(resolve(options.model))
+    settings = Settings(
+        artifact.path,
+        artifact.info,
+        limits,
+        options.unit,
+        options.threads,
+        deferral=_deferral(options),
+    )
+    scorer = settings.open()
     fields = FieldNames(options.text_field, options.headline_field, options.id_field)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = min(shutil.get_terminal_size().columns, 120)

@@ -161,6 +161,24 @@ def is_uncertain(scores: Mapping[Axis, float], config: DecodingConfig, role: Rol
     )
 
 
+def label_margins(scores: Floats, headlines: NDArray[np.bool_], config: DecodingConfig) -> Floats:
+    """How far each segment's label is from another one, (s,): the least distance of a score from
+    a threshold on whose other side the label would differ.
+
+    `scores`, (s, 3), are calibrated probabilities. `is_uncertain` holds below the band.
+    """
+    thresholds = _of_axes(config.thresholds)
+    yes = scores >= thresholds
+    distances = np.abs(scores - thresholds)
+    attributed, framed, boilerplate = map(AXES.index, ("attributed", "framed", "boilerplate"))
+    furniture = yes[:, boilerplate] & ~headlines
+    distances[headlines, boilerplate] = np.inf
+    distances[furniture, framed] = np.inf
+    distances[furniture | yes[:, framed], attributed] = np.inf
+    least: Floats = distances.min(axis=1)
+    return least
+
+
 def decode_spans(
     segments: Sequence[TokenizedSegment], tokens: Sequence[Floats], config: DecodingConfig
 ) -> list[TokenSpan]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from framelens.documents import document_of
 from framelens.in_order import in_order
 from framelens.records import Record, given_record
-from framelens.rows import Answer, answer_of, table_row
+from framelens.rows import Answer, table_row
 from framelens.schema import Document
 from framelens.workers import Job, Settings, finished, read_job
 
@@ -46,7 +46,14 @@ def answers(
     Raises:
         FramelensError: if the workers cannot start.
     """
-    settings = Settings(scorer.artifact.path, scorer.model, scorer.limits, unit, explode=explode)
+    settings = Settings(
+        scorer.artifact.path,
+        scorer.model,
+        scorer.limits,
+        unit,
+        explode=explode,
+        deferral=scorer.deferral,
+    )
     if workers > 1:
         with in_order(records, settings, workers, scorer=scorer) as found:
             yield from found
@@ -59,4 +66,4 @@ def answers(
             for record in chunk
         ]
         for record, document in zip(chunk, finished(scorer, read), strict=True):
-            yield record, answer_of(document, explode=explode)
+            yield record, settings.answer(document)

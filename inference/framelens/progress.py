@@ -17,11 +17,12 @@ _BAR_WIDTH = 24
 
 
 class Tally:
-    """Counts of documents, errors by code, segments and labels."""
+    """Counts of documents, those that another model answered, errors by code, segments, labels."""
 
     def __init__(self) -> None:
         self.documents = 0
         self.segments = 0
+        self.deferred = 0
         self.errors: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
 
@@ -29,6 +30,7 @@ class Tally:
         """Count one document."""
         self.documents += 1
         self.segments += answer.segments
+        self.deferred += answer.deferred
         if answer.error is not None:
             self.errors[answer.error] += 1
         for label, count in answer.labels.items():
@@ -38,6 +40,7 @@ class Tally:
         """Count what `to_dict` once gave."""
         self.documents += counts["documents"]
         self.segments += counts["segments"]
+        self.deferred += counts.get("deferred", 0)  # none were, before there were cascades
         self.errors.update(counts["errors"])
         self.labels.update(counts["labels"])
 
@@ -51,6 +54,7 @@ class Tally:
         return {
             "documents": self.documents,
             "segments": self.segments,
+            "deferred": self.deferred,
             "errors": dict(sorted(self.errors.items())),
             "labels": dict(sorted(self.labels.items())),
         }
@@ -125,6 +129,7 @@ class Progress:
         return (
             f"{tally.documents} documents, {tally.segments} segments"
             + (f" ({labels})" if labels else "")
+            + (f", {tally.deferred} deferred" if tally.deferred else "")
             + f", {tally.failed} errors"
             + (f" ({errors})" if errors else "")
             + f", {rate:.1f} documents/s"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from framelens.schema import AXES, SCHEMA_VERSION, Document, RowError, ScoredSegment
+from framelens.schema import AXES, SCHEMA_VERSION, Document, ModelInfo, RowError, ScoredSegment
 
 DOCUMENT_COLUMNS = (
     "schema",
@@ -61,6 +61,8 @@ class Answer(NamedTuple):
     segments: int
     labels: dict[str, int]
     body: str
+    deferred: bool = False
+    """Whether another model answered than the one that was asked."""
 
 
 def type_error(
@@ -76,8 +78,8 @@ def type_error(
     return None
 
 
-def answer_of(document: Document, *, explode: bool) -> Answer:
-    """The rows of a document, with what the run's summary counts."""
+def answer_of(document: Document, *, explode: bool, asked: ModelInfo) -> Answer:
+    """The rows of a document, with what the run's summary counts; `asked` is the run's model."""
     labels: dict[str, int] = {}
     for segment in document.segments:
         labels[segment.label] = labels.get(segment.label, 0) + 1
@@ -87,7 +89,7 @@ def answer_of(document: Document, *, explode: bool) -> Answer:
         row.pop("id", None)
     code = None if document.error is None else document.error.code
     body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    return Answer(code, len(document.segments), labels, body)
+    return Answer(code, len(document.segments), labels, body, document.model != asked)
 
 
 def segment_rows(document: Document) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ from framelens.decoding import (
     label_of,
     merge_windows,
 )
+from framelens.deferral import DEFER_WITHIN, Deferral
 from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
@@ -64,6 +66,8 @@ class Reading:
     segments: list[TextSegment]
     features: DocumentFeatures
     logits: DocumentLogits
+    reader: Scorer
+    """Whose network read it, and whose thresholds decode it."""
 
 
 class Scorer:
@@ -72,6 +76,11 @@ class Scorer:
     Safe to use from several threads, in processes forked from this one, and when pickled
     into another process: both open the network anew, from the same directory.
     """
+
+    deferral: Deferral | None = None
+    """Which documents another model answers; only a `framelens.cascade.Cascade` has one."""
+    second: Scorer | None = None
+    """That model's scorer."""
 
     def __init__(
         self,
@@ -97,13 +106,17 @@ class Scorer:
         self._vectors = None if width is None else TokenVectors(self._featurizer.vocabulary, width)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self.artifact.path, self._threads, self.limits, self._cache.capacity)
-        return _reopen, arguments
+        return _reopen, (self.artifact.path, self._threads, self.limits, self.cached_windows)
 
     @property
     def model(self) -> ModelInfo:
         """Name, version and hash of the model."""
         return self.artifact.info
+
+    @property
+    def cached_windows(self) -> int:
+        """How many windows are remembered."""
+        return self._cache.capacity
 
     def score(
         self,
@@ -128,14 +141,13 @@ class Scorer:
         *,
         id: str = "0",
         unit: Unit = "article",
-        limits: Limits | None = None,
     ) -> Reading:
         """What the network says of a document; `decode` makes the answer of it.
 
         Raises:
-            TypeError, LimitError: as `score`; `limits` stand in for the scorer's own.
+            TypeError, LimitError: as `score`.
         """
-        limits = limits or self.limits
+        limits = self.limits
         if not isinstance(text, str):
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
         if headline is not None and not isinstance(headline, str):
@@ -156,8 +168,19 @@ class Scorer:
                 f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
+        return self._read_segments(id, segments, deadline)
+
+    def own_reading(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
+        """What this model's network says of given segments, whether or not it would defer them.
+
+        Raises:
+            LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
+        """
         features = self._features(segments)
-        return Reading(id, segments, features, self._logits(features, deadline))
+        return Reading(id, segments, features, self._logits(features, deadline), self)
+
+    def _read_segments(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
+        return self.own_reading(id, segments, deadline)
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
         """The answers for documents that were read; together they take less time than apart."""
@@ -435,6 +458,8 @@ def _reopen(path: Path, threads: int, limits: Limits, cached_windows: int) -> Sc
 def load(
     model: str | Path | None = None,
     *,
+    defer_to: str | Path | None = None,
+    defer_within: float = DEFER_WITHIN,
     threads: int = 1,
     self_test: bool = True,
     limits: Limits | None = None,
@@ -445,27 +470,42 @@ def load(
     `threads` is the number of ONNX Runtime threads; batch work is faster with one thread in
     each of several processes. With `self_test`, the manifest's golden inputs are scored first.
 
+    With `defer_to`, documents of which the model is not sure are answered by this second model
+    (`framelens.cascade.Cascade`): those of which a quarter of the segments have a score less than
+    `defer_within` from the threshold that decides their label. 0 defers none, 1 every one.
+
     Raises:
         ArtifactError: if there is no such model, or it is damaged, made for another version,
-            or fails its golden inputs.
+            or fails its golden inputs; or if both models are one.
+        ValueError: if `defer_within` is not between 0 and 1.
     """
-    scorer = Scorer(Artifact.open(resolve(model)), threads=threads, limits=limits)
+    artifact = Artifact.open(resolve(model))
+    if defer_to is None:
+        scorer = Scorer(artifact, threads=threads, limits=limits)
+    else:
+        from framelens.cascade import Cascade
+
+        deferral = Deferral(Artifact.open(resolve(defer_to)), defer_within)
+        scorer = Cascade(artifact, deferral, threads=threads, limits=limits)
     if self_test:
         check_golden(scorer)
     return scorer
 
 
 def check_golden(scorer: Scorer) -> None:
-    """Compare the manifest's golden inputs with what the model says here and now.
+    """Compare the manifest's golden inputs with what the model says here and now; those of the
+    model that it defers to as well.
 
     Raises:
         ArtifactError: naming the first input that differs by more than the tolerance.
     """
+    if scorer.second is not None:
+        check_golden(scorer.second)
     manifest = scorer.artifact.manifest
     for number, golden in enumerate(manifest.golden):
         # The user's limits are for the user's texts.
-        reading = scorer.read(golden.text, golden.headline, limits=Limits())
-        document = scorer.decode([reading])[0]
+        segments = segment_article(golden.text, golden.headline)
+        document = scorer.decode([scorer.own_reading("golden", segments, math.inf)])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         same_shape = len(found) == len(golden.scores)
         worst = (

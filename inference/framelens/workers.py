@@ -27,6 +27,7 @@ from framelens.rows import Answer, answer_of
 from framelens.schema import Document, ModelInfo, RowError
 
 if TYPE_CHECKING:
+    from framelens.deferral import Deferral
     from framelens.scorer import Reading, Scorer, Unit
 
 CHUNK_CHARACTERS = 16_000
@@ -67,6 +68,29 @@ class Settings:
     unit: Unit = "article"
     threads: int = 1
     explode: bool = False
+    deferral: Deferral | None = None
+
+    def open(self) -> Scorer:
+        """Load the model, and the one that it defers to.
+
+        Raises:
+            ArtifactError: if a model cannot be loaded.
+        """
+        from framelens.deferral import DEFER_WITHIN
+        from framelens.scorer import load
+
+        second = self.deferral
+        return load(
+            self.model,
+            defer_to=None if second is None else second.artifact.path,
+            defer_within=DEFER_WITHIN if second is None else second.within,
+            threads=self.threads,
+            limits=self.limits,
+        )
+
+    def answer(self, document: Document) -> Answer:
+        """The rows of a document, and what is counted of it."""
+        return answer_of(document, explode=self.explode, asked=self.info)
 
 
 class Pool(Protocol):
@@ -170,12 +194,8 @@ class LocalPool:
 
     def __init__(self, settings: Settings, scorer: Scorer | None = None) -> None:
         """Load the model, unless a scorer is at hand."""
-        from framelens.scorer import load
-
         self._settings = settings
-        self._scorer = scorer or load(
-            settings.model, threads=settings.threads, limits=settings.limits
-        )
+        self._scorer = scorer or settings.open()
         self._jobs: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
@@ -191,7 +211,7 @@ class LocalPool:
             return []
         job = self._jobs.popleft()
         document = score_job(self._scorer, job, self._settings)
-        return [(job.number, answer_of(document, explode=self._settings.explode))]
+        return [(job.number, self._settings.answer(document))]
 
     def close(self) -> None:
         """Drop what was not scored."""
@@ -404,8 +424,7 @@ class WorkerPool:
 
 def refused(error: RowError, settings: Settings) -> Answer:
     """The answer for a document that never reached the model."""
-    document = Document("", "error", settings.info, error=error)
-    return answer_of(document, explode=settings.explode)
+    return settings.answer(Document("", "error", settings.info, error=error))
 
 
 def serve(connection: Connection[Any, Any], settings: Settings) -> None:
@@ -430,10 +449,8 @@ def _receive(connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any]) -
 def _answer_all(
     connection: Connection[Any, Any], chunks: queue.SimpleQueue[Any], settings: Settings
 ) -> None:
-    from framelens.scorer import load
-
     try:
-        scorer = load(settings.model, threads=settings.threads, limits=settings.limits)
+        scorer = settings.open()
     except ArtifactError as error:
         connection.send(("model", str(error)))
         return
@@ -462,6 +479,6 @@ def _answers(
 ) -> list[tuple[int, Answer]]:
     documents = finished(scorer, list(read.values()))
     return [
-        (number, answer_of(document, explode=settings.explode))
+        (number, settings.answer(document))
         for number, document in zip(read, documents, strict=True)
     ]

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from framelens.decoding import (
     DecodingConfig,
@@ -12,12 +14,13 @@ from framelens.decoding import (
     decode_many,
     decode_spans,
     is_uncertain,
+    label_margins,
     label_of,
     merge_windows,
     sigmoid,
 )
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, Role
 from framelens.windows import Piece
 
 
@@ -160,6 +163,31 @@ def test_uncertain_only_where_the_label_could_change(
 ) -> None:
     scores = dict(zip(AXES, answers, strict=True))
     assert is_uncertain(scores, DecodingConfig(uncertain_band=0.1), "body") is uncertain
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(0, 1, width=16)] * 3, st.booleans()), max_size=5),
+    st.tuples(*[st.floats(0.125, 0.875, width=16)] * 3),
+    st.floats(0.01, 0.6),
+)
+def test_margins_are_how_far_a_label_is_from_being_uncertain(
+    rows: list[tuple[float, float, float, bool]],
+    thresholds: tuple[float, float, float],
+    band: float,
+) -> None:
+    config = DecodingConfig(
+        thresholds=dict(zip(AXES, thresholds, strict=True)), uncertain_band=band
+    )
+    scores = np.array([row[:3] for row in rows], dtype=np.float32).reshape(-1, 3)
+    headlines = np.array([row[3] for row in rows], dtype=np.bool_)
+    margins = label_margins(scores, headlines, config)
+    assert margins.shape == (len(rows),)
+    for row, headline, margin in zip(scores, headlines, margins, strict=True):
+        if abs(margin - band) < 1e-6:
+            continue
+        answers = {axis: float(score) for axis, score in zip(AXES, row, strict=True)}
+        role: Role = "headline" if headline else "body"
+        assert is_uncertain(answers, config, role) is bool(margin < band)
 
 
 def test_temperatures_scale_logits() -> None:

@@ -1,0 +1,239 @@
+"""A second model that answers the documents of which the first is not sure."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import framelens
+from framelens.artifact import Golden
+from framelens.cascade import Cascade
+from framelens.cli import main
+from framelens.limits import Limits
+from framelens.progress import Tally
+from support import EVIDENCE, write_model
+
+DOUBTED = "Another plan."  # the mean evidence of its tokens makes it .52
+SURE = "A shameful plan."
+LONG = " ".join(["the"] * 18) + " road."
+LONG_DOUBTED, LONG_SURE = f"Yet {LONG}", f"And {LONG}"  # a window each
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    evidence = {**EVIDENCE, "another": {"framed": 15.5}, "yet": {"framed": 69.0}}
+    return write_model(tmp_path_factory.mktemp("first") / "model", evidence, name="first")
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    evidence = {**EVIDENCE, "plan": {"attributed": 40.0}}
+    return write_model(tmp_path_factory.mktemp("second") / "model", evidence, name="second")
+
+
+@pytest.fixture(scope="module")
+def cascade(first: Path, second: Path) -> framelens.Scorer:
+    return framelens.load(first, defer_to=second)
+
+
+def records() -> list[dict[str, Any]]:
+    """More than are scored without workers; half of them are deferred, some twice."""
+    texts = [(DOUBTED, SURE, "The mayor said a road closed.")[n % 3] for n in range(14)]
+    rows: list[dict[str, Any]] = [{"id": f"r{n}", "text": text} for n, text in enumerate(texts)]
+    rows += [{"id": f"o{n}", "text": f"Another {' ' * n} plan."} for n in range(6)]
+    return [*rows, {"id": "bad", "text": 5}, {"id": "none", "text": ""}]
+
+
+def test_an_answer_is_one_models_alone(
+    first: Path, second: Path, cascade: framelens.Scorer
+) -> None:
+    small, large = framelens.load(first), framelens.load(second)
+    for text, answered_by in ((SURE, small), ("The minister ranted.", small), (DOUBTED, large)):
+        expected = answered_by.score(text, "Road closed")
+        assert expected.model == answered_by.model
+        for headline in ("Road closed", None):
+            assert cascade.score(text, headline) == answered_by.score(text, headline)
+    assert small.score(DOUBTED) != large.score(DOUBTED)
+    assert cascade.model == small.model
+
+
+@pytest.mark.parametrize(("sure", "deferred"), [(3, True), (4, False)])
+def test_a_quarter_of_the_segments_must_be_in_doubt(
+    cascade: framelens.Scorer, sure: int, deferred: bool
+) -> None:
+    document = cascade.score("\n\n".join([LONG_DOUBTED, *[LONG_SURE] * sure]))
+    assert len(document.segments) == 1 + sure
+    assert document.model.name == ("second" if deferred else "first")
+
+
+def test_how_near_a_threshold_is_in_doubt(first: Path, second: Path) -> None:
+    everything = framelens.load(first, defer_to=second, defer_within=1)
+    nothing = framelens.load(first, defer_to=second, defer_within=0)
+    for text in (SURE, DOUBTED):
+        assert everything.score(text).model.name == "second"
+        assert nothing.score(text).model.name == "first"
+    assert everything.score("").model.name == "first", "there is nothing to be in doubt about"
+    score = nothing.score(DOUBTED).segments[0].scores["framed"]
+    for within, name in ((abs(score - 0.5) - 0.001, "first"), (abs(score - 0.5) + 0.001, "second")):
+        found = framelens.load(first, defer_to=second, defer_within=within).score(DOUBTED)
+        assert found.model.name == name
+
+
+def test_many_records_in_order_whoever_scores_them(cascade: framelens.Scorer) -> None:
+    alone = [cascade.score_record(row, default_id="") for row in records()]
+    names = [document.model.name for document in alone]
+    assert names.count("second") == 5 + 6
+    assert names[:4] == ["second", "first", "first", "second"]
+    assert names[-2:] == ["first", "first"]
+    assert list(cascade.score_many(records())) == alone
+    assert list(cascade.score_many(records(), workers=2)) == alone
+    readings = [cascade.read(text) for text in (DOUBTED, SURE, DOUBTED, SURE)]
+    together = cascade.decode(readings)
+    assert together == [cascade.decode([reading])[0] for reading in readings]
+
+
+def test_a_frame(cascade: framelens.Scorer) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = records()[:8]
+    for workers in (1, 2):
+        scored = cascade.score_frame(pandas.DataFrame(rows), explode=True, workers=workers)
+        expected = [d for row in rows for d in [cascade.score(row["text"])] for _ in d.segments]
+        assert scored["model_name"].tolist() == [document.model.name for document in expected]
+
+
+def test_other_processes_open_both_models(cascade: framelens.Scorer) -> None:
+    copy = pickle.loads(pickle.dumps(cascade))
+    assert isinstance(copy, Cascade)
+    assert copy.score(DOUBTED) == cascade.score(DOUBTED)
+    assert copy.deferral == cascade.deferral
+
+
+def test_limits_hold_for_both(first: Path, second: Path) -> None:
+    scorer = framelens.load(first, defer_to=second, limits=Limits(characters=20))
+    assert scorer.second is not None
+    assert scorer.second.limits == scorer.limits
+    (document,) = scorer.score_many(["x" * 21])
+    assert document.error is not None
+    assert document.error.code == "too_long"
+    assert document.model.name == "first"
+
+
+def test_what_cannot_be_a_cascade(first: Path, second: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        framelens.ArtifactError, match=r"another model .* found first 1\.0\.0 twice"
+    ):
+        framelens.load(first, defer_to=first)
+    with pytest.raises(ValueError, match=r"from 0 to 1 to defer within, found 1\.5"):
+        framelens.load(first, defer_to=second, defer_within=1.5)
+    wrong = Golden(SURE, None, ("plain",), ((0.9, 0.0, 0.0),))
+    broken = write_model(tmp_path / "broken", golden=(wrong,))
+    with pytest.raises(framelens.ArtifactError, match="golden input 0"):
+        framelens.load(first, defer_to=broken)
+
+
+def test_a_models_golden_inputs_are_its_own_though_it_would_defer_them(
+    first: Path, second: Path, tmp_path: Path
+) -> None:
+    own = framelens.load(first).score(DOUBTED).segments[0]
+    golden = Golden(DOUBTED, None, (own.label,), (tuple(own.scores.values()),))
+    evidence = {**EVIDENCE, "another": {"framed": 15.5}}
+    model = write_model(tmp_path / "golden", evidence, name="first", golden=(golden,))
+    scorer = framelens.load(model, defer_to=second)
+    assert scorer.score(DOUBTED).model.name == "second"
+
+
+def run(first: Path, *arguments: object) -> int:
+    return main(["score", *map(str, arguments), "-m", str(first), "--quiet"])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in records()), "utf-8")
+    return path
+
+
+def test_the_command_gives_the_same_rows_and_counts_what_was_deferred(
+    first: Path, second: Path, cascade: framelens.Scorer, source: Path, tmp_path: Path
+) -> None:
+    out, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
+    options = (source, "--defer-to", second, "-o", out)
+    assert run(first, *options, "--summary", summary, "--part-rows", 5) == 3
+    expected = [d.to_dict() for d in cascade.score_many(records())]
+    assert [json.loads(line) for line in out.read_text("utf-8").splitlines()] == expected
+    found = json.loads(summary.read_text("utf-8"))
+    assert (found["documents"], found["deferred"]) == (22, 11)
+    assert found["model"]["name"] == "first"
+    assert found["deferral"]["model"]["name"] == "second"
+    assert found["deferral"]["within"] == 0.15
+    bytes_of_two = out.read_bytes()
+    assert run(first, *options, "--workers", 1, "--part-rows", 7) == 3
+    assert out.read_bytes() == bytes_of_two
+    assert run(first, source, "-o", out, "--summary", summary) == 3
+    alone = json.loads(summary.read_text("utf-8"))
+    assert alone["deferred"] == 0
+    assert "deferral" not in alone
+
+
+def test_the_terminal_is_shown_the_second_models_answers(
+    first: Path, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "a.txt"
+    text.write_text(DOUBTED, "utf-8")
+    assert run(first, text, "--format", "table", "--defer-to", second) == 0
+    assert "sourced" in capsys.readouterr().out
+    assert run(first, text, "--format", "table") == 0
+    assert "sourced      " not in capsys.readouterr().out
+
+
+def test_a_run_is_continued_only_as_the_same_cascade(
+    first: Path, second: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    options = (source, "-o", f"{out}/", "--part-rows", 5)
+    cascade = ("--defer-to", second)
+    assert run(first, *options, *cascade, "--max-errors", 0) == 1
+    for other in ((), (*cascade, "--defer-within", "0.2")):
+        assert run(first, *options, *other, "--resume") == 1
+        assert "deferral" in capsys.readouterr().err
+    assert run(first, *options, *cascade, "--resume") == 3
+    counts = json.loads((out / "_SUCCESS").read_text("utf-8"))
+    assert counts["deferred"] == 11
+
+
+def test_counts_of_runs_before_there_were_cascades() -> None:
+    tally = Tally()
+    tally.add_counts({"documents": 2, "segments": 3, "errors": {}, "labels": {"plain": 3}})
+    assert (tally.documents, tally.deferred) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--defer-within", "0.2"], 2, "--defer-within needs --defer-to"),
+        (["--defer-to", "{first}"], 4, "another model to defer to"),
+        (["--defer-to", "{first}/nowhere"], 4, "expected a model directory"),
+        (["--defer-to", "{second}", "--defer-within", "2"], 2, "from 0 to 1, found '2'"),
+        (["--defer-to", "{second}", "--defer-within", "near"], 2, "from 0 to 1, found 'near'"),
+    ],
+)
+def test_what_the_command_refuses(
+    first: Path,
+    second: Path,
+    source: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [argument.format(first=first, second=second) for argument in arguments]
+    try:
+        found = run(first, source, *given)
+    except SystemExit as refused:
+        found = int(refused.code or 0)
+    assert found == code
+    assert message in capsys.readouterr().err
