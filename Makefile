@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 DEMO := runs/demo
 BENCH := build/bench
 BENCH_MODEL := $(if $(MODEL),--model $(MODEL))
+NEWS_EN := inference/framelens/models/news-en
+NEWS_EN_FAST := inference/news-en-fast/framelens_news_en_fast/model
 
 .PHONY: demo test check bench models docs notebooks clean
 
@@ -45,6 +47,8 @@ bench: $(STAMP)
 	mkdir -p $(BENCH)
 	$(BIN)/python benchmarks/cold_start.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/cold_start.json
 	$(BIN)/python benchmarks/batch_throughput.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/throughput.json
+	$(BIN)/python benchmarks/batch_throughput.py $(QUICK) --runs 3 --model $(NEWS_EN_FAST) --defer-to $(NEWS_EN) \
+		--peer $(NEWS_EN) > $(BENCH)/throughput_cascade.json
 	$(BIN)/python benchmarks/score_profile.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/profile.json
 	$(BIN)/python benchmarks/session_options.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/session_options.json
 	$(BIN)/python benchmarks/batch_memory.py $(QUICK) > $(BENCH)/memory.json
@@ -58,6 +62,7 @@ ifdef FRAMELENS_CORPORA
 	$(BIN)/python benchmarks/round_trip.py $(FRAMELENS_CORPORA)
 	$(BIN)/python benchmarks/near_duplicates.py $(FRAMELENS_CORPORA)
 	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
+	$(BIN)/python benchmarks/cascade.py $(FRAMELENS_CORPORA) --model $(NEWS_EN_FAST)
 endif
 
 # The models: news-en-open from the packaged corpora alone; news-en, which goes on from the mean of it and of its own last
@@ -70,9 +75,9 @@ models: runs/news-en/.trained runs/news-en-fast/.trained
 runs/news-en/.trained: runs/news-en-open/.trained runs/released/news-en-0.10.0
 runs/news-en-fast/.trained: runs/released/news-en-fast-0.8.0 runs/released/news-en-0.11.0
 runs/released/news-en-fast-0.8.0:
-	$(call released,$(RELEASED_FAST_0.8.0),inference/news-en-fast/framelens_news_en_fast/model)
+	$(call released,$(RELEASED_FAST_0.8.0),$(NEWS_EN_FAST))
 runs/released/news-en-%:
-	$(call released,$(RELEASED_$*),inference/framelens/models/news-en)
+	$(call released,$(RELEASED_$*),$(NEWS_EN))
 runs/%/.trained: configs/%.yaml | $(STAMP)
 	$(call train,configs/$*.yaml)
 

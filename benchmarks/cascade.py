@@ -1,12 +1,14 @@
 """How good a cascade is by how much it defers: what the first model gives up, and what is bought.
 
-    python benchmarks/cascade.py CORPORA_ROOT --model FIRST [--defer-to news-en] [--json]
+    python benchmarks/cascade.py CORPORA_ROOT --model FIRST [--defer-to news-en] [--share 0.25]
+                                 [--json]
 
 One column for each distance within which a score is in doubt; at 0 the first model answers alone,
-at 1 the second. Under each figure of the corpora stands the share of segments (spans: of tokens)
-whose documents are deferred; `against the second` is the difference from the second model's figure
-with its 95 % interval, articles resampled in pairs. Both models are run as they ship, and what is
-deferred is decided by the package that ships.
+at 1 the second. In brackets stands the share of segments (spans: of tokens) whose documents are
+deferred. `against the second` is the difference from the second model's figure at the default
+distance, with its 95 % interval, articles resampled in pairs; `--json` has it for all.
+`--share` is the share of a document's segments that must be in doubt. Both models are run as they
+ship, and what is deferred is decided by the package that ships.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens.cascade import is_deferred
-from framelens.deferral import DEFER_WITHIN
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
 from framelens.schema import ATTRIBUTION_TYPES
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.corpora.base import Split
@@ -54,11 +56,22 @@ class Both:
     first: Read
     second: Read
     models: tuple[Bench, Bench]
+    share_in_doubt: float
+
+    def __post_init__(self) -> None:
+        """Make sure that the two were held out the same documents."""
+        ours, theirs = ([d.id for d in read.documents] for read in (self.first, self.second))
+        if ours != theirs:
+            raise SystemExit(
+                "expected two models of the same splits, found documents that only one of them "
+                f"was not trained on: {sorted(set(ours) ^ set(theirs))[:3]}"
+            )
 
     def deferred(self, within: float) -> NDArray[np.bool_]:
         """Which documents the second model answers, (d,)."""
         decoding = self.models[0].decoding
-        found = [within == 1 or is_deferred(x, decoding, within) for x in self.first.logits]
+        share = self.share_in_doubt
+        found = [is_deferred(logits, decoding, within, share) for logits in self.first.logits]
         return np.array(found, dtype=np.bool_)
 
     def share(self, within: float, sizes: Sequence[int]) -> float:
@@ -130,18 +143,19 @@ def row(
     }
 
 
-def measured(first: Bench, second: Bench) -> list[dict[str, Any]]:
+def measured(first: Bench, second: Bench, share: float) -> list[dict[str, Any]]:
     """All rows."""
+    models = (first, second)
     rows: list[dict[str, Any]] = []
     for what, corpus, split, keep in FRAMED:
-        both = Both(*(b.read(corpus, split).where(keep) for b in (first, second)), (first, second))
+        both = Both(*(b.read(corpus, split).where(keep) for b in models), models, share)
         sizes = [len(document.segments) for document in both.first.documents]
         counts = {within: both.framed(within) for within in DISTANCES}
         shares = {within: both.share(within, sizes) for within in DISTANCES}
         rows.append(row(f"{what}, macro-F1", counts, shares, macro_f1))
     assert first.root is not None
     sentences = read_sentences(first.root / "polnear/cofenet_valid.jsonl")
-    both = Both(*(b.read("polnear", "validation") for b in (first, second)), (first, second))
+    both = Both(*(b.read("polnear", "validation") for b in models), models, share)
     sizes = [sum(map(len, logits.tokens)) for logits in both.first.logits]
     found = {within: both.spans(within, sentences) for within in DISTANCES}
     shares = {within: both.share(within, sizes) for within in DISTANCES}
@@ -170,13 +184,14 @@ def main() -> int:
     parser.add_argument("root", type=Path, help="folder of the public corpora")
     parser.add_argument("--model", required=True, help="the first model: a directory or a name")
     parser.add_argument("--defer-to", default="news-en", help="the second one")
+    parser.add_argument("--share", type=float, default=DEFER_SHARE, help="of segments in doubt")
     parser.add_argument("--json", action="store_true", help="all figures, with intervals")
     options = parser.parse_args()
     settings = Settings(baselines=False)
     first, second = (
         Bench(name, options.root, settings) for name in (options.model, options.defer_to)
     )
-    rows = measured(first, second)
+    rows = measured(first, second, options.share)
     models = [f"{bench.model.name} {bench.model.version}" for bench in (first, second)]
     if options.json:
         print(json.dumps({"first": models[0], "second": models[1], "rows": rows}, indent=1))

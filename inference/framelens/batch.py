@@ -72,18 +72,12 @@ class Plan:
         if self.deferral is not None:
             self.deferral.check(self.artifact)
 
-    @property
-    def models(self) -> dict[str, Any]:
-        """The model, and the one that it defers to, if there is one."""
-        deferral = {} if self.deferral is None else {"deferral": self.deferral.to_dict()}
-        return {"model": self.artifact.info.to_dict(), **deferral}
-
     def manifest(self, inputs: Sequence[str]) -> dict[str, Any]:
         """What must be the same for a run to be continued."""
         return {
             "framelens": __version__,
             "inputs": fingerprints(inputs),
-            **self.models,
+            "model": self.artifact.info.to_dict(),
             "options": {
                 "fields": asdict(self.fields),
                 "unit": self.unit,
@@ -92,6 +86,7 @@ class Plan:
                 "keep": self.keep,
                 "limits": asdict(self.limits),
                 "part_rows": self.part_rows,
+                **({} if self.deferral is None else self.deferral.options),
             },
         }
 
@@ -310,8 +305,10 @@ class Run:
         summary = {
             **self._progress.summary(self._tally),
             "interrupted": interrupted,
-            **self._plan.models,
+            "model": self._plan.artifact.info.to_dict(),
         }
+        if self._plan.deferral is not None:
+            summary["deferral"] = self._plan.deferral.to_dict()
         return Outcome(self._tally, interrupted, summary)
 
 

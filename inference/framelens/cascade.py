@@ -9,12 +9,21 @@ and Jones 2001 for cascades, Jitkrittum et al. 2023 for when confidence is enoug
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_
+from pathlib import Path
 from typing import Any
 
 from framelens.artifact import Artifact
-from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores, label_margins
+from framelens.decoding import (
+    DecodingConfig,
+    DocumentLogits,
+    are_furniture,
+    axis_scores,
+    label_margins,
+)
 from framelens.deferral import DEFER_SHARE, Deferral
-from framelens.limits import Limits
+from framelens.limits import LimitError, Limits
 from framelens.schema import Document
 from framelens.scorer import CACHED_WINDOWS, Reading, Scorer
 from framelens.segmentation import TextSegment
@@ -24,9 +33,10 @@ class Cascade(Scorer):
     """A scorer whose doubtful documents are answered by a second model.
 
     A segment is in doubt where one of its scores is less than `deferral.within` from the
-    threshold on whose other side the label would be another. A document of whose segments a
-    quarter are in doubt is answered by the second model, whose name is then in `Document.model`;
-    `model` and `artifact` are the first one's, and so is the name in error documents.
+    threshold on whose other side the label would be another. A document is answered by the second
+    model if at least a quarter of its segments are in doubt, what is surely page furniture left
+    out; that model's name is then in `Document.model`. `model` and `artifact` are the first one's,
+    and so is the name in error documents.
     """
 
     def __init__(
@@ -55,29 +65,44 @@ class Cascade(Scorer):
         return _reopen, (*models, self._threads, self.limits, self.cached_windows)
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
-        """The answers for documents that were read, each by the model that read it."""
-        deferred = [reading.reader is not self for reading in readings]
-        own = [reading for reading in readings if reading.reader is self]
-        others = [reading for reading in readings if reading.reader is not self]
-        answers = (iter(super().decode(own)), iter(self.second.decode(others)))
-        return [next(answers[is_deferred]) for is_deferred in deferred]
+        """The answers for documents that were read, each by the model that read it.
+
+        Raises:
+            ValueError: if neither model has read one of them.
+        """
+        deferred = [reading.model == self.second.model for reading in readings]
+        own = iter(super().decode(list(compress(readings, map(not_, deferred)))))
+        others = iter(self.second.decode(list(compress(readings, deferred))))
+        return [next(others if is_other else own) for is_other in deferred]
 
     def _read_segments(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
         reading = self.own_reading(id, segments, deadline)
-        if is_deferred(reading.logits, self.artifact.manifest.decoding, self.deferral.within):
+        if not is_deferred(reading.logits, self.artifact.manifest.decoding, self.deferral.within):
+            return reading
+        try:
             return self.second.own_reading(id, segments, deadline)
-        return reading
+        except LimitError as error:
+            model, second = self.model.name, self.second.model.name
+            message = f"{error} ({model} had read all of it and deferred it to {second})"
+            raise LimitError(error.code, message) from error
 
 
-def is_deferred(logits: DocumentLogits, decoding: DecodingConfig, within: float) -> bool:
-    """Whether enough of a document's segments could well have another label."""
-    margins = label_margins(axis_scores(logits, decoding), logits.headlines, decoding)
-    doubtful = int((margins < within).sum())
-    return doubtful > 0 and doubtful >= DEFER_SHARE * len(margins)
+def is_deferred(
+    logits: DocumentLogits, decoding: DecodingConfig, within: float, share: float = DEFER_SHARE
+) -> bool:
+    """Whether a share of a document's segments or more could well have another label.
+
+    Segments that are surely page furniture count for nothing.
+    """
+    scores = axis_scores(logits, decoding)
+    doubtful = label_margins(scores, logits.headlines, decoding) < within
+    count = int(doubtful.sum())
+    counted = int((doubtful | ~are_furniture(scores, logits.headlines, decoding)).sum())
+    return count > 0 and count >= share * counted
 
 
 def _reopen(
-    path: Any, second: Any, within: float, threads: int, limits: Limits, cached_windows: int
+    path: Path, second: Path, within: float, threads: int, limits: Limits, cached_windows: int
 ) -> Cascade:
     return Cascade(
         Artifact.open(path),

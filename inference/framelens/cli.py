@@ -93,8 +93,8 @@ def _add_score(score: argparse.ArgumentParser) -> None:
         "--defer-within",
         type=_distance,
         metavar="D",
-        help=f"those of which a quarter of the segments have a score nearer than this to the "
-        f"threshold that decides their label; default {DEFER_WITHIN}",
+        help="those of which at least a quarter of the segments have a score nearer than this to "
+        f"the threshold that decides their label; default {DEFER_WITHIN}",
     )
 
     fields = score.add_argument_group("input fields")
@@ -404,7 +404,8 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
         else:
             document = score_job(scorer, Job(0, record.row, record.page), settings)
         errors += document.status == "error"
-        text = render(replace(document, id=record.id), width=width, color=color)
+        shown = record.id if options.defer_to is None else f"{record.id} ({document.model.name})"
+        text = render(replace(document, id=shown), width=width, color=color)
         print(_printable(text))
         if document.error is not None and options.on_error == "stop":
             said = f"{document.error.code}: {document.error.message}"

@@ -161,6 +161,16 @@ def is_uncertain(scores: Mapping[Axis, float], config: DecodingConfig, role: Rol
     )
 
 
+def are_furniture(
+    scores: Floats, headlines: NDArray[np.bool_], config: DecodingConfig
+) -> NDArray[np.bool_]:
+    """Which segments of a document have the label `boilerplate`, (s,)."""
+    over: NDArray[np.bool_] = (
+        scores[:, AXES.index("boilerplate")] >= config.thresholds["boilerplate"]
+    )
+    return over & ~headlines
+
+
 def label_margins(scores: Floats, headlines: NDArray[np.bool_], config: DecodingConfig) -> Floats:
     """How far each segment's label is from another one, (s,): the least distance of a score from
     a threshold on whose other side the label would differ.
@@ -168,13 +178,13 @@ def label_margins(scores: Floats, headlines: NDArray[np.bool_], config: Decoding
     `scores`, (s, 3), are calibrated probabilities. `is_uncertain` holds below the band.
     """
     thresholds = _of_axes(config.thresholds)
-    yes = scores >= thresholds
     distances = np.abs(scores - thresholds)
     attributed, framed, boilerplate = map(AXES.index, ("attributed", "framed", "boilerplate"))
-    furniture = yes[:, boilerplate] & ~headlines
+    furniture = are_furniture(scores, headlines, config)
     distances[headlines, boilerplate] = np.inf
     distances[furniture, framed] = np.inf
-    distances[furniture | yes[:, framed], attributed] = np.inf
+    is_framed = scores[:, framed] >= thresholds[framed]
+    distances[furniture | is_framed, attributed] = np.inf
     least: Floats = distances.min(axis=1)
     return least
 

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from framelens.artifact import Artifact
 
 DEFER_WITHIN = 0.15
-"""Default distance from a threshold within which a score is in doubt."""
+"""Default distance from a threshold within which a score is in doubt.
+
+A score is a probability: with a threshold far from a half, the same distance defers more.
+"""
 
 DEFER_SHARE = 0.25
 """Share of a document's segments that must be in doubt for the second model to read it.
 
-With both of these `benchmarks/cascade.py` finds news-en-fast within 1.5 points of news-en;
-docs/decisions.md has what other values give.
+`benchmarks/cascade.py` measures what these two and other values give; docs/decisions.md has it.
 """
 
 
@@ -51,6 +53,13 @@ class Deferral:
                 f"{first.info.version} twice; name a larger one, or defer to none"
             )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a run's output depends on, under the names of the command's options."""
+        info = self.artifact.info
+        model = f"{info.name} {info.version}, manifest sha256 {info.sha256}"
+        return {"defer_to": model, "defer_within": self.within}
+
     def to_dict(self) -> dict[str, Any]:
-        """What an answer depends on, for a run's manifest and its summary."""
+        """The second model and the distance, for a run's summary."""
         return {"model": self.artifact.info.to_dict(), "within": self.within}

@@ -66,7 +66,7 @@ class Reading:
     segments: list[TextSegment]
     features: DocumentFeatures
     logits: DocumentLogits
-    reader: Scorer
+    model: ModelInfo
     """Whose network read it, and whose thresholds decode it."""
 
 
@@ -177,13 +177,23 @@ class Scorer:
             LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
         """
         features = self._features(segments)
-        return Reading(id, segments, features, self._logits(features, deadline), self)
+        return Reading(id, segments, features, self._logits(features, deadline), self.model)
 
     def _read_segments(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
         return self.own_reading(id, segments, deadline)
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
-        """The answers for documents that were read; together they take less time than apart."""
+        """The answers for documents that were read; together they take less time than apart.
+
+        Raises:
+            ValueError: if another model has read one of them.
+        """
+        for reading in readings:
+            if reading.model != self.model:
+                raise ValueError(
+                    f"expected documents that {self.model.name} {self.model.version} has read, "
+                    f"found one of {reading.model.name} {reading.model.version}"
+                )
         decoding = self.artifact.manifest.decoding
         spans = decode_many([(r.features.segments, r.logits.tokens) for r in readings], decoding)
         return [
@@ -284,7 +294,8 @@ class Scorer:
     def logits(
         self, segments: Iterable[TextSegment], *, deadline: float | None = None
     ) -> tuple[DocumentLogits, list[TokenSpan]]:
-        """The raw answer for given segments: logits, and the spans decoded from them.
+        """The raw answer of this model for given segments, whether or not it would defer them:
+        logits, and the spans decoded from them.
 
         Raises:
             LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
@@ -459,7 +470,7 @@ def load(
     model: str | Path | None = None,
     *,
     defer_to: str | Path | None = None,
-    defer_within: float = DEFER_WITHIN,
+    defer_within: float | None = None,
     threads: int = 1,
     self_test: bool = True,
     limits: Limits | None = None,
@@ -471,21 +482,25 @@ def load(
     each of several processes. With `self_test`, the manifest's golden inputs are scored first.
 
     With `defer_to`, documents of which the model is not sure are answered by this second model
-    (`framelens.cascade.Cascade`): those of which a quarter of the segments have a score less than
-    `defer_within` from the threshold that decides their label. 0 defers none, 1 every one.
+    (`framelens.cascade.Cascade`): those of which at least a quarter of the segments have a score
+    less than `defer_within`, by default .15, from the threshold that decides their label. 0 defers
+    none, 1 every one that has a segment.
 
     Raises:
         ArtifactError: if there is no such model, or it is damaged, made for another version,
             or fails its golden inputs; or if both models are one.
-        ValueError: if `defer_within` is not between 0 and 1.
+        ValueError: if `defer_within` is not between 0 and 1, or there is nobody to defer to.
     """
+    if defer_to is None and defer_within is not None:
+        raise ValueError("expected a model to defer to, found defer_within alone")
     artifact = Artifact.open(resolve(model))
     if defer_to is None:
         scorer = Scorer(artifact, threads=threads, limits=limits)
     else:
         from framelens.cascade import Cascade
 
-        deferral = Deferral(Artifact.open(resolve(defer_to)), defer_within)
+        within = DEFER_WITHIN if defer_within is None else defer_within
+        deferral = Deferral(Artifact.open(resolve(defer_to)), within)
         scorer = Cascade(artifact, deferral, threads=threads, limits=limits)
     if self_test:
         check_golden(scorer)

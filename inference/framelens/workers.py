@@ -76,14 +76,13 @@ class Settings:
         Raises:
             ArtifactError: if a model cannot be loaded.
         """
-        from framelens.deferral import DEFER_WITHIN
         from framelens.scorer import load
 
         second = self.deferral
         return load(
             self.model,
             defer_to=None if second is None else second.artifact.path,
-            defer_within=DEFER_WITHIN if second is None else second.within,
+            defer_within=None if second is None else second.within,
             threads=self.threads,
             limits=self.limits,
         )

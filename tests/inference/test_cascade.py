@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import framelens
-from framelens.artifact import Golden
-from framelens.cascade import Cascade
+from framelens import scorer as scorer_module
+from framelens.artifact import Artifact, Golden
+from framelens.cascade import Cascade, is_deferred
 from framelens.cli import main
+from framelens.decoding import DecodingConfig, DocumentLogits
+from framelens.deferral import DEFER_WITHIN, Deferral
+from framelens.in_order import _Remembered
 from framelens.limits import Limits
 from framelens.progress import Tally
+from framelens.rows import Answer
+from framelens.workers import Settings
 from support import EVIDENCE, write_model
 
 DOUBTED = "Another plan."  # the mean evidence of its tokens makes it .52
@@ -94,15 +102,30 @@ def test_many_records_in_order_whoever_scores_them(cascade: framelens.Scorer) ->
     readings = [cascade.read(text) for text in (DOUBTED, SURE, DOUBTED, SURE)]
     together = cascade.decode(readings)
     assert together == [cascade.decode([reading])[0] for reading in readings]
+    assert together == cascade.decode(pickle.loads(pickle.dumps(readings)))
+
+
+def test_a_reading_is_decoded_by_the_model_that_read_it(
+    first: Path, second: Path, cascade: framelens.Scorer, model_folder: Path
+) -> None:
+    small, large = framelens.load(first), framelens.load(second)
+    assert cascade.decode([small.read(DOUBTED)]) == [small.score(DOUBTED)]
+    assert cascade.decode([large.read(SURE)]) == [large.score(SURE)]
+    for scorer, other in (
+        (small, cascade.read(DOUBTED)),
+        (cascade, framelens.load(model_folder).read(SURE)),
+    ):
+        with pytest.raises(ValueError, match=r"that (first|second) 1\.0\.0 has read, found one of"):
+            scorer.decode([other])
 
 
 def test_a_frame(cascade: framelens.Scorer) -> None:
     pandas = pytest.importorskip("pandas")
-    rows = records()[:8]
+    rows = [row for row in records() if row["text"] != 5]
     for workers in (1, 2):
         scored = cascade.score_frame(pandas.DataFrame(rows), explode=True, workers=workers)
-        expected = [d for row in rows for d in [cascade.score(row["text"])] for _ in d.segments]
-        assert scored["model_name"].tolist() == [document.model.name for document in expected]
+        names = [cascade.score(row["text"]).model.name for row in rows]
+        assert scored["model_name"].tolist() == names
 
 
 def test_other_processes_open_both_models(cascade: framelens.Scorer) -> None:
@@ -112,14 +135,70 @@ def test_other_processes_open_both_models(cascade: framelens.Scorer) -> None:
     assert copy.deferral == cascade.deferral
 
 
+def test_settings_come_along_into_other_processes(first: Path, second: Path) -> None:
+    deferral = Deferral(Artifact.open(second), 0.2)
+    limits = Limits(characters=50)
+    artifact = Artifact.open(first)
+    scorer = Cascade(artifact, deferral, threads=2, limits=limits, cached_windows=3)
+    for found in (scorer, pickle.loads(pickle.dumps(scorer))):
+        _, arguments = found.__reduce__()
+        assert arguments == (artifact.path, deferral.artifact.path, 0.2, 2, limits, 3)
+        _, arguments = found.second.__reduce__()
+        assert arguments == (deferral.artifact.path, 2, limits, 3)
+    settings = Settings(first, artifact.info, limits, threads=2, deferral=deferral)
+    assert settings.open().__reduce__()[1][:5] == (*scorer.__reduce__()[1][:5],)
+
+
 def test_limits_hold_for_both(first: Path, second: Path) -> None:
     scorer = framelens.load(first, defer_to=second, limits=Limits(characters=20))
     assert scorer.second is not None
     assert scorer.second.limits == scorer.limits
+    assert framelens.load(first, defer_to=second, limits=Limits(seconds=1e-9)), "golden inputs pass"
     (document,) = scorer.score_many(["x" * 21])
     assert document.error is not None
     assert document.error.code == "too_long"
     assert document.model.name == "first"
+
+
+def test_both_models_share_the_time_of_a_document(
+    first: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "\n\n".join([LONG_DOUBTED] * 4)  # four windows, and a look at the clock before each
+    scorer = framelens.load(first, defer_to=second, limits=Limits(seconds=6))
+    clock = itertools.count()
+    monkeypatch.setattr(scorer_module.time, "monotonic", lambda: float(next(clock)))
+    with pytest.raises(framelens.LimitError) as late:
+        scorer.score(text)
+    assert late.value.code == "too_slow"
+    assert "found 2 of 4 windows read" in str(late.value)
+    assert "first had read all of it and deferred it to second" in str(late.value)
+    assert framelens.load(first, limits=Limits(seconds=6)).score(text).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rows", "deferred"),
+    [
+        ([(0.0, 0.1, -4.0), (-4.0, -4.0, -4.0), (-4.0, -4.0, -4.0), (-4.0, -4.0, -4.0)], True),
+        ([(0.0, 0.1, -4.0), *[(-4.0, -4.0, -4.0)] * 4], False),
+        ([(0.0, 0.1, -4.0), *[(-4.0, -4.0, 4.0)] * 9], True),  # page furniture, for sure
+        ([(-4.0, -4.0, 0.1), *[(-4.0, -4.0, 4.0)] * 9], True),  # that may be none, among some
+        ([(-4.0, -4.0, 4.0)] * 3, False),
+        ([(0.1, 4.0, -4.0)] * 3, False),  # framed, whatever it says of sources
+        ([], False),
+    ],
+)
+def test_which_documents_are_deferred(
+    rows: list[tuple[float, float, float]], deferred: bool
+) -> None:
+    segments = np.array(rows, dtype=np.float32).reshape(-1, 3)
+    logits = DocumentLogits(segments, (), np.zeros(len(rows), dtype=np.bool_))
+    assert is_deferred(logits, DecodingConfig(), DEFER_WITHIN) is deferred
+
+
+def test_an_answer_kept_for_duplicates_is_still_a_deferred_one() -> None:
+    for body in ("{}", json.dumps({"text": "x" * 5000})):
+        answer = Answer(None, 1, {"plain": 1}, body, deferred=True)
+        assert _Remembered.of(answer).answer() == answer
 
 
 def test_what_cannot_be_a_cascade(first: Path, second: Path, tmp_path: Path) -> None:
@@ -129,6 +208,8 @@ def test_what_cannot_be_a_cascade(first: Path, second: Path, tmp_path: Path) -> 
         framelens.load(first, defer_to=first)
     with pytest.raises(ValueError, match=r"from 0 to 1 to defer within, found 1\.5"):
         framelens.load(first, defer_to=second, defer_within=1.5)
+    with pytest.raises(ValueError, match="found defer_within alone"):
+        framelens.load(first, defer_within=0.1)
     wrong = Golden(SURE, None, ("plain",), ((0.9, 0.0, 0.0),))
     broken = write_model(tmp_path / "broken", golden=(wrong,))
     with pytest.raises(framelens.ArtifactError, match="golden input 0"):
@@ -185,7 +266,9 @@ def test_the_terminal_is_shown_the_second_models_answers(
     text = tmp_path / "a.txt"
     text.write_text(DOUBTED, "utf-8")
     assert run(first, text, "--format", "table", "--defer-to", second) == 0
-    assert "sourced" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "sourced      " in shown
+    assert "(second)" in shown
     assert run(first, text, "--format", "table") == 0
     assert "sourced      " not in capsys.readouterr().out
 
@@ -197,9 +280,12 @@ def test_a_run_is_continued_only_as_the_same_cascade(
     options = (source, "-o", f"{out}/", "--part-rows", 5)
     cascade = ("--defer-to", second)
     assert run(first, *options, *cascade, "--max-errors", 0) == 1
-    for other in ((), (*cascade, "--defer-within", "0.2")):
+    for other, message in (
+        ((), "options defer_to was 'second 1.0.0, manifest sha256"),
+        ((*cascade, "--defer-within", "0.2"), "options defer_within was 0.15 and is now 0.2"),
+    ):
         assert run(first, *options, *other, "--resume") == 1
-        assert "deferral" in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert run(first, *options, *cascade, "--resume") == 3
     counts = json.loads((out / "_SUCCESS").read_text("utf-8"))
     assert counts["deferred"] == 11

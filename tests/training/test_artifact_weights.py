@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from framelens.artifact import Artifact, resolve, sha256
+from framelens.artifact import MODEL_FILE, Artifact, resolve, sha256, write_manifest
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.artifact_weights import read_weights
 from framelens_training.config import LOSS_PARTS, Config
 from framelens_training.crossval import crossvalidate
 from framelens_training.encoder import load_encoder
-from framelens_training.errors import EncoderError
+from framelens_training.errors import EncoderError, ResumeError
 from framelens_training.export import export_onnx
 from framelens_training.graph_fusion import Graph
 from framelens_training.inheritance import inherited_corpora
@@ -21,6 +21,7 @@ from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
 from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord
+from framelens_training.seen_texts import OTHER_TEXTS
 from framelens_training.tracking import NullTracker
 from support import write_model
 
@@ -167,9 +168,34 @@ def test_a_cross_validation_begins_only_with_weights_that_learnt_from_other_text
         folds()
     notes.write_text("0123456789abcdef\n", "utf-8")
     assert min(folds()) > 0.9  # one epoch of random heads is far from that
+    (folder,) = (path.parent for path in Path(tiny_config.output).glob("*/seed*-fold1.json"))
+    manifest = Artifact.open(first).manifest
+    with (first / MODEL_FILE).open("ab") as stream:
+        stream.write(b"\0")
+    write_manifest(first, manifest)
+    with quiet_libraries(), pytest.raises(ResumeError, match="encoder"):
+        crossvalidate(going_on, NullTracker(), folds=2, seeds=2, say=silent, resumed=folder)
     notes.unlink()
-    with pytest.raises(EncoderError, match="one that does not say what it has learnt from"):
+    with pytest.raises(EncoderError, match="one of which not all is known"):
         folds()
+
+
+def test_what_a_model_learnt_from_is_not_known_if_that_of_another_before_it_is_not(
+    tiny_config: Config,
+) -> None:
+    training = {**tiny_config.training.model_dump(), "epochs": 1}
+    once = Config.model_validate({**tiny_config.model_dump(), "training": training})
+    with quiet_libraries():
+        first = run(once, NullTracker(), silent).artifact
+        (first.parent / "trained_on.txt").unlink()
+        going_on = Config.model_validate(
+            {**once.model_dump(), "name": "second", "encoder": str(first)}
+        )
+        second = run(going_on, NullTracker(), silent).artifact
+    assert OTHER_TEXTS in (second.parent / "trained_on.txt").read_text("utf-8").split()
+    third = Config.model_validate({**once.model_dump(), "encoder": str(second)})
+    with pytest.raises(EncoderError, match=rf"encoder {second} one of which not all is known"):
+        crossvalidate(third, NullTracker(), folds=2, seeds=1, say=silent)
 
 
 def test_a_cross_validation_mixes_no_weights_in(tiny_config: Config) -> None:

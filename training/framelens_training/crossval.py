@@ -45,7 +45,7 @@ from framelens_training.origins import named_weights, origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
-from framelens_training.seen_texts import fingerprint, some_of
+from framelens_training.seen_texts import OTHER_TEXTS, fingerprint, some_of
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -195,14 +195,15 @@ def crossvalidate(
             f"expected no {' and no '.join(mixed_in)} in a cross-validation, whose folds begin "
             "with the encoder and mix nothing in; take it out, or use framelens-train run"
         )
+    _refuse_unknown(config)
     torch.set_num_threads(config.threads or usable_cores())
     folder = resumed or run_folder(config, tracker.run_id)
     record = RunRecord.of(config, tracker.run_id, 1)
     record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     corpora = load_corpora(config)
-    record = record.with_corpora(corpora)
-    record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     _refuse_trained(config, corpora)
+    record = record.with_corpora(corpora).with_origins(config, [])
+    record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
     learnt = documents_of(corpora, "train")
     featurizer = load_student(config, learnt).featurizer(config.windows)
     record_inputs(config, corpora, tracker, record.revision)
@@ -249,11 +250,22 @@ def crossvalidate(
     return found
 
 
+def _refuse_unknown(config: Config) -> None:
+    """Make sure that it is known what the encoder has learnt from, if it is a trained model.
+
+    Raises:
+        EncoderError: if that, or what a model that its run took over has learnt from, is not.
+    """
+    for origin in origins_of(config):
+        if origin.seen is None or OTHER_TEXTS in origin.seen:
+            raise _trained(origin.name, "one of which not all is known that it has learnt from")
+
+
 def _refuse_trained(config: Config, corpora: Sequence[LoadedCorpus]) -> None:
     """Make sure that no fold begins with weights that have learnt from what it holds out.
 
     Raises:
-        EncoderError: if the encoder is a trained model of which that cannot be told, or which has.
+        EncoderError: if the encoder is a trained model that has.
     """
     judged = {
         fingerprint(document): document.id
@@ -263,18 +275,17 @@ def _refuse_trained(config: Config, corpora: Sequence[LoadedCorpus]) -> None:
         for document in documents
     }
     for origin in origins_of(config):
-        if origin.seen is None:
-            found = "one that does not say what it has learnt from"
-        elif shared := judged.keys() & origin.seen:
-            ids = sorted(judged[text] for text in shared)
+        ids = sorted(judged[text] for text in judged.keys() & (origin.seen or frozenset()))
+        if ids:
             found = f"one that has learnt from {len(ids)} of them: {some_of(ids)}"
-        else:
-            continue
-        raise EncoderError(
-            "expected weights that have not learnt from the documents that the folds hold out, "
-            f"found in {origin.setting} {origin.name} {found}; take the encoder that it began "
-            "with, or a model of other texts"
-        )
+            raise _trained(origin.name, found)
+
+
+def _trained(name: str, found: str) -> EncoderError:
+    return EncoderError(
+        "expected weights that have not learnt from the documents that the folds hold out, found "
+        f"in encoder {name} {found}; take the encoder that it began with, or a model of other texts"
+    )
 
 
 def fold_corpora(

@@ -70,6 +70,7 @@ from framelens_training.run_weights import (
     has_trained,
 )
 from framelens_training.seen_texts import (
+    OTHER_TEXTS,
     Fingerprints,
     fingerprint,
     refuse_seen,
@@ -278,7 +279,9 @@ def _seen(
     train = documents_of(corpora, "train")
     held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
     refuse_seen(origins, train, held_out)
-    return frozenset(map(fingerprint, train)).union(*(seen or () for seen in origins.values()))
+    unknown = (OTHER_TEXTS,)
+    learnt = [unknown if seen is None else seen for seen in origins.values()]
+    return frozenset(map(fingerprint, train)).union(*learnt)
 
 
 def record_inputs(

@@ -16,6 +16,9 @@ FILE_NAME = "trained_on.txt"
 
 Fingerprints = frozenset[str]
 
+OTHER_TEXTS = "others"
+"""In place of a fingerprint: a model that the run takes over does not say what it learnt from."""
+
 
 def fingerprint(document: LabelledDocument) -> str:
     """The first 64 bits of a document's text, by sha256, in hexadecimal digits."""
