@@ -68,6 +68,8 @@ class Reading:
     logits: DocumentLogits
     model: ModelInfo
     """Whose network read it, and whose thresholds decode it."""
+    seconds: float
+    """How long that took."""
 
 
 class Scorer:
@@ -159,7 +161,7 @@ class Scorer:
                 f"expected at most {limits.characters} characters, found {size}; "
                 "split the document or raise the limit",
             )
-        deadline = time.monotonic() + limits.seconds
+        begun = time.monotonic()
         split = segment_article if unit == "article" else segment_unit
         segments = split(text, headline)
         if len(segments) > limits.segments:
@@ -168,22 +170,31 @@ class Scorer:
                 f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
-        return self._read_segments(id, segments, deadline)
+        return self.read_segments(id, segments, begun, begun + limits.seconds)
 
-    def own_reading(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
-        """What this model's network says of given segments, whether or not it would defer them.
+    def read_segments(
+        self, id: str, segments: list[TextSegment], begun: float, deadline: float
+    ) -> Reading:
+        """What the network says of given segments, on which work began at `begun`.
 
         Raises:
             LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
         """
         features = self._features(segments)
-        return Reading(id, segments, features, self._logits(features, deadline), self.model)
-
-    def _read_segments(self, id: str, segments: list[TextSegment], deadline: float) -> Reading:
-        return self.own_reading(id, segments, deadline)
+        logits = self._logits(features, deadline)
+        return Reading(id, segments, features, logits, self.model, time.monotonic() - begun)
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
         """The answers for documents that were read; together they take less time than apart.
+
+        Raises:
+            ValueError: if another model has read one of them.
+            LimitError: if a document is deferred, and its time runs out.
+        """
+        return self.decode_own(readings)
+
+    def decode_own(self, readings: Sequence[Reading]) -> list[Document]:
+        """This model's answers, whether or not it would defer them.
 
         Raises:
             ValueError: if another model has read one of them.
@@ -237,7 +248,12 @@ class Scorer:
     ) -> Document:
         """Score one record; whatever is wrong with it becomes an error document."""
         found = self.read_record(record, default_id=default_id, unit=unit)
-        return found if isinstance(found, Document) else self.decode([found])[0]
+        if isinstance(found, Document):
+            return found
+        try:
+            return self.decode([found])[0]
+        except LimitError as error:
+            return self.error(found.id, error.code, str(error))
 
     def read_record(
         self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"
@@ -520,7 +536,8 @@ def check_golden(scorer: Scorer) -> None:
     for number, golden in enumerate(manifest.golden):
         # The user's limits are for the user's texts.
         segments = segment_article(golden.text, golden.headline)
-        document = scorer.decode([scorer.own_reading("golden", segments, math.inf)])[0]
+        reading = scorer.read_segments("golden", segments, time.monotonic(), math.inf)
+        document = scorer.decode_own([reading])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         same_shape = len(found) == len(golden.scores)
         worst = (

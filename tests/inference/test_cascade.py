@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from framelens.in_order import _Remembered
 from framelens.limits import Limits
 from framelens.progress import Tally
 from framelens.rows import Answer
-from framelens.workers import Settings
+from framelens.workers import Settings, finished
 from support import EVIDENCE, write_model
 
 DOUBTED = "Another plan."  # the mean evidence of its tokens makes it .52
@@ -106,17 +107,15 @@ def test_many_records_in_order_whoever_scores_them(cascade: framelens.Scorer) ->
 
 
 def test_a_reading_is_decoded_by_the_model_that_read_it(
-    first: Path, second: Path, cascade: framelens.Scorer, model_folder: Path
+    first: Path, second: Path, cascade: framelens.Scorer
 ) -> None:
     small, large = framelens.load(first), framelens.load(second)
-    assert cascade.decode([small.read(DOUBTED)]) == [small.score(DOUBTED)]
-    assert cascade.decode([large.read(SURE)]) == [large.score(SURE)]
-    for scorer, other in (
-        (small, cascade.read(DOUBTED)),
-        (cascade, framelens.load(model_folder).read(SURE)),
-    ):
-        with pytest.raises(ValueError, match=r"that (first|second) 1\.0\.0 has read, found one of"):
-            scorer.decode([other])
+    assert cascade.decode([small.read(SURE)]) == [small.score(SURE)]
+    assert cascade.decode([small.read(DOUBTED)]) == [large.score(DOUBTED)]
+    assert cascade.decode_own([cascade.read(DOUBTED)]) == [small.score(DOUBTED)]
+    for scorer in (small, cascade):
+        with pytest.raises(ValueError, match=r"that first 1\.0\.0 has read, found one of second"):
+            scorer.decode([large.read(SURE)])
 
 
 def test_a_frame(cascade: framelens.Scorer) -> None:
@@ -170,9 +169,22 @@ def test_both_models_share_the_time_of_a_document(
     with pytest.raises(framelens.LimitError) as late:
         scorer.score(text)
     assert late.value.code == "too_slow"
-    assert "found 2 of 4 windows read" in str(late.value)
+    assert "found 1 of 4 windows read" in str(late.value)
     assert "first had read all of it and deferred it to second" in str(late.value)
     assert framelens.load(first, limits=Limits(seconds=6)).score(text).status == "ok"
+    (document,) = scorer.score_many([text])
+    assert document.error is not None
+    assert document.error.code == "too_slow"
+
+
+def test_whose_time_runs_out_does_not_stop_the_others(cascade: framelens.Scorer) -> None:
+    reading = cascade.read(DOUBTED)
+    late = replace(reading, seconds=cascade.limits.seconds + 1)
+    found = finished(cascade, [reading, late, cascade.read(SURE)])
+    assert [document.model.name for document in found] == ["second", "first", "first"]
+    assert [document.error.code if document.error else None for document in found] == [
+        None, "too_slow", None,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
