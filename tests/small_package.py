@@ -1,6 +1,6 @@
 """Run in an environment that holds only the inference wheel: score, and load nothing heavy.
 
-usage: small_package.py MODEL ROWS.jsonl
+usage: small_package.py MODEL ROWS.jsonl [SECOND_MODEL]
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 HEAVY = ("torch", "transformers", "mlflow", "datasets", "sklearn", "pandas")
 
 
-def main(model: str, rows: str) -> None:
+def main(model: str, rows: str, second: str | None = None) -> None:
     """Score the rows through the library and fail loudly on anything unexpected."""
     import framelens
 
-    scorer = framelens.load(model)
+    scorer = framelens.load(model, defer_to=second)
     records = [json.loads(line) for line in Path(rows).read_text("utf-8").splitlines()]
     documents = list(scorer.score_many(records))
     if len(documents) != len(records) or any(d.status != "ok" for d in documents):
@@ -42,4 +42,4 @@ def _importable(name: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])
