@@ -23,7 +23,7 @@ from framelens.decoding import (
     axis_scores,
     label_margins,
 )
-from framelens.deferral import DEFER_SHARE, Deferral
+from framelens.deferral import Deferral
 from framelens.limits import LimitError, Limits
 from framelens.schema import Document
 from framelens.scorer import CACHED_WINDOWS, Reading, Scorer
@@ -34,9 +34,9 @@ class Cascade(Scorer):
 
     A segment is in doubt where one of its scores is less than `deferral.within` from the
     threshold on whose other side the label would be another. A document is answered by the second
-    model if at least a quarter of its segments are in doubt, what is surely page furniture left
-    out; that model's name is then in `Document.model`. `model` and `artifact` are the first one's,
-    and so is the name in error documents.
+    model if at least `deferral.share` of its segments are in doubt, what is surely page furniture
+    left out; that model's name is then in `Document.model`. `model` and `artifact` are the first
+    one's, and so is the name in error documents.
     """
 
     def __init__(
@@ -61,8 +61,10 @@ class Cascade(Scorer):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        models = (self.artifact.path, self.deferral.artifact.path, self.deferral.within)
-        return _reopen, (*models, self._threads, self.limits, self.cached_windows)
+        second = self.deferral
+        chosen = (second.artifact.path, second.within, second.share)
+        settings = (self._threads, self.limits, self.cached_windows)
+        return _reopen, (self.artifact.path, *chosen, *settings)
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
         """The answers for documents that the first model has read.
@@ -74,8 +76,9 @@ class Cascade(Scorer):
             ValueError: if another model has read one of them.
             LimitError: if the time of a deferred document runs out; what both models take counts.
         """
-        decoding, within = self.artifact.manifest.decoding, self.deferral.within
-        deferred = [is_deferred(reading.logits, decoding, within) for reading in readings]
+        decoding = self.artifact.manifest.decoding
+        within, share = self.deferral.within, self.deferral.share
+        deferred = [is_deferred(reading.logits, decoding, within, share) for reading in readings]
         own = iter(self.decode_own(list(compress(readings, map(not_, deferred)))))
         others = iter(self.second.decode(list(map(self._second, compress(readings, deferred)))))
         return [next(others if is_other else own) for is_other in deferred]
@@ -93,7 +96,7 @@ class Cascade(Scorer):
 
 
 def is_deferred(
-    logits: DocumentLogits, decoding: DecodingConfig, within: float, share: float = DEFER_SHARE
+    logits: DocumentLogits, decoding: DecodingConfig, within: float, share: float
 ) -> bool:
     """Whether a share of a document's segments or more could well have another label.
 
@@ -107,11 +110,17 @@ def is_deferred(
 
 
 def _reopen(
-    path: Path, second: Path, within: float, threads: int, limits: Limits, cached_windows: int
+    path: Path,
+    second: Path,
+    within: float,
+    share: float,
+    threads: int,
+    limits: Limits,
+    cached_windows: int,
 ) -> Cascade:
     return Cascade(
         Artifact.open(path),
-        Deferral(Artifact.open(second), within),
+        Deferral(Artifact.open(second), within, share),
         threads=threads,
         limits=limits,
         cached_windows=cached_windows,

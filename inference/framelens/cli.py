@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from framelens import __version__
-from framelens.deferral import DEFER_WITHIN, Deferral
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
@@ -91,10 +91,17 @@ def _add_score(score: argparse.ArgumentParser) -> None:
     )
     cascade.add_argument(
         "--defer-within",
-        type=_distance,
+        type=_share,
         metavar="D",
-        help="those of which at least a quarter of the segments have a score nearer than this to "
-        f"the threshold that decides their label; default {DEFER_WITHIN}",
+        help="a segment is in doubt with a score nearer than this to the threshold that decides "
+        f"its label; default {DEFER_WITHIN}",
+    )
+    cascade.add_argument(
+        "--defer-share",
+        type=_share,
+        metavar="S",
+        help="documents of whose segments at least this share are in doubt are deferred; "
+        f"default {DEFER_SHARE}",
     )
 
     fields = score.add_argument_group("input fields")
@@ -188,13 +195,13 @@ def _seconds(value: str) -> float:
     return number
 
 
-def _distance(value: str) -> float:
+def _share(value: str) -> float:
     try:
         number = float(value)
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a distance from 0 to 1, found {value!r}")
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {value!r}")
     return number
 
 
@@ -297,8 +304,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
     problems: list[str] = []
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
-    if options.defer_within is not None and options.defer_to is None:
-        problems.append("--defer-within needs --defer-to MODEL")
+    if options.defer_to is None and (options.defer_within, options.defer_share) != (None, None):
+        problems.append("--defer-within and --defer-share need --defer-to MODEL")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
     if target is None and style == "parquet":
@@ -373,7 +380,8 @@ def _deferral(options: argparse.Namespace) -> Deferral | None:
     if options.defer_to is None:
         return None
     within = DEFER_WITHIN if options.defer_within is None else options.defer_within
-    return Deferral(Artifact.open(resolve(options.defer_to)), within)
+    share = DEFER_SHARE if options.defer_share is None else options.defer_share
+    return Deferral(Artifact.open(resolve(options.defer_to)), within, share)
 
 
 def _table(inputs: list[str], options: argparse.Namespace) -> int:

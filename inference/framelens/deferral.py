@@ -17,7 +17,7 @@ A score is a probability: with a threshold far from a half, the same distance de
 """
 
 DEFER_SHARE = 0.25
-"""Share of a document's segments that must be in doubt for the second model to read it.
+"""Default share of a document's segments that must be in doubt for the second model to read it.
 
 `benchmarks/cascade.py` measures what these two and other values give; docs/decisions.md has it.
 """
@@ -25,21 +25,21 @@ DEFER_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """A second model, and how near to a threshold a score must be for it to be asked."""
+    """A second model, how near to a threshold a score is in doubt, and how many of them must be."""
 
     artifact: Artifact
     within: float = DEFER_WITHIN
+    share: float = DEFER_SHARE
 
     def __post_init__(self) -> None:
-        """Check the distance.
+        """Check the numbers.
 
         Raises:
-            ValueError: if it is no distance between two scores, 0 to 1.
+            ValueError: if one is not from 0 to 1.
         """
-        if not 0 <= self.within <= 1:
-            raise ValueError(
-                f"expected a distance from 0 to 1 to defer within, found {self.within}"
-            )
+        for name, value in (("within", self.within), ("share", self.share)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"expected defer_{name} from 0 to 1, found {value}")
 
     def check(self, first: Artifact) -> None:
         """Make sure that it is not the first model itself that documents are deferred to.
@@ -58,8 +58,9 @@ class Deferral:
         """What a run's output depends on, under the names of the command's options."""
         info = self.artifact.info
         model = f"{info.name} {info.version}, manifest sha256 {info.sha256}"
-        return {"defer_to": model, "defer_within": self.within}
+        return {"defer_to": model, "defer_within": self.within, "defer_share": self.share}
 
     def to_dict(self) -> dict[str, Any]:
-        """The second model and the distance, for a run's summary."""
-        return {"model": self.artifact.info.to_dict(), "within": self.within}
+        """The second model and the numbers, for a run's summary."""
+        model = self.artifact.info.to_dict()
+        return {"model": model, "within": self.within, "share": self.share}

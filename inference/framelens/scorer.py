@@ -28,7 +28,7 @@ from framelens.decoding import (
     label_of,
     merge_windows,
 )
-from framelens.deferral import DEFER_WITHIN, Deferral
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral
 from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
@@ -487,6 +487,7 @@ def load(
     *,
     defer_to: str | Path | None = None,
     defer_within: float | None = None,
+    defer_share: float | None = None,
     threads: int = 1,
     self_test: bool = True,
     limits: Limits | None = None,
@@ -498,17 +499,18 @@ def load(
     each of several processes. With `self_test`, the manifest's golden inputs are scored first.
 
     With `defer_to`, documents of which the model is not sure are answered by this second model
-    (`framelens.cascade.Cascade`): those of which at least a quarter of the segments have a score
-    less than `defer_within`, by default .15, from the threshold that decides their label. 0 defers
-    none, 1 every one that has a segment.
+    (`framelens.cascade.Cascade`): those of whose segments at least `defer_share`, by default a
+    quarter, have a score less than `defer_within`, by default .15, from the threshold that decides
+    their label. Within 0 none is deferred, within 1 every one that has a segment.
 
     Raises:
         ArtifactError: if there is no such model, or it is damaged, made for another version,
             or fails its golden inputs; or if both models are one.
-        ValueError: if `defer_within` is not between 0 and 1, or there is nobody to defer to.
+        ValueError: if `defer_within` or `defer_share` is not between 0 and 1, or there is nobody
+            to defer to.
     """
-    if defer_to is None and defer_within is not None:
-        raise ValueError("expected a model to defer to, found defer_within alone")
+    if defer_to is None and (defer_within, defer_share) != (None, None):
+        raise ValueError("expected a model to defer to, found defer_within or defer_share alone")
     artifact = Artifact.open(resolve(model))
     if defer_to is None:
         scorer = Scorer(artifact, threads=threads, limits=limits)
@@ -516,7 +518,8 @@ def load(
         from framelens.cascade import Cascade
 
         within = DEFER_WITHIN if defer_within is None else defer_within
-        deferral = Deferral(Artifact.open(resolve(defer_to)), within)
+        share = DEFER_SHARE if defer_share is None else defer_share
+        deferral = Deferral(Artifact.open(resolve(defer_to)), within, share)
         scorer = Cascade(artifact, deferral, threads=threads, limits=limits)
     if self_test:
         check_golden(scorer)

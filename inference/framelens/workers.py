@@ -83,6 +83,7 @@ class Settings:
             self.model,
             defer_to=None if second is None else second.artifact.path,
             defer_within=None if second is None else second.within,
+            defer_share=None if second is None else second.share,
             threads=self.threads,
             limits=self.limits,
         )

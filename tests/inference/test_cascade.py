@@ -18,7 +18,7 @@ from framelens.artifact import Artifact, Golden
 from framelens.cascade import Cascade, is_deferred
 from framelens.cli import main
 from framelens.decoding import DecodingConfig, DocumentLogits
-from framelens.deferral import DEFER_WITHIN, Deferral
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral
 from framelens.in_order import _Remembered
 from framelens.limits import Limits
 from framelens.progress import Tally
@@ -72,11 +72,16 @@ def test_an_answer_is_one_models_alone(
 
 @pytest.mark.parametrize(("sure", "deferred"), [(3, True), (4, False)])
 def test_a_quarter_of_the_segments_must_be_in_doubt(
-    cascade: framelens.Scorer, sure: int, deferred: bool
+    first: Path, second: Path, cascade: framelens.Scorer, sure: int, deferred: bool
 ) -> None:
-    document = cascade.score("\n\n".join([LONG_DOUBTED, *[LONG_SURE] * sure]))
+    text = "\n\n".join([LONG_DOUBTED, *[LONG_SURE] * sure])
+    document = cascade.score(text)
     assert len(document.segments) == 1 + sure
     assert document.model.name == ("second" if deferred else "first")
+    assert (
+        framelens.load(first, defer_to=second, defer_share=0.2).score(text).model.name == "second"
+    )
+    assert framelens.load(first, defer_to=second, defer_share=0.3).score(text).model.name == "first"
 
 
 def test_how_near_a_threshold_is_in_doubt(first: Path, second: Path) -> None:
@@ -135,17 +140,17 @@ def test_other_processes_open_both_models(cascade: framelens.Scorer) -> None:
 
 
 def test_settings_come_along_into_other_processes(first: Path, second: Path) -> None:
-    deferral = Deferral(Artifact.open(second), 0.2)
+    deferral = Deferral(Artifact.open(second), 0.2, 0.5)
     limits = Limits(characters=50)
     artifact = Artifact.open(first)
     scorer = Cascade(artifact, deferral, threads=2, limits=limits, cached_windows=3)
     for found in (scorer, pickle.loads(pickle.dumps(scorer))):
         _, arguments = found.__reduce__()
-        assert arguments == (artifact.path, deferral.artifact.path, 0.2, 2, limits, 3)
+        assert arguments == (artifact.path, deferral.artifact.path, 0.2, 0.5, 2, limits, 3)
         _, arguments = found.second.__reduce__()
         assert arguments == (deferral.artifact.path, 2, limits, 3)
     settings = Settings(first, artifact.info, limits, threads=2, deferral=deferral)
-    assert settings.open().__reduce__()[1][:5] == (*scorer.__reduce__()[1][:5],)
+    assert settings.open().__reduce__()[1][:-1] == scorer.__reduce__()[1][:-1]
 
 
 def test_limits_hold_for_both(first: Path, second: Path) -> None:
@@ -204,7 +209,7 @@ def test_which_documents_are_deferred(
 ) -> None:
     segments = np.array(rows, dtype=np.float32).reshape(-1, 3)
     logits = DocumentLogits(segments, (), np.zeros(len(rows), dtype=np.bool_))
-    assert is_deferred(logits, DecodingConfig(), DEFER_WITHIN) is deferred
+    assert is_deferred(logits, DecodingConfig(), DEFER_WITHIN, DEFER_SHARE) is deferred
 
 
 def test_an_answer_kept_for_duplicates_is_still_a_deferred_one() -> None:
@@ -218,10 +223,13 @@ def test_what_cannot_be_a_cascade(first: Path, second: Path, tmp_path: Path) -> 
         framelens.ArtifactError, match=r"another model .* found first 1\.0\.0 twice"
     ):
         framelens.load(first, defer_to=first)
-    with pytest.raises(ValueError, match=r"from 0 to 1 to defer within, found 1\.5"):
+    with pytest.raises(ValueError, match=r"expected defer_within from 0 to 1, found 1\.5"):
         framelens.load(first, defer_to=second, defer_within=1.5)
-    with pytest.raises(ValueError, match="found defer_within alone"):
-        framelens.load(first, defer_within=0.1)
+    with pytest.raises(ValueError, match=r"expected defer_share from 0 to 1, found -1"):
+        framelens.load(first, defer_to=second, defer_share=-1)
+    for alone in ({"defer_within": 0.1}, {"defer_share": 0.1}):
+        with pytest.raises(ValueError, match="found defer_within or defer_share alone"):
+            framelens.load(first, **alone)
     wrong = Golden(SURE, None, ("plain",), ((0.9, 0.0, 0.0),))
     broken = write_model(tmp_path / "broken", golden=(wrong,))
     with pytest.raises(framelens.ArtifactError, match="golden input 0"):
@@ -295,6 +303,7 @@ def test_a_run_is_continued_only_as_the_same_cascade(
     for other, message in (
         ((), "options defer_to was 'second 1.0.0, manifest sha256"),
         ((*cascade, "--defer-within", "0.2"), "options defer_within was 0.15 and is now 0.2"),
+        ((*cascade, "--defer-share", "0.5"), "options defer_share was 0.25 and is now 0.5"),
     ):
         assert run(first, *options, *other, "--resume") == 1
         assert message in capsys.readouterr().err
@@ -312,7 +321,8 @@ def test_counts_of_runs_before_there_were_cascades() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--defer-within", "0.2"], 2, "--defer-within needs --defer-to"),
+        (["--defer-within", "0.2"], 2, "--defer-within and --defer-share need --defer-to"),
+        (["--defer-share", "0.2"], 2, "--defer-within and --defer-share need --defer-to"),
         (["--defer-to", "{first}"], 4, "another model to defer to"),
         (["--defer-to", "{first}/nowhere"], 4, "expected a model directory"),
         (["--defer-to", "{second}", "--defer-within", "2"], 2, "from 0 to 1, found '2'"),

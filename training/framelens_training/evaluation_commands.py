@@ -1,4 +1,4 @@
-"""The commands about how good runs and recipes are: `compare`, `crossval`, `sweep`."""
+"""The commands about how good runs and recipes are: `compare`, `cascade`, `crossval`, `sweep`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,28 @@ def add_to(commands: Any) -> None:
     compare.add_argument(
         "--samples", type=_from(100), default=2000, metavar="N", help="bootstrap samples (2000)"
     )
+
+    cascade = commands.add_parser(
+        "cascade",
+        help="try a fast model with a better one behind it on labels of your own",
+        description="Figures of a cascade on labelled documents, by how much is deferred to the "
+        "second model ('framelens score -m FIRST --defer-to SECOND --defer-within D'), with its "
+        "time against the second model alone.",
+    )
+    cascade.set_defaults(command=_cascade)
+    for name in ("first", "second"):
+        cascade.add_argument(
+            name, metavar=name.upper(),
+            help="a model's folder, news-en or another installed one, or a models:/ or runs:/ URI",
+        )  # fmt: skip
+    cascade.add_argument(
+        "labels", type=Path, nargs="+", metavar="LABELS",
+        help="CSV with text,label, or any other format of 'corpora convert'",
+    )  # fmt: skip
+    cascade.add_argument(
+        "--share", type=_share, metavar="S",
+        help="of a document's segments that must be in doubt, --defer-share when scoring",
+    )  # fmt: skip
 
     crossval = commands.add_parser(
         "crossval",
@@ -75,6 +97,17 @@ def _from(least: int) -> Callable[[str], int]:
     return number
 
 
+def _share(text: str) -> float:
+    """A number from 0 to 1, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}")
+    return value
+
+
 def _compare(options: argparse.Namespace) -> int:
     from framelens_training.significance import compare, comparison_table, load_answers
     from framelens_training.tracking import open_store, store_uri
@@ -83,6 +116,31 @@ def _compare(options: argparse.Namespace) -> int:
     client = None if on_disk else open_store(store_uri(options.uri))
     first, second = (load_answers(run, client) for run in (options.first, options.second))
     print(comparison_table(compare(first, second, samples=options.samples)))
+    return 0
+
+
+def _cascade(options: argparse.Namespace) -> int:
+    from framelens.artifact import Artifact, resolve
+    from framelens.deferral import DEFER_SHARE, Deferral
+    from framelens_training.cascade_trial import Answers, Trial, figures, trial_table
+    from framelens_training.pipeline import quiet_libraries
+    from framelens_training.recalibrated_artifact import read_labels, refuse_learnt
+
+    artifacts = [Artifact.open(resolve(name)) for name in (options.first, options.second)]
+    Deferral(artifacts[-1]).check(artifacts[0])
+    labels = read_labels(options.labels)
+    for artifact in artifacts:
+        refuse_learnt(artifact, labels)
+    documents = [document for item in labels for document in item.documents]
+    with quiet_libraries():
+        first, second = (Answers.of(artifact, documents) for artifact in artifacts)
+        trial = Trial(first, second, DEFER_SHARE if options.share is None else options.share)
+        print(trial_table(trial, figures(trial)))
+    print(
+        f"within 0 {trial.first.name} answers alone, within 1 {trial.second.name}; time: that of "
+        f"one core against {trial.second.name} alone; axes: macro-F1, spans: exact F1; below, "
+        f"differences from {trial.second.name} with 95 % intervals"
+    )
     return 0
 
 

@@ -77,7 +77,7 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     Raises:
         RecalibrationError: if the labels are too few, or the artifact has learnt from them.
     """
-    _refuse_learnt(artifact, labels)
+    refuse_learnt(artifact, labels)
     featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
     documents = [document for item in labels for document in item.documents]
     items = [featurize_document(document, featurizer) for document in documents]
@@ -85,8 +85,8 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     return recalibrate(artifact.manifest.decoding, items, logits)
 
 
-def _refuse_learnt(artifact: Artifact, labels: Sequence[Labels]) -> None:
-    """Make sure that a model is not fitted to what it was trained on, as far as that is recorded.
+def refuse_learnt(artifact: Artifact, labels: Sequence[Labels]) -> None:
+    """Make sure that a model is not judged by what it was trained on, as far as that is recorded.
 
     Raises:
         RecalibrationError: naming some of the texts, or the files.

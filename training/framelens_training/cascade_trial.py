@@ -1,0 +1,251 @@
+"""What a cascade of two models is worth on labelled documents, by how much of them is deferred.
+
+Which documents these are is decided by the package that ships (`framelens.cascade`); both models
+are run as they ship, and every answer is one model's, decoded as that model decodes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens.artifact import Artifact
+from framelens.cascade import is_deferred
+from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores, decode_spans
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
+from framelens.features import Featurizer
+from framelens.network import Network
+from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
+from framelens_training.corpora.describe import table
+from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.evaluation import (
+    Interval,
+    Statistic,
+    axis_counts,
+    bootstrap,
+    macro_f1,
+    span_f1,
+)
+from framelens_training.predictions import (
+    SpanKey,
+    article_count,
+    article_numbers,
+    axis_data,
+    gold_spans,
+    predict,
+    span_keys,
+)
+from framelens_training.targets import LabelledFeatures, featurize_document
+
+DISTANCES = (0.0, 0.05, 0.1, DEFER_WITHIN, 0.2, 0.3, 1.0)
+"""The distances that are tried: at 0 the first model answers alone, at 1 the second."""
+
+Counts = NDArray[np.float64]
+"""By article, (a, k): what a figure is computed from, and may be resampled by."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one model says of labelled documents, and what it costs.
+
+    `seconds`, (d,), is the processor time of its network and of what surrounds it, by document.
+    """
+
+    name: str
+    decoding: DecodingConfig
+    items: Sequence[LabelledFeatures]
+    logits: Sequence[DocumentLogits]
+    seconds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, artifact: Artifact, documents: Sequence[LabelledDocument]) -> Answers:
+        """Read the documents one after the other, by one thread, as a worker does."""
+        featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
+        network = Network(artifact.model)
+        items: list[LabelledFeatures] = []
+        logits: list[DocumentLogits] = []
+        seconds: list[float] = []
+        for document in documents:
+            begun = time.process_time()
+            item = featurize_document(document, featurizer)
+            logits += predict(network, [item])
+            seconds.append(time.process_time() - begun)
+            items.append(item)
+        name = f"{artifact.info.name} {artifact.info.version}"
+        return cls(name, artifact.manifest.decoding, items, logits, np.array(seconds))
+
+    @property
+    def documents(self) -> list[LabelledDocument]:
+        """The documents as they are labelled."""
+        return [item.document for item in self.items]
+
+    def flags(self) -> list[Floats]:
+        """1 where a score is over its threshold, otherwise 0: an array (s, 3) a document."""
+        thresholds = np.array([self.decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
+        return [
+            (axis_scores(found, self.decoding) >= thresholds).astype(np.float32)
+            for found in self.logits
+        ]
+
+    def spans(self) -> list[list[SpanKey]]:
+        """The evidence spans of each document."""
+        return [
+            span_keys(decode_spans(item.features.segments, found.tokens, self.decoding))
+            for item, found in zip(self.items, self.logits, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Two models' answers to the same documents, in the same order."""
+
+    first: Answers
+    second: Answers
+    share: float = DEFER_SHARE
+    """Of a document's segments that must be in doubt."""
+
+    def __post_init__(self) -> None:
+        """Make sure that the documents are the same.
+
+        Raises:
+            ValueError: if they are not.
+        """
+        ours, theirs = ([d.id for d in answers.documents] for answers in (self.first, self.second))
+        if ours != theirs:
+            raise ValueError(
+                "expected two models' answers to the same documents, found some that only one has "
+                f"answered: {sorted(set(ours) ^ set(theirs))[:3]}"
+            )
+
+    def deferred(self, within: float) -> list[bool]:
+        """Which documents the second model answers, (d,)."""
+        decoding = self.first.decoding
+        return [is_deferred(logits, decoding, within, self.share) for logits in self.first.logits]
+
+    def chosen(self, within: float, first: Sequence[_T], second: Sequence[_T]) -> list[_T]:
+        """Of something that each model has of every document, that of the model that answers."""
+        return [
+            theirs if deferred else ours
+            for ours, theirs, deferred in zip(first, second, self.deferred(within), strict=True)
+        ]
+
+    def share_deferred(self, within: float, sizes: Sequence[int]) -> float:
+        """The share of documents that are deferred, weighted by what there is of each."""
+        deferred = list(compress(sizes, self.deferred(within)))
+        return sum(deferred) / max(sum(sizes), 1)
+
+    def time(self, within: float) -> float:
+        """Processor time of the cascade over that of the second model alone."""
+        second = self.second.seconds
+        deferred = second[np.array(self.deferred(within), dtype=np.bool_)]
+        return float((self.first.seconds.sum() + deferred.sum()) / second.sum())
+
+    def axis(self, axis: Axis, within: float) -> Counts:
+        """Outcomes on one axis, (a, 4)."""
+        flags = self.chosen(within, self.first.flags(), self.second.flags())
+        documents = self.first.documents
+        data = axis_data(documents, flags, axis)
+        return axis_counts(data, 0.5, article_count(documents)).astype(np.float64)
+
+    def spans(self, kind: SpanType, within: float) -> Counts:
+        """Spans of a type that are right, found and expected, (a, 3), exact match."""
+        found = self.chosen(within, self.first.spans(), self.second.spans())
+        documents = self.first.documents
+        counts = np.zeros((article_count(documents), 3))
+        layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
+        for document, article, keys in zip(
+            documents, article_numbers(documents), found, strict=True
+        ):
+            if layer in document.annotated:
+                gold, answered = (
+                    {key for key in side if key[1] == kind} for side in (gold_spans(document), keys)
+                )
+                counts[article] += (len(gold & answered), len(answered), len(gold))
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure at each distance, and its difference from the second model's."""
+
+    what: str
+    values: Mapping[float, float]
+    differences: Mapping[float, Interval]
+    """With 95 % intervals, articles resampled in pairs."""
+
+
+def figure(
+    what: str,
+    counts: Callable[[float], Counts],
+    statistic: Statistic,
+    *,
+    distances: Sequence[float] = DISTANCES,
+    samples: int = 1000,
+) -> Figure:
+    """A figure of `counts` at each distance, of which the last is that of the second model."""
+    found = {within: counts(within) for within in distances}
+    second = found[distances[-1]]
+    width = second.shape[1]
+
+    def ahead(both: Counts) -> Counts:
+        return statistic(both[..., :width]) - statistic(both[..., width:])
+
+    return Figure(
+        what,
+        {within: float(statistic(own.sum(axis=0))) for within, own in found.items()},
+        {
+            within: bootstrap(np.concatenate([own, second], axis=1), samples, 0, ahead)
+            for within, own in found.items()
+        },
+    )
+
+
+def figures(trial: Trial) -> list[Figure]:
+    """Macro-F1 of every axis, and exact-match F1 of every span type, that labels say both of."""
+    documents = trial.first.documents
+    answers = {
+        (axis, segment.axis(axis))
+        for document in documents
+        for axis in AXES
+        if axis in document.annotated
+        for segment in document.segments
+    }
+    kinds = {key[1] for document in documents for key in gold_spans(document)}
+    axes = [
+        figure(axis, partial(trial.axis, axis), macro_f1)
+        for axis in AXES
+        if {(axis, True), (axis, False)} <= answers
+    ]
+    spans = [figure(k, partial(trial.spans, k), span_f1) for k in SPAN_TYPES if k in kinds]
+    return axes + spans
+
+
+def trial_table(trial: Trial, found: Sequence[Figure], *, markdown: bool = False) -> str:
+    """A row for each distance: what is deferred, what it costs, and every figure."""
+    sizes = [len(document.segments) for document in trial.first.documents]
+    rows = [
+        (
+            f"{within:g}",
+            f"{trial.share_deferred(within, [1] * len(sizes)):.0%}",
+            f"{trial.share_deferred(within, sizes):.0%}",
+            f"{trial.time(within):.2f}",
+            *(f"{item.values[within]:.3f}" for item in found),
+        )
+        for within in DISTANCES
+    ]
+    header = ("within", "documents", "segments", "time", *(item.what for item in found))
+    differences = [
+        (item.what, item.differences[0.0].signed(), item.differences[DEFER_WITHIN].signed())
+        for item in found
+    ]
+    against = ("", f"{trial.first.name} alone", f"cascade within {DEFER_WITHIN}")
+    return "\n".join([table(header, rows, markdown), table(against, differences, markdown)])
