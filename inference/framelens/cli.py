@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from framelens import __version__
-from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral, share_of
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
@@ -91,14 +91,14 @@ def _add_score(score: argparse.ArgumentParser) -> None:
     )
     cascade.add_argument(
         "--defer-within",
-        type=_share,
+        type=share_of,
         metavar="D",
         help="a segment is in doubt with a score nearer than this to the threshold that decides "
         f"its label; default {DEFER_WITHIN}",
     )
     cascade.add_argument(
         "--defer-share",
-        type=_share,
+        type=share_of,
         metavar="S",
         help="documents of whose segments at least this share are in doubt are deferred; "
         f"default {DEFER_SHARE}",
@@ -192,16 +192,6 @@ def _seconds(value: str) -> float:
         number = 0.0
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number of seconds over 0, found {value!r}")
-    return number
-
-
-def _share(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {value!r}")
     return number
 
 

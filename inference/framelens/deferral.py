@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,3 +65,14 @@ class Deferral:
         """The second model and the numbers, for a run's summary."""
         model = self.artifact.info.to_dict()
         return {"model": model, "within": self.within, "share": self.share}
+
+
+def share_of(value: str) -> float:
+    """A number from 0 to 1 on a command line, for `argparse`."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {value!r}")
+    return number

@@ -134,7 +134,10 @@ class Scorer:
             TypeError: if `text` or `headline` is not a string.
             LimitError: (a ValueError) if the document is over a limit.
         """
-        return self.decode([self.read(text, headline, id=id, unit=unit)])[0]
+        document = self.decode([self.read(text, headline, id=id, unit=unit)])[0]
+        if document.error is not None:
+            raise LimitError(document.error.code, document.error.message)
+        return document
 
     def read(
         self,
@@ -187,14 +190,29 @@ class Scorer:
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
         """The answers for documents that were read; together they take less time than apart.
 
+        One that a cascade defers and for which the time runs out gives an error document.
+
         Raises:
             ValueError: if another model has read one of them.
-            LimitError: if a document is deferred, and its time runs out.
         """
         return self.decode_own(readings)
 
     def decode_own(self, readings: Sequence[Reading]) -> list[Document]:
         """This model's answers, whether or not it would defer them.
+
+        Raises:
+            ValueError: if another model has read one of them.
+        """
+        self.check_read(readings)
+        decoding = self.artifact.manifest.decoding
+        spans = decode_many([(r.features.segments, r.logits.tokens) for r in readings], decoding)
+        return [
+            self._document(reading, found, decoding)
+            for reading, found in zip(readings, spans, strict=True)
+        ]
+
+    def check_read(self, readings: Sequence[Reading]) -> None:
+        """Make sure that documents are decoded as the model that has read them decodes.
 
         Raises:
             ValueError: if another model has read one of them.
@@ -205,12 +223,6 @@ class Scorer:
                     f"expected documents that {self.model.name} {self.model.version} has read, "
                     f"found one of {reading.model.name} {reading.model.version}"
                 )
-        decoding = self.artifact.manifest.decoding
-        spans = decode_many([(r.features.segments, r.logits.tokens) for r in readings], decoding)
-        return [
-            self._document(reading, found, decoding)
-            for reading, found in zip(readings, spans, strict=True)
-        ]
 
     def score_many(
         self,
@@ -248,12 +260,7 @@ class Scorer:
     ) -> Document:
         """Score one record; whatever is wrong with it becomes an error document."""
         found = self.read_record(record, default_id=default_id, unit=unit)
-        if isinstance(found, Document):
-            return found
-        try:
-            return self.decode([found])[0]
-        except LimitError as error:
-            return self.error(found.id, error.code, str(error))
+        return found if isinstance(found, Document) else self.decode([found])[0]
 
     def read_record(
         self, record: Mapping[str, Any] | str, *, default_id: str, unit: Unit = "article"

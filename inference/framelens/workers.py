@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from framelens.child_process import ChildProcess
 from framelens.errors import ArtifactError, FramelensError
-from framelens.limits import LimitError, Limits
+from framelens.limits import Limits
 from framelens.rows import Answer, answer_of
 from framelens.schema import Document, ModelInfo, RowError
 
@@ -179,8 +179,6 @@ def finished(scorer: Scorer, read: Sequence[Reading | Document]) -> list[Documen
     except Exception as error:
         if len(read) > 1:
             return [document for item in read for document in finished(scorer, [item])]
-        if isinstance(error, LimitError):
-            return [scorer.error("", error.code, str(error))]
         return [_fault(scorer, error)]
     answers = iter(decoded)
     return [item if isinstance(item, Document) else next(answers) for item in read]

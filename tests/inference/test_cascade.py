@@ -119,8 +119,11 @@ def test_a_reading_is_decoded_by_the_model_that_read_it(
     assert cascade.decode([small.read(DOUBTED)]) == [large.score(DOUBTED)]
     assert cascade.decode_own([cascade.read(DOUBTED)]) == [small.score(DOUBTED)]
     for scorer in (small, cascade):
-        with pytest.raises(ValueError, match=r"that first 1\.0\.0 has read, found one of second"):
-            scorer.decode([large.read(SURE)])
+        for text in (SURE, DOUBTED):
+            with pytest.raises(
+                ValueError, match=r"that first 1\.0\.0 has read, found one of second"
+            ):
+                scorer.decode([large.read(text)])
 
 
 def test_a_frame(cascade: framelens.Scorer) -> None:
@@ -157,7 +160,6 @@ def test_limits_hold_for_both(first: Path, second: Path) -> None:
     scorer = framelens.load(first, defer_to=second, limits=Limits(characters=20))
     assert scorer.second is not None
     assert scorer.second.limits == scorer.limits
-    assert framelens.load(first, defer_to=second, limits=Limits(seconds=1e-9)), "golden inputs pass"
     (document,) = scorer.score_many(["x" * 21])
     assert document.error is not None
     assert document.error.code == "too_long"
@@ -190,6 +192,20 @@ def test_whose_time_runs_out_does_not_stop_the_others(cascade: framelens.Scorer)
     assert [document.error.code if document.error else None for document in found] == [
         None, "too_slow", None,
     ]  # fmt: skip
+    assert cascade.decode([late])[0] == found[1]
+
+
+def test_lateness_does_not_depend_on_the_neighbours(
+    first: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would if a late document were tried again, with some of its windows remembered."""
+    scorer = framelens.load(first, defer_to=second, limits=Limits(seconds=6))
+    clock = itertools.count()
+    monkeypatch.setattr(scorer_module.time, "monotonic", lambda: float(next(clock)))
+    slow = [scorer.read("\n\n".join([LONG_DOUBTED, *[f"{LONG_DOUBTED} {n}"] * 3])) for n in (1, 2)]
+    for documents in (finished(scorer, slow), finished(scorer, slow[1:])):
+        assert {document.error.code for document in documents if document.error} == {"too_slow"}
+        assert all(document.error for document in documents)
 
 
 @pytest.mark.parametrize(
@@ -243,8 +259,11 @@ def test_a_models_golden_inputs_are_its_own_though_it_would_defer_them(
     golden = Golden(DOUBTED, None, (own.label,), (tuple(own.scores.values()),))
     evidence = {**EVIDENCE, "another": {"framed": 15.5}}
     model = write_model(tmp_path / "golden", evidence, name="first", golden=(golden,))
-    scorer = framelens.load(model, defer_to=second)
-    assert scorer.score(DOUBTED).model.name == "second"
+    for limits in (Limits(), Limits(characters=1, seconds=1e-9)):  # those are for users' texts
+        scorer = framelens.load(model, defer_to=second, limits=limits)
+    assert framelens.load(model, defer_to=second).score(DOUBTED).model.name == "second"
+    with pytest.raises(framelens.LimitError):
+        scorer.score(DOUBTED)
 
 
 def run(first: Path, *arguments: object) -> int:

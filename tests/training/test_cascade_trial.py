@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from framelens_training.corpora.labelled import (
     GoldSegment,
     GoldSpan,
     LabelledDocument,
+    digest,
     write_jsonl,
 )
+from framelens_training.errors import CascadeError
 from framelens_training.seen_texts import fingerprint, write_seen
 from support import EVIDENCE, write_model
 
@@ -33,6 +36,21 @@ def lone(number: int, text: str, *, framed: bool) -> LabelledDocument:
         spans=spans,
     )
 
+
+ARTICLE = LabelledDocument(
+    "article",
+    "Another plan.\n\nA shameful plan.\n\nThe mayor said a road closed.",
+    None,
+    annotated=frozenset({"framed", "loaded_spans"}),
+    segments=(
+        GoldSegment("text", 0, 13, framed=True),
+        GoldSegment("text", 15, 31, framed=True),
+        GoldSegment("text", 33, 62, framed=False),
+    ),
+    spans=(GoldSpan("text", "loaded", 17, 25),),
+)
+"""A third of its segments would be in doubt, were they read one by one: the lookup models judge
+windows."""
 
 DOCUMENTS = [
     lone(0, "A shameful plan.", framed=True),  # both models are right
@@ -67,9 +85,33 @@ def test_figures_go_from_the_first_models_to_the_seconds(trial: Trial) -> None:
     expected = {0.0: alone, 0.05: both, 0.1: both, 0.15: both, 0.2: both, 0.3: both, 1.0: 1.0}
     assert framed.values == pytest.approx(expected)
     assert source.values == {**dict.fromkeys(DISTANCES, 0.0), 1.0: 1.0}
-    assert framed.differences[0.0].value == pytest.approx(alone - 1)
-    assert framed.differences[1.0].value == 0.0
-    assert framed.differences[0.0].low < framed.differences[0.0].high <= 0
+    assert framed.difference(0.0).value == pytest.approx(alone - 1)
+    assert framed.difference(0.1).value == pytest.approx(both - 1)
+    assert framed.difference(1.0).value == 0.0
+    assert framed.difference(0.0).low < framed.difference(0.0).high <= 0
+
+
+def test_only_what_was_annotated_counts(models: tuple[Path, Path]) -> None:
+    """Of the article no attributions, of the sentences no loaded words."""
+    documents = [*DOCUMENTS, ARTICLE]
+    first, second = (Answers.of(Artifact.open(path), documents) for path in models)
+    trial = Trial(first, second)
+    assert trial.spans("source", 1.0).sum(axis=0).tolist() == [1, 1, 1]
+    assert trial.spans("loaded", 1.0).sum(axis=0).tolist() == [1, 1, 1]
+    assert trial.axis("framed", 1.0).sum() == 7
+    assert trial.axis("attributed", 1.0).sum() == 0
+    assert [item.what for item in figures(trial)] == ["framed", "source", "loaded"]
+
+
+@pytest.mark.parametrize(("share", "deferred"), [(0.25, True), (1 / 3, True), (0.34, False)])
+def test_the_share_of_segments_in_doubt(
+    models: tuple[Path, Path], share: float, deferred: bool
+) -> None:
+    first, second = (Answers.of(Artifact.open(path), [ARTICLE]) for path in models)
+    segments = np.array([[-4, 0.1, -4], [-4, 4, -4], [4, -4, -4]], dtype=np.float32)
+    logits = [replace(first.logits[0], segments=segments)]
+    trial = Trial(replace(first, logits=logits), second, share)
+    assert trial.deferred(0.15) == [deferred]
 
 
 def test_what_is_deferred_and_what_it_costs(trial: Trial) -> None:
@@ -78,11 +120,10 @@ def test_what_is_deferred_and_what_it_costs(trial: Trial) -> None:
     assert trial.deferred(1.0) == [True] * 4
     assert trial.chosen(0.1, "abcd", "ABCD") == ["a", "b", "C", "d"]
     assert trial.share_deferred(0.1, [1, 1, 2, 4]) == 0.25
+    assert (trial.first.seconds > 0).all()
     costs = Trial(
-        *(
-            Answers(a.name, a.decoding, a.items, a.logits, np.array(seconds))
-            for a, seconds in ((trial.first, [1.0] * 4), (trial.second, [2.0, 2.0, 4.0, 2.0]))
-        )
+        replace(trial.first, seconds=np.ones(4)),
+        replace(trial.second, seconds=np.array([2.0, 2.0, 4.0, 2.0])),
     )
     assert costs.time(0.0) == 0.4
     assert costs.time(0.1) == 0.8
@@ -94,14 +135,24 @@ def test_both_must_have_answered_the_same_documents(models: tuple[Path, Path]) -
         Answers.of(Artifact.open(path), documents)
         for path, documents in zip(models, (DOCUMENTS, DOCUMENTS[:2]), strict=True)
     )
-    with pytest.raises(ValueError, match=r"only one has answered: \['d2', 'd3'\]"):
+    with pytest.raises(CascadeError, match=r"only one has answered: d2, d3"):
         Trial(first, second)
+    turned = replace(first, items=first.items[::-1])
+    with pytest.raises(CascadeError, match="two orders"):
+        Trial(first, turned)
 
 
 def test_a_figure_needs_both_answers(models: tuple[Path, Path]) -> None:
     documents = [DOCUMENTS[0], DOCUMENTS[2]]
     first, second = (Answers.of(Artifact.open(path), documents) for path in models)
-    assert figures(Trial(first, second)) == []
+    with pytest.raises(CascadeError, match=r"both answers of an axis, or with spans, found 2 doc"):
+        figures(Trial(first, second))
+
+
+def test_of_one_article_nothing_is_known_of_chance(models: tuple[Path, Path]) -> None:
+    first, second = (Answers.of(Artifact.open(path), [ARTICLE]) for path in models)
+    framed = figures(Trial(first, second))[0]
+    assert np.isnan([framed.difference(0.0).low, framed.difference(0.0).high]).all()
 
 
 def test_the_table_has_a_row_for_each_distance(trial: Trial) -> None:
@@ -109,7 +160,11 @@ def test_the_table_has_a_row_for_each_distance(trial: Trial) -> None:
     assert lines[0].split() == ["within", "documents", "segments", "time", "framed", "source"]
     assert [line.split()[0] for line in lines[1:8]] == [f"{within:g}" for within in DISTANCES]
     assert lines[3].split()[1:3] == ["25%", "25%"]
-    assert "fast 1.0.0 alone" in lines[9]
+    assert lines[9].split() == ["fast", "1.0.0", "alone", "cascade", "within", "0.15"]
+    framed, _ = figures(trial)
+    shown = [framed.difference(within).signed() for within in (0.0, 0.15)]
+    assert lines[10].split() == ["framed", *" ".join(shown).split()]
+    assert shown[0] != shown[1]
 
 
 def test_the_command(
@@ -118,15 +173,33 @@ def test_the_command(
     labels = tmp_path / "labels.jsonl"
     write_jsonl(DOCUMENTS, labels)
     fast, good = map(str, models)
-    assert main(["cascade", fast, good, str(labels), "--share", "1"]) == 0
+    options = ["--defer-share", "1", "--defer-within", "0.01"]
+    assert main(["cascade", fast, good, str(labels), *options]) == 0
     shown = capsys.readouterr().out
+    assert "0.01    0%" in shown
     assert "0.15    25%" in shown
+    assert "cascade within 0.01" in shown
     assert "within 0 fast 1.0.0 answers alone" in shown
     assert main(["cascade", fast, fast, str(labels)]) == 1
     assert "another model to defer to" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["cascade", fast, good, str(labels), "--share", "2"])
+        main(["cascade", fast, good, str(labels), "--defer-share", "2"])
     assert "from 0 to 1, found '2'" in capsys.readouterr().err
     write_seen(models[1].parent, [fingerprint(DOCUMENTS[1])])
     assert main(["cascade", fast, good, str(labels)]) == 1
     assert "good 1.0.0 has not learnt from" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("noted", ["validation", "recalibrated"])
+def test_labels_that_a_model_was_tuned_on_are_refused(
+    models: tuple[Path, Path], tmp_path: Path, noted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.jsonl"
+    write_jsonl(DOCUMENTS, labels)
+    training = {
+        "validation": {"corpora": [{"sha256": {"validation": digest(DOCUMENTS)}}]},
+        "recalibrated": {"recalibrated": {"texts": [fingerprint(DOCUMENTS[0])]}},
+    }[noted]
+    tuned = write_model(tmp_path / "tuned" / "model", name="tuned", training=training)
+    assert main(["cascade", str(models[0]), str(tuned), str(labels)]) == 1
+    assert "tuned 1.0.0 has not learnt from" in capsys.readouterr().err.replace("\n", " ")

@@ -25,6 +25,7 @@ from framelens.network import Network
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
 from framelens_training.corpora.describe import table
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.errors import CascadeError
 from framelens_training.evaluation import (
     Interval,
     Statistic,
@@ -57,13 +58,16 @@ _T = TypeVar("_T")
 class Answers:
     """What one model says of labelled documents, and what it costs.
 
-    `seconds`, (d,), is the processor time of its network and of what surrounds it, by document.
+    `flags` holds an array (s, 3) a document, 1 where a score is over its threshold and otherwise 0;
+    `spans` its evidence spans. `seconds`, (d,), is the processor time of reading by document.
     """
 
     name: str
     decoding: DecodingConfig
     items: Sequence[LabelledFeatures]
     logits: Sequence[DocumentLogits]
+    flags: Sequence[Floats]
+    spans: Sequence[list[SpanKey]]
     seconds: NDArray[np.float64]
 
     @classmethod
@@ -81,27 +85,30 @@ class Answers:
             seconds.append(time.process_time() - begun)
             items.append(item)
         name = f"{artifact.info.name} {artifact.info.version}"
-        return cls(name, artifact.manifest.decoding, items, logits, np.array(seconds))
+        return cls.decoded(name, artifact.manifest.decoding, items, logits, seconds)
+
+    @classmethod
+    def decoded(
+        cls,
+        name: str,
+        decoding: DecodingConfig,
+        items: Sequence[LabelledFeatures],
+        logits: Sequence[DocumentLogits],
+        seconds: Sequence[float],
+    ) -> Answers:
+        """The answers that a decoding makes of logits."""
+        thresholds = np.array([decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
+        flags = [(axis_scores(f, decoding) >= thresholds).astype(np.float32) for f in logits]
+        spans = [
+            span_keys(decode_spans(item.features.segments, found.tokens, decoding))
+            for item, found in zip(items, logits, strict=True)
+        ]
+        return cls(name, decoding, items, logits, flags, spans, np.array(seconds))
 
     @property
     def documents(self) -> list[LabelledDocument]:
         """The documents as they are labelled."""
         return [item.document for item in self.items]
-
-    def flags(self) -> list[Floats]:
-        """1 where a score is over its threshold, otherwise 0: an array (s, 3) a document."""
-        thresholds = np.array([self.decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
-        return [
-            (axis_scores(found, self.decoding) >= thresholds).astype(np.float32)
-            for found in self.logits
-        ]
-
-    def spans(self) -> list[list[SpanKey]]:
-        """The evidence spans of each document."""
-        return [
-            span_keys(decode_spans(item.features.segments, found.tokens, self.decoding))
-            for item, found in zip(self.items, self.logits, strict=True)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +124,14 @@ class Trial:
         """Make sure that the documents are the same.
 
         Raises:
-            ValueError: if they are not.
+            CascadeError: if they are not.
         """
         ours, theirs = ([d.id for d in answers.documents] for answers in (self.first, self.second))
         if ours != theirs:
-            raise ValueError(
-                "expected two models' answers to the same documents, found some that only one has "
-                f"answered: {sorted(set(ours) ^ set(theirs))[:3]}"
+            only = sorted(set(ours) ^ set(theirs))[:3]
+            raise CascadeError(
+                "expected two models' answers to the same documents in one order, found "
+                + (f"some that only one has answered: {', '.join(only)}" if only else "two orders")
             )
 
     def deferred(self, within: float) -> list[bool]:
@@ -151,14 +159,14 @@ class Trial:
 
     def axis(self, axis: Axis, within: float) -> Counts:
         """Outcomes on one axis, (a, 4)."""
-        flags = self.chosen(within, self.first.flags(), self.second.flags())
+        flags = self.chosen(within, self.first.flags, self.second.flags)
         documents = self.first.documents
         data = axis_data(documents, flags, axis)
         return axis_counts(data, 0.5, article_count(documents)).astype(np.float64)
 
     def spans(self, kind: SpanType, within: float) -> Counts:
         """Spans of a type that are right, found and expected, (a, 3), exact match."""
-        found = self.chosen(within, self.first.spans(), self.second.spans())
+        found = self.chosen(within, self.first.spans, self.second.spans)
         documents = self.first.documents
         counts = np.zeros((article_count(documents), 3))
         layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
@@ -175,42 +183,46 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure at each distance, and its difference from the second model's."""
+    """One figure at each distance."""
 
     what: str
     values: Mapping[float, float]
-    differences: Mapping[float, Interval]
-    """With 95 % intervals, articles resampled in pairs."""
+    counts: Mapping[float, Counts]
+    statistic: Statistic
+
+    def difference(self, within: float, samples: int = 1000) -> Interval:
+        """How far it is from the second model's, with a 95 % interval, articles resampled in pairs.
+
+        With fewer than two articles nothing is known of chance, and the ends are NaN.
+        """
+        own, second = self.counts[within], self.counts[1.0]
+        width = own.shape[1]
+
+        def ahead(both: Counts) -> Counts:
+            return self.statistic(both[..., :width]) - self.statistic(both[..., width:])
+
+        found = bootstrap(np.concatenate([own, second], axis=1), samples, 0, ahead)
+        return found if len(own) > 1 else Interval(found.value, float("nan"), float("nan"))
 
 
 def figure(
     what: str,
     counts: Callable[[float], Counts],
     statistic: Statistic,
-    *,
     distances: Sequence[float] = DISTANCES,
-    samples: int = 1000,
 ) -> Figure:
-    """A figure of `counts` at each distance, of which the last is that of the second model."""
+    """A figure of `counts` at each distance, 1 among them."""
     found = {within: counts(within) for within in distances}
-    second = found[distances[-1]]
-    width = second.shape[1]
-
-    def ahead(both: Counts) -> Counts:
-        return statistic(both[..., :width]) - statistic(both[..., width:])
-
-    return Figure(
-        what,
-        {within: float(statistic(own.sum(axis=0))) for within, own in found.items()},
-        {
-            within: bootstrap(np.concatenate([own, second], axis=1), samples, 0, ahead)
-            for within, own in found.items()
-        },
-    )
+    values = {within: float(statistic(own.sum(axis=0))) for within, own in found.items()}
+    return Figure(what, values, found, statistic)
 
 
-def figures(trial: Trial) -> list[Figure]:
-    """Macro-F1 of every axis, and exact-match F1 of every span type, that labels say both of."""
+def figures(trial: Trial, distances: Sequence[float] = DISTANCES) -> list[Figure]:
+    """Macro-F1 of every axis of which there are both answers, exact-match F1 of every span type.
+
+    Raises:
+        CascadeError: if the labels say neither.
+    """
     documents = trial.first.documents
     answers = {
         (axis, segment.axis(axis))
@@ -220,32 +232,49 @@ def figures(trial: Trial) -> list[Figure]:
         for segment in document.segments
     }
     kinds = {key[1] for document in documents for key in gold_spans(document)}
-    axes = [
-        figure(axis, partial(trial.axis, axis), macro_f1)
+    found = [
+        figure(axis, partial(trial.axis, axis), macro_f1, distances)
         for axis in AXES
         if {(axis, True), (axis, False)} <= answers
     ]
-    spans = [figure(k, partial(trial.spans, k), span_f1) for k in SPAN_TYPES if k in kinds]
-    return axes + spans
+    found += [
+        figure(kind, partial(trial.spans, kind), span_f1, distances)
+        for kind in SPAN_TYPES
+        if kind in kinds
+    ]
+    if not found:
+        raise CascadeError(
+            "expected labels with both answers of an axis, or with spans, found "
+            f"{len(documents)} document(s) that have neither"
+        )
+    return found
 
 
-def trial_table(trial: Trial, found: Sequence[Figure], *, markdown: bool = False) -> str:
-    """A row for each distance: what is deferred, what it costs, and every figure."""
+def trial_table(
+    trial: Trial,
+    found: Sequence[Figure],
+    *,
+    within: float = DEFER_WITHIN,
+    distances: Sequence[float] = DISTANCES,
+) -> str:
+    """A row for each distance: what is deferred, what it costs, and every figure; and below, how
+    far the first model, and the cascade within one distance, are from the second model.
+    """
     sizes = [len(document.segments) for document in trial.first.documents]
     rows = [
         (
-            f"{within:g}",
-            f"{trial.share_deferred(within, [1] * len(sizes)):.0%}",
-            f"{trial.share_deferred(within, sizes):.0%}",
-            f"{trial.time(within):.2f}",
-            *(f"{item.values[within]:.3f}" for item in found),
+            f"{distance:g}",
+            f"{trial.share_deferred(distance, [1] * len(sizes)):.0%}",
+            f"{trial.share_deferred(distance, sizes):.0%}",
+            f"{trial.time(distance):.2f}",
+            *(f"{item.values[distance]:.3f}" for item in found),
         )
-        for within in DISTANCES
+        for distance in distances
     ]
     header = ("within", "documents", "segments", "time", *(item.what for item in found))
     differences = [
-        (item.what, item.differences[0.0].signed(), item.differences[DEFER_WITHIN].signed())
+        (item.what, item.difference(0.0).signed(), item.difference(within).signed())
         for item in found
     ]
-    against = ("", f"{trial.first.name} alone", f"cascade within {DEFER_WITHIN}")
-    return "\n".join([table(header, rows, markdown), table(against, differences, markdown)])
+    against = ("", f"{trial.first.name} alone", f"cascade within {within:g}")
+    return "\n".join([table(header, rows, False), table(against, differences, False)])

@@ -27,7 +27,7 @@ from framelens_training.corpora.store import default_cache, open_corpus
 from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import TeacherError
-from framelens_training.seen_texts import fingerprint
+from framelens_training.seen_texts import OTHER_TEXTS, fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.targets import LabelledFeatures, SegmentTargets, is_article_text
 from framelens_training.teachers import Teacher
@@ -318,7 +318,11 @@ def _strangers(
     teachers: Sequence[Teacher], documents: Sequence[LabelledDocument]
 ) -> list[list[int]]:
     """For each document the teachers, by number, that are known never to have learnt from it."""
-    known = [(number, t.seen) for number, t in enumerate(teachers) if t.seen is not None]
+    known = [
+        (number, t.seen)
+        for number, t in enumerate(teachers)
+        if t.seen is not None and OTHER_TEXTS not in t.seen
+    ]
     return [
         [number for number, seen in known if text not in seen]
         for text in map(fingerprint, documents)

@@ -18,6 +18,10 @@ class ConfigError(TrainingError):
         super().__init__(f"{where}: {len(self.problems)} problem(s)\n{lines}")
 
 
+class CascadeError(TrainingError):
+    """Labels by which a cascade of two models cannot be judged."""
+
+
 class EncoderError(TrainingError):
     """An encoder that can neither be found on disk nor reached."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, share_of
 from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
 
 
@@ -52,8 +53,12 @@ def add_to(commands: Any) -> None:
         help="CSV with text,label, or any other format of 'corpora convert'",
     )  # fmt: skip
     cascade.add_argument(
-        "--share", type=_share, metavar="S",
-        help="of a document's segments that must be in doubt, --defer-share when scoring",
+        "--defer-within", type=share_of, default=DEFER_WITHIN, metavar="D",
+        help=f"the distance for which differences are shown, with intervals ({DEFER_WITHIN})",
+    )  # fmt: skip
+    cascade.add_argument(
+        "--defer-share", type=share_of, default=DEFER_SHARE, metavar="S",
+        help=f"of a document's segments that must be in doubt ({DEFER_SHARE})",
     )  # fmt: skip
 
     crossval = commands.add_parser(
@@ -97,17 +102,6 @@ def _from(least: int) -> Callable[[str], int]:
     return number
 
 
-def _share(text: str) -> float:
-    """A number from 0 to 1, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}")
-    return value
-
-
 def _compare(options: argparse.Namespace) -> int:
     from framelens_training.significance import compare, comparison_table, load_answers
     from framelens_training.tracking import open_store, store_uri
@@ -121,8 +115,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _cascade(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
-    from framelens.deferral import DEFER_SHARE, Deferral
-    from framelens_training.cascade_trial import Answers, Trial, figures, trial_table
+    from framelens.deferral import Deferral
+    from framelens_training.cascade_trial import DISTANCES, Answers, Trial, figures, trial_table
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.recalibrated_artifact import read_labels, refuse_learnt
 
@@ -130,12 +124,15 @@ def _cascade(options: argparse.Namespace) -> int:
     Deferral(artifacts[-1]).check(artifacts[0])
     labels = read_labels(options.labels)
     for artifact in artifacts:
-        refuse_learnt(artifact, labels)
+        refuse_learnt(artifact, labels, tuned=True)
     documents = [document for item in labels for document in item.documents]
     with quiet_libraries():
         first, second = (Answers.of(artifact, documents) for artifact in artifacts)
-        trial = Trial(first, second, DEFER_SHARE if options.share is None else options.share)
-        print(trial_table(trial, figures(trial)))
+        trial = Trial(first, second, options.defer_share)
+        within = options.defer_within
+        distances = sorted({*DISTANCES, within})
+        found = figures(trial, distances)
+        print(trial_table(trial, found, within=within, distances=distances))
     print(
         f"within 0 {trial.first.name} answers alone, within 1 {trial.second.name}; time: that of "
         f"one core against {trial.second.name} alone; axes: macro-F1, spans: exact F1; below, "

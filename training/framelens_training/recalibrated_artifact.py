@@ -85,17 +85,22 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     return recalibrate(artifact.manifest.decoding, items, logits)
 
 
-def refuse_learnt(artifact: Artifact, labels: Sequence[Labels]) -> None:
+def refuse_learnt(artifact: Artifact, labels: Sequence[Labels], *, tuned: bool = False) -> None:
     """Make sure that a model is not judged by what it was trained on, as far as that is recorded.
+
+    With `tuned`, nor by what its thresholds, or its calibration, were fitted to.
 
     Raises:
         RecalibrationError: naming some of the texts, or the files.
     """
+    training = artifact.manifest.training
     seen = read_seen(artifact.path.parent) or frozenset()
-    recorded = artifact.manifest.training.get("corpora")
-    sums = {
-        item["sha256"].get("train") for item in (recorded if isinstance(recorded, list) else ())
-    }
+    recorded = training.get("corpora")
+    corpora = recorded if isinstance(recorded, list) else []
+    sums = {item["sha256"].get("train") for item in corpora}
+    if tuned:
+        seen |= calibrated_on(training)
+        sums |= {item["sha256"].get("validation") for item in corpora}
     found = [
         document.id
         for item in labels

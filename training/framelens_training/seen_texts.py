@@ -12,7 +12,7 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.errors import TeacherError
 
 FILE_NAME = "trained_on.txt"
-"""In a run's folder: a fingerprint a line."""
+"""In a run's folder: a fingerprint a line, and perhaps `OTHER_TEXTS`."""
 
 Fingerprints = frozenset[str]
 
