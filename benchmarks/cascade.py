@@ -77,9 +77,8 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
     """All figures, each with the share that is deferred at each distance."""
     rows: list[tuple[Figure, list[float]]] = []
     for what, corpus, split, keep in FRAMED:
-        trial = Trial(
-            *(answers(bench, bench.read(corpus, split).where(keep)) for bench in models), share
-        )
+        first, second = (answers(bench, bench.read(corpus, split).where(keep)) for bench in models)
+        trial = Trial(first, second, share)
         sizes = [len(document.segments) for document in trial.first.documents]
         rows.append(
             (
@@ -90,7 +89,8 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
     root = models[0].root
     assert root is not None
     sentences = read_sentences(root / "polnear/cofenet_valid.jsonl")
-    trial = Trial(*(answers(bench, bench.read("polnear", "validation")) for bench in models), share)
+    first, second = (answers(bench, bench.read("polnear", "validation")) for bench in models)
+    trial = Trial(first, second, share)
     sizes = [sum(map(len, logits.tokens)) for logits in trial.first.logits]
     shares = [trial.share_deferred(within, sizes) for within in DISTANCES]
     for kind in ATTRIBUTION_TYPES:

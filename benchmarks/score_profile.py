@@ -136,7 +136,6 @@ def main() -> None:
 def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     """Seconds of each stage and of the whole."""
     from framelens.records import FieldNames, read_records
-    from framelens.rows import answer_of
     from framelens.scorer import load
     from framelens.workers import Job, Settings, finished, read_job
     from framelens.writers import Layout
@@ -154,7 +153,7 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
             documents = finished(scorer, read)
             with watch.stage("writing"):
                 for record, document in zip(chunk, documents, strict=True):
-                    writer.write(record, answer_of(document, explode=False))
+                    writer.write(record, settings.answer(document))
         total = time.process_time() - begun
     return {**watch.seconds, "total": total}
 
