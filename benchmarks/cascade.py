@@ -18,17 +18,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, share_of
 from framelens.schema import ATTRIBUTION_TYPES, SpanType
 from framelens_training.cascade_trial import Answers, Counts, Figure, Trial, figure
-from framelens_training.cofenet_protocol import compare_documents, with_spans
+from framelens_training.cofenet_protocol import with_spans
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.cofenet import TokenSentence, read_sentences
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.evaluation import macro_f1, span_f1
-from framelens_training.predictions import article_count, article_numbers
+from framelens_training.quality import cofenet_counts
 from framelens_training.quality_bench import Bench, Read, Settings
 
 DISTANCES = (0.0, 0.05, 0.1, DEFER_WITHIN, 0.2, 1.0)
@@ -51,26 +49,20 @@ def answers(bench: Bench, read: Read) -> Answers:
 
 
 def attributed_spans(
-    trial: Trial, sentences: Sequence[TokenSentence], kind: SpanType, within: float
-) -> Counts:
-    """By article, (a, 3): spans that are right, found, expected, by CofeNet's protocol."""
-    both = (
+    trial: Trial, sentences: Sequence[TokenSentence]
+) -> dict[float, dict[SpanType, Counts]]:
+    """At each distance, by type, for each article (a, 3): spans that are right, found, expected."""
+    first, second = (
         [
             with_spans(item, logits.tokens, own.decoding)
             for item, logits in zip(own.items, own.logits, strict=True)
         ]
         for own in (trial.first, trial.second)
     )
-    found = {document.id: document for document in trial.chosen(within, *both)}
-    compared = compare_documents(found, sentences)
-    documents = [document for document in trial.first.documents if document.id in compared]
-    counts = np.zeros((article_count(documents), 3))
-    for document, article in zip(documents, article_numbers(documents), strict=True):
-        gold, answered = (
-            {span for span in side if span[1] == kind} for side in compared[document.id]
-        )
-        counts[article] += (len(gold & answered), len(answered), len(gold))
-    return counts
+    return {
+        within: cofenet_counts(trial.chosen(within, first, second), sentences)
+        for within in DISTANCES
+    }
 
 
 def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[float]]]:
@@ -93,9 +85,11 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
     trial = Trial(first, second, share)
     sizes = [sum(map(len, logits.tokens)) for logits in trial.first.logits]
     shares = [trial.share_deferred(within, sizes) for within in DISTANCES]
+    spans = attributed_spans(trial, sentences)
     for kind in ATTRIBUTION_TYPES:
-        counts = partial(attributed_spans, trial, sentences, kind)
-        rows.append((figure(f"PolNeAR dev, {kind}, F1", counts, span_f1, DISTANCES), shares))
+        counts = {within: by_kind[kind] for within, by_kind in spans.items()}
+        found = figure(f"PolNeAR dev, {kind}, F1", counts.__getitem__, span_f1, DISTANCES)
+        rows.append((found, shares))
     return rows
 
 

@@ -365,13 +365,9 @@ def _batch(
 
 
 def _deferral(options: argparse.Namespace) -> Deferral | None:
-    from framelens.artifact import Artifact, resolve
-
     if options.defer_to is None:
         return None
-    within = DEFER_WITHIN if options.defer_within is None else options.defer_within
-    share = DEFER_SHARE if options.defer_share is None else options.defer_share
-    return Deferral(Artifact.open(resolve(options.defer_to)), within, share)
+    return Deferral.to(options.defer_to, options.defer_within, options.defer_share)
 
 
 def _table(inputs: list[str], options: argparse.Namespace) -> int:

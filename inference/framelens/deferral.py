@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from framelens.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from framelens.artifact import Artifact
 
 DEFER_WITHIN = 0.15
@@ -41,6 +43,23 @@ class Deferral:
         for name, value in (("within", self.within), ("share", self.share)):
             if not 0 <= value <= 1:
                 raise ValueError(f"expected defer_{name} from 0 to 1, found {value}")
+
+    @classmethod
+    def to(
+        cls, model: str | Path, within: float | None = None, share: float | None = None
+    ) -> Deferral:
+        """To a model by its name or folder; numbers that are None are the default ones.
+
+        Raises:
+            ArtifactError, ValueError: if the model or a number cannot be used.
+        """
+        from framelens.artifact import Artifact, resolve
+
+        return cls(
+            Artifact.open(resolve(model)),
+            DEFER_WITHIN if within is None else within,
+            DEFER_SHARE if share is None else share,
+        )
 
     def check(self, first: Artifact) -> None:
         """Make sure that it is not the first model itself that documents are deferred to.

@@ -28,7 +28,7 @@ from framelens.decoding import (
     label_of,
     merge_windows,
 )
-from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral
+from framelens.deferral import Deferral
 from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
@@ -524,9 +524,7 @@ def load(
     else:
         from framelens.cascade import Cascade
 
-        within = DEFER_WITHIN if defer_within is None else defer_within
-        share = DEFER_SHARE if defer_share is None else defer_share
-        deferral = Deferral(Artifact.open(resolve(defer_to)), within, share)
+        deferral = Deferral.to(defer_to, defer_within, defer_share)
         scorer = Cascade(artifact, deferral, threads=threads, limits=limits)
     if self_test:
         check_golden(scorer)

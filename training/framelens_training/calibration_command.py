@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from framelens_training.run_arguments import MODEL_HELP, add_labels
+
 CALIBRATED = "+calibrated"
 """The end of a version, where none is given."""
 VERSION = r"[0-9A-Za-z][0-9A-Za-z.+_-]*"
@@ -24,14 +26,8 @@ def add_to(commands: Any) -> None:
         "Shows what that is worth on texts that it was not fitted on.",
     )
     command.set_defaults(command=_calibrate)
-    command.add_argument(
-        "model", metavar="MODEL",
-        help="a model's folder, news-en or another installed one, or a models:/ or runs:/ URI",
-    )  # fmt: skip
-    command.add_argument(
-        "labels", type=Path, nargs="+", metavar="LABELS",
-        help="CSV with text,label, or any other format of 'corpora convert'",
-    )  # fmt: skip
+    command.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    add_labels(command)
     command.add_argument(
         "-o", "--output", type=Path, default=Path("runs"), metavar="FOLDER",
         help="where the folder of the result is made (runs)",

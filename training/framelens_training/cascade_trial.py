@@ -30,8 +30,8 @@ from framelens_training.evaluation import (
     Interval,
     Statistic,
     axis_counts,
-    bootstrap,
     macro_f1,
+    paired_difference,
     span_f1,
 )
 from framelens_training.predictions import (
@@ -196,13 +196,7 @@ class Figure:
         With fewer than two articles nothing is known of chance, and the ends are NaN.
         """
         own, second = self.counts[within], self.counts[1.0]
-        width = own.shape[1]
-
-        def ahead(both: Counts) -> Counts:
-            return self.statistic(both[..., :width]) - self.statistic(both[..., width:])
-
-        found = bootstrap(np.concatenate([own, second], axis=1), samples, 0, ahead)
-        return found if len(own) > 1 else Interval(found.value, float("nan"), float("nan"))
+        return paired_difference(own, second, samples, 0, self.statistic)
 
 
 def figure(

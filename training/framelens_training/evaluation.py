@@ -299,17 +299,27 @@ def percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def paired_difference(ours: Counts, theirs: Counts, samples: int, seed: int) -> Interval:
-    """Difference of macro-F1 between two systems on the same articles, resampled in pairs.
+def paired_difference(
+    ours: NDArray[np.integer] | NDArray[np.floating],
+    theirs: NDArray[np.integer] | NDArray[np.floating],
+    samples: int,
+    seed: int,
+    statistic: Statistic = macro_f1,
+) -> Interval:
+    """Difference of a statistic of counts (a, k) between two systems on the same articles,
+    resampled in pairs.
 
-    A draw without both gold answers is left out; with fewer than two articles, nothing is known of
-    chance, and the ends are NaN.
+    A draw in which the statistic is undefined is left out; with fewer than two articles, nothing is
+    known of chance, and the ends are NaN.
     """
-    value = float(macro_f1(ours.sum(axis=0)) - macro_f1(theirs.sum(axis=0)))
+    value = float(
+        statistic(ours.sum(axis=0).astype(np.float64))
+        - statistic(theirs.sum(axis=0).astype(np.float64))
+    )
     if len(ours) < 2:
         return Interval(value, float("nan"), float("nan"))
     weights = draws(len(ours), samples, seed)
-    resampled = macro_f1(weights @ ours) - macro_f1(weights @ theirs)
+    resampled = statistic(weights @ ours) - statistic(weights @ theirs)
     return Interval(value, *percentiles(resampled))
 
 

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, share_of
-from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
+from framelens_training.run_arguments import (
+    MODEL_HELP,
+    add_labels,
+    add_resumption,
+    add_run_arguments,
+    resumed_folder,
+)
 
 
 def add_to(commands: Any) -> None:
@@ -44,14 +50,8 @@ def add_to(commands: Any) -> None:
     )
     cascade.set_defaults(command=_cascade)
     for name in ("first", "second"):
-        cascade.add_argument(
-            name, metavar=name.upper(),
-            help="a model's folder, news-en or another installed one, or a models:/ or runs:/ URI",
-        )  # fmt: skip
-    cascade.add_argument(
-        "labels", type=Path, nargs="+", metavar="LABELS",
-        help="CSV with text,label, or any other format of 'corpora convert'",
-    )  # fmt: skip
+        cascade.add_argument(name, metavar=name.upper(), help=MODEL_HELP)
+    add_labels(cascade)
     cascade.add_argument(
         "--defer-within", type=share_of, default=DEFER_WITHIN, metavar="D",
         help=f"the distance for which differences are shown, with intervals ({DEFER_WITHIN})",

@@ -149,15 +149,23 @@ def _cofenet_counts(
     parts: Sequence[tuple[Read, DecodingConfig]], sentences: Sequence[TokenSentence]
 ) -> dict[SpanType, NDArray[np.float64]]:
     """By type, for each article (a, 3): spans that are right, found, expected."""
-    found = {
-        item.document.id: with_spans(item, logits.tokens, decoding)
+    answered = [
+        with_spans(item, logits.tokens, decoding)
         for part, decoding in parts
         for item, logits in zip(part.items, part.logits, strict=True)
-    }
-    compared = compare_documents(found, sentences)
-    documents = [
-        document for part, _ in parts for document in part.documents if document.id in compared
     ]
+    return cofenet_counts(answered, sentences)
+
+
+def cofenet_counts(
+    answered: Sequence[LabelledDocument], sentences: Sequence[TokenSentence]
+) -> dict[SpanType, NDArray[np.float64]]:
+    """By type, for each article (a, 3): spans that are right, found, expected.
+
+    The documents carry a model's spans (`with_spans`).
+    """
+    compared = compare_documents({document.id: document for document in answered}, sentences)
+    documents = [document for document in answered if document.id in compared]
     numbers = article_numbers(documents)
     counts = {
         kind: np.zeros((article_count(documents), 3), dtype=np.float64)
@@ -165,10 +173,10 @@ def _cofenet_counts(
     }
     for document, article in zip(documents, numbers, strict=True):
         for kind, rows in counts.items():
-            gold, answered = (
+            gold, found = (
                 {span for span in side if span[1] == kind} for side in compared[document.id]
             )
-            rows[article] += (len(gold & answered), len(answered), len(gold))
+            rows[article] += (len(gold & found), len(found), len(gold))
     return counts
 
 

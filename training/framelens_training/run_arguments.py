@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from framelens_training.config import Config
 
 
+def add_labels(command: argparse.ArgumentParser) -> None:
+    """Add the files of labels that finished models are judged by or fitted to."""
+    command.add_argument(
+        "labels", type=Path, nargs="+", metavar="LABELS",
+        help="CSV with text,label, or any other format of 'corpora convert'",
+    )  # fmt: skip
+
+
+MODEL_HELP = "a model's folder, news-en or another installed one, or a models:/ or runs:/ URI"
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config, its overrides and `--no-tracking`."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, as in configs/")
