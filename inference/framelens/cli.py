@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from framelens import __version__
-from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, Deferral, share_of
+from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
@@ -85,25 +85,7 @@ def _add_score(score: argparse.ArgumentParser) -> None:
     )
     score.add_argument("-m", "--model", help="directory, bundled name, or MLflow URI")
 
-    cascade = score.add_argument_group("cascade")
-    cascade.add_argument(
-        "--defer-to", metavar="MODEL", help="a second model for documents of which -m is not sure"
-    )
-    cascade.add_argument(
-        "--defer-within",
-        type=share_of,
-        metavar="D",
-        help="a segment is in doubt with a score nearer than this to the threshold that decides "
-        f"its label; default {DEFER_WITHIN}",
-    )
-    cascade.add_argument(
-        "--defer-share",
-        type=share_of,
-        metavar="S",
-        help="documents of whose segments at least this share are in doubt are deferred; "
-        f"default {DEFER_SHARE}",
-    )
-
+    add_cascade(score)
     fields = score.add_argument_group("input fields")
     fields.add_argument("--text-field", default="text", metavar="NAME")
     fields.add_argument("--headline-field", default="headline", metavar="NAME")
@@ -291,11 +273,9 @@ def _beyond_table(options: argparse.Namespace) -> bool:
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
-    problems: list[str] = []
+    problems = cascade_problems(options)
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
-    if options.defer_to is None and (options.defer_within, options.defer_share) != (None, None):
-        problems.append("--defer-within and --defer-share need --defer-to MODEL")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
     if target is None and style == "parquet":
@@ -326,7 +306,7 @@ def _batch(
     assert style != "table"
     plan = Plan(
         artifact=Artifact.open(resolve(options.model)),
-        deferral=_deferral(options),
+        deferral=chosen_deferral(options),
         fields=FieldNames(options.text_field, options.headline_field, options.id_field),
         unit=options.unit,
         format=style,
@@ -364,12 +344,6 @@ def _batch(
     return EXIT_ERROR_ROWS if outcome.tally.failed else EXIT_OK
 
 
-def _deferral(options: argparse.Namespace) -> Deferral | None:
-    if options.defer_to is None:
-        return None
-    return Deferral.to(options.defer_to, options.defer_within, options.defer_share)
-
-
 def _table(inputs: list[str], options: argparse.Namespace) -> int:
     """Show each document as it is scored, in this process."""
     from framelens.artifact import Artifact, resolve
@@ -385,7 +359,7 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
         limits,
         options.unit,
         options.threads,
-        deferral=_deferral(options),
+        deferral=chosen_deferral(options),
     )
     scorer = settings.open()
     fields = FieldNames(options.text_field, options.headline_field, options.id_field)

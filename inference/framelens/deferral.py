@@ -86,6 +86,46 @@ class Deferral:
         return {"model": model, "within": self.within, "share": self.share}
 
 
+def add_cascade(command: argparse.ArgumentParser) -> None:
+    """Add the options by which a command scores with a second model."""
+    cascade = command.add_argument_group("cascade")
+    cascade.add_argument(
+        "--defer-to", metavar="MODEL", help="a second model for documents of which -m is not sure"
+    )
+    cascade.add_argument(
+        "--defer-within",
+        type=share_of,
+        metavar="D",
+        help="a segment is in doubt with a score nearer than this to the threshold that decides "
+        f"its label; default {DEFER_WITHIN}",
+    )
+    cascade.add_argument(
+        "--defer-share",
+        type=share_of,
+        metavar="S",
+        help="documents of whose segments at least this share are in doubt are deferred; "
+        f"default {DEFER_SHARE}",
+    )
+
+
+def cascade_problems(options: argparse.Namespace) -> list[str]:
+    """What is wrong in the use of these options, as said to users."""
+    if options.defer_to is None and (options.defer_within, options.defer_share) != (None, None):
+        return ["--defer-within and --defer-share need --defer-to MODEL"]
+    return []
+
+
+def chosen_deferral(options: argparse.Namespace) -> Deferral | None:
+    """What these options ask for.
+
+    Raises:
+        ArtifactError: if the second model cannot be used.
+    """
+    if options.defer_to is None:
+        return None
+    return Deferral.to(options.defer_to, options.defer_within, options.defer_share)
+
+
 def share_of(value: str) -> float:
     """A number from 0 to 1 on a command line, for `argparse`."""
     try:

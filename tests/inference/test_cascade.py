@@ -312,6 +312,26 @@ def test_the_terminal_is_shown_the_second_models_answers(
     assert "sourced      " not in capsys.readouterr().out
 
 
+def test_a_report_says_which_model_answered_and_by_which_thresholds(
+    first: Path, source: Path, tmp_path: Path
+) -> None:
+    thresholds = {**DecodingConfig().thresholds, "attributed": 0.61}
+    other = write_model(
+        tmp_path / "other",
+        {**EVIDENCE, "plan": {"attributed": 40.0}},
+        name="other",
+        decoding=replace(DecodingConfig(), thresholds=thresholds),
+    )
+    options = ["-m", str(first), "--defer-to", str(other), "--quiet"]
+    scored = tmp_path / "scored.jsonl"
+    assert main(["score", str(source), "-o", str(scored), *options]) == 3
+    for name, given in (("articles", source), ("rows", scored)):
+        assert main(["report", str(given), "-o", f"{tmp_path / name}/", *options]) == 3
+        for number, row in enumerate(map(json.loads, scored.read_text("utf-8").splitlines()), 1):
+            page = (tmp_path / name / "articles" / f"{number:05}.html").read_text("utf-8")
+            assert {"first": "sourced 0.50", "other": "sourced 0.61"}[row["model"]["name"]] in page
+
+
 def test_a_run_is_continued_only_as_the_same_cascade(
     first: Path, second: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,9 +378,10 @@ def test_what_the_command_refuses(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = [argument.format(first=first, second=second) for argument in arguments]
-    try:
-        found = run(first, source, *given)
-    except SystemExit as refused:
-        found = int(refused.code or 0)
-    assert found == code
-    assert message in capsys.readouterr().err
+    for command in (["score"], ["report", "-o", str(source.parent / "pages.html"), "--summary"]):
+        try:
+            found = main([*command, str(source), "-m", str(first), "--quiet", *given])
+        except SystemExit as refused:
+            found = int(refused.code or 0)
+        assert found == code
+        assert message in capsys.readouterr().err

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
+
 _REPORT = (
     "Write HTML: a page for one article (-o FILE.html), an index with pages for many (-o DIR/), "
     "or with --summary a dashboard. Inputs are articles, which are scored, or rows that "
@@ -32,6 +34,7 @@ def add_report(report: argparse.ArgumentParser) -> None:
     report.add_argument("--overwrite", action="store_true", help="replace the report in DIR/")
     report.add_argument("--workers", type=int, metavar="N", help="processes; default: the cores")
     report.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    add_cascade(report)
     fields = report.add_argument_group("input fields")
     fields.add_argument("--text-field", default="text", metavar="NAME")
     fields.add_argument("--headline-field", default="headline", metavar="NAME")
@@ -49,6 +52,8 @@ def _report(options: argparse.Namespace) -> int:
 
     target = Path(options.output)
     many = options.output.endswith(("/", os.sep)) or target.is_dir()
+    for problem in cascade_problems(options):
+        options.usage_error(problem)
     if options.summary and many:
         options.usage_error("--summary writes one page: give -o FILE.html")
     if STANDARD_INPUT in options.inputs:
@@ -62,6 +67,7 @@ def _report(options: argparse.Namespace) -> int:
         inputs,
         Reading(
             model=options.model,
+            deferral=chosen_deferral(options),
             fields=FieldNames(options.text_field, options.headline_field, options.id_field),
             outlet_field=options.outlet_field,
             date_field=options.date_field,

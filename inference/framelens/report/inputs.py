@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from framelens.artifact import Artifact, resolve
+from framelens.deferral import Deferral
 from framelens.documents import document_of
 from framelens.errors import ArtifactError
 from framelens.in_order import in_order
@@ -28,6 +29,7 @@ class Reading:
     """How the inputs are read and scored."""
 
     model: str | None = None
+    deferral: Deferral | None = None
     fields: FieldNames = field(default_factory=FieldNames)
     outlet_field: str = "outlet"
     date_field: str = "date"
@@ -37,7 +39,7 @@ class Reading:
 
 
 class Source:
-    """The articles of some inputs, and what is known of the model that scored them."""
+    """The articles of some inputs, and what is known of the models that scored them."""
 
     def __init__(self, names: Sequence[str], reading: Reading) -> None:
         """Look at the inputs and, if there is something to score, open the model.
@@ -55,10 +57,12 @@ class Source:
             self._artifact = Artifact.open(resolve(reading.model))
 
     def decoding(self, model: ModelInfo) -> DecodingConfig | None:
-        """The thresholds of a model, if it is the one at hand."""
-        if self._artifact is None or self._artifact.info != model:
-            return None
-        return self._artifact.manifest.decoding
+        """The thresholds of a model, if it is one of those at hand."""
+        second = self._reading.deferral
+        for artifact in (self._artifact, None if second is None else second.artifact):
+            if artifact is not None and artifact.info == model:
+                return artifact.manifest.decoding
+        return None
 
     def __iter__(self) -> Iterator[Article]:
         """All articles in input order, one in memory at a time."""
@@ -83,7 +87,12 @@ class Source:
     def _score(self, names: Sequence[str]) -> Iterator[Article]:
         assert self._artifact is not None
         reading, position, tally = self._reading, Position(), Tally()
-        settings = Settings(self._artifact.path.resolve(), self._artifact.info, reading.limits)
+        settings = Settings(
+            self._artifact.path.resolve(),
+            self._artifact.info,
+            reading.limits,
+            deferral=reading.deferral,
+        )
         progress = Progress(quiet=reading.quiet)
         records = read_records(names, reading.fields, keep="json", position=position)
         with in_order(
