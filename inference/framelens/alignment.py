@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -69,6 +70,15 @@ class Words:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     positions: tuple[int, ...]
+
+    def only(self, kept: Sequence[bool]) -> Words:
+        """The words that are kept, of n."""
+        return Words(
+            tuple(compress(self.stems, kept)),
+            tuple(compress(self.starts, kept)),
+            tuple(compress(self.ends, kept)),
+            tuple(compress(self.positions, kept)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

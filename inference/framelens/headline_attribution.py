@@ -28,12 +28,13 @@ _AFTER_COLON = frozenset(_COLON_SOURCES.split())
 
 _HEDGES = re.compile(
     r"\b(?:allegedly|apparently|purportedly|reportedly|supposedly|alleged|purported|"
-    r"(?:is|are|was|were)?\s*said to|rumou?red|claims emerge)\b",
+    r"(?:is|are|was|were)?\s*said to|rumou?red|claims emerge|allegations?|warning(?=:))\b",
     re.IGNORECASE,
 )
 _DECISIONS = re.compile(
-    r"\b(?:acquitt|approv|ban(?:s|ned)\b|convict|decid|fin(?:ed|es)\b|grant|order|overturn|"
-    r"pass(?:ed|es)\b|reject|rul(?:ed|es|ing)\b|sentenc|strikes? down|struck down|vot(?:ed|es)\b)",
+    r"\b(?:acquitt|appoint|approv|ban(?:s|ned)\b|convict|decid|fin(?:ed|es)\b|grant|nominat|order|"
+    r"overturn|pass(?:ed|es)\b|reject|rul(?:ed|es|ing)\b|sentenc|strikes? down|struck down|"
+    r"vot(?:ed|es)\b)",
     re.IGNORECASE,
 )
 _FINDING = re.compile(r"\bf(?:ou|i)nds?\b", re.IGNORECASE)
@@ -44,6 +45,8 @@ _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
 _BEHIND_COLON = re.compile(r":\s+(?P<source>[^:]{2,40})\Z")
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(r"\?['’\"”»)]*\s*\Z")
+_ADVICE = re.compile(r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop)\s", re.IGNORECASE)
+"""How a headline begins that says what the outlet wants, or denies what others say."""
 _PRONOUNS = frozenset(["he", "she", "they"])
 
 
@@ -75,7 +78,7 @@ def headline_attribution(
         return "weakened"
     if headline_attributed or _names(headline, source):
         return "kept"
-    if _QUESTION.search(headline.text):
+    if _QUESTION.search(headline.text) or _ADVICE.search(headline.text):
         return "none_needed"
     if _is_decision(segment, cue):
         return "none_needed"

@@ -4,6 +4,7 @@ which words are the headline's own? docs/headline_check.md says how to read the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,29 @@ from framelens.alignment import Alignment, Words, align, content_words, cosines,
 from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
-from framelens.schema import BIO_TAGS, HeadlineCheck, OwnWording, ScoredSegment
+from framelens.schema import BIO_TAGS, Attribution, HeadlineCheck, OwnWording, ScoredSegment
 from framelens.token_vectors import TokenVectors
 
 MAX_HEADLINE = 1000
 """Longest headline, in code points, that is checked: what is longer is none."""
+
+LEAD = 8
+"""Body segments among which an article tells what its headline says, as news does.
+
+Deeper in, some sentence always shares words with the headline: there a segment has to carry a
+quarter more of it, and an attribution in it is none that the headline could have dropped.
+"""
+_DEEP = 0.7  # what the score of a segment behind the lead counts in the choice of the best one
+
+CHANCE = 0.13
+"""Least score for "dropped", times the binary logarithm of half the number of body segments.
+
+The best of many segments carries some of the headline by chance, and the more the more there are.
+"""
+_RIVAL = (
+    0.9  # share of the best score with which an unattributed segment makes a claim the outlet's
+)
+_DOUBT = 0.1  # a headline that is as near as that to being attributed has dropped nothing for sure
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
@@ -68,14 +87,33 @@ def check_headline(
     config = BY_LETTERS if cosine is None else BY_EMBEDDINGS
     alignment = align(headline, words, cosine)
     scores = alignment.scores()
-    best = int(scores.argmax())
+    best = int((scores * np.where(np.arange(len(body)) < LEAD, 1.0, _DEEP)).argmax())
     score = round(float(scores[best]), _DIGITS)
     if score < config.supported:
         return HeadlineCheck("unsupported", None, score, False, None, None, None)
     segment = body[best]
     threshold = decoding.thresholds["attributed"]
-    attributed = segment.scores["attributed"] >= threshold
+    said = _carried_by_content(
+        headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
+    )
+    attributed = segment.scores["attributed"] >= threshold or (said and _has_attribution(segment))
     source, cue = cue_and_source(segments, segment.index) if attributed else (None, None)
+    attribution: Attribution = "none_needed"
+    if attributed:
+        attribution = headline_attribution(
+            head,
+            segment,
+            source,
+            cue,
+            headline_attributed=head.scores["attributed"] >= threshold,
+        )
+    if attribution == "dropped" and not (
+        said
+        and (source or cue)
+        and head.scores["attributed"] < threshold - _DOUBT
+        and _is_the_claim(best, scores, [s.scores["attributed"] < threshold for s in body])
+    ):
+        attribution = "none_needed"
     return HeadlineCheck(
         outcome="supported",
         segment=segment.index,
@@ -83,18 +121,47 @@ def check_headline(
         attributed=attributed,
         source=source,
         cue=cue,
-        attribution=(
-            headline_attribution(
-                head,
-                segment,
-                source,
-                cue,
-                headline_attributed=head.scores["attributed"] >= threshold,
-            )
-            if attributed
-            else "none_needed"
-        ),
+        attribution=attribution,
         own_wording=_own_wording(head, headline, alignment, best, loaded, config),
+    )
+
+
+def _carried_by_content(
+    headline: Words,
+    tokenized_headline: TokenizedSegment,
+    words: Words,
+    tokenized: TokenizedSegment,
+    segment: ScoredSegment,
+    vectors: TokenVectors | None,
+) -> bool:
+    """Whether what a source says in a segment carries as much of the headline as all the rest."""
+    contents = [
+        (span.start - segment.start, span.end - segment.start)
+        for span in segment.spans
+        if span.type == "content"
+    ]
+    inside = [any(first <= start < end for first, end in contents) for start in words.starts]
+    if not any(inside):
+        return False
+    parts = [words.only(inside), words.only([not kept for kept in inside])]
+    cosine = _cosines(headline, tokenized_headline, parts, [tokenized, tokenized], vectors)
+    by_content, by_rest = align(headline, parts, cosine).similarity.sum(axis=1)
+    return bool(by_content >= by_rest)
+
+
+def _has_attribution(segment: ScoredSegment) -> bool:
+    return any(span.type in ("source", "cue") for span in segment.spans)
+
+
+def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bool:
+    """Whether an attributed segment, and no word of the outlet's, is what the headline tells."""
+    score = float(scores[best])
+    rivals = np.where(unattributed, scores, 0.0)
+    rivals[best] = 0.0
+    return (
+        best < LEAD
+        and score >= CHANCE * math.log2(max(len(scores) / 2, 1))
+        and float(rivals.max()) <= _RIVAL * score
     )
 
 

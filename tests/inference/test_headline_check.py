@@ -12,8 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 import framelens
 from framelens.alignment import align, alike, content_words, stem_of
 from framelens.artifact import MODEL_FILE, Artifact, write_manifest
+from framelens.decoding import DecodingConfig
 from framelens.features import Featurizer
 from framelens.headline_attribution import cue_and_source, headline_attribution
+from framelens.headline_check import LEAD, check_headline
 from framelens.rows import segment_rows
 from framelens.schema import Attribution, HeadlineCheck, OwnWording, Role, ScoredSegment, Span
 from framelens.scorer import Scorer
@@ -143,6 +145,7 @@ NAMED = segment(
 )
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
+NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 
 
@@ -169,6 +172,13 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "kept"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
+        ("Don’t call the wall a time bomb", None, NAMED, "none_needed"),
+        ("No, the wall is a time bomb", None, NAMED, "none_needed"),
+        ("Stopgap: wall is a time bomb", None, NAMED, "dropped"),
+        ("Wall mended amid allegations of a time bomb", None, NAMED, "weakened"),
+        ("Harbour warning: wall is a time bomb", None, NAMED, "weakened"),
+        ("Warning signs on wall, a time bomb", None, NAMED, "dropped"),
+        ("Lee for the port", None, NOMINATION, "none_needed"),
         ("Wall must go", None, RULING, "none_needed"),
         ("Builder convicted", None, CONVICTION, "none_needed"),
         ("Wall must go, court rules", "court", RULING, "kept"),
@@ -200,6 +210,110 @@ def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     assert cue_and_source([NAMED, furniture, more], 2)[0] == NAMED.spans[0]
     assert cue_and_source([plain, more], 1) == (None, None)
     assert cue_and_source([NAMED, plain], 1) == (None, None)
+
+
+# When a headline has dropped an attribution for sure: by hand-made segments, compared by letters.
+
+SAID = segment(
+    "The mayor said the road closed.",
+    source="The mayor",
+    cue="said",
+    content="the road closed",
+)
+OTHER = segment("It is up.", attributed=0.1)
+
+
+def held(
+    featurizer: Featurizer, headline: str, *body: ScoredSegment, attributed: float = 0.1
+) -> HeadlineCheck:
+    """The check of a headline and body segments that are in different fields, each from 0 on."""
+    head = segment(headline, "headline", attributed)
+    segments = [replace(item, index=at) for at, item in enumerate((head, *body))]
+    tokenized = featurizer.tokenize([s.text for s in segments], [s.role for s in segments])
+    logits = [np.zeros((len(item.ids), 8), dtype=np.float32) for item in tokenized]
+    found = check_headline(segments, tokenized, logits, DecodingConfig())
+    assert found is not None
+    return found
+
+
+def test_an_attribution_is_dropped_when_what_the_source_says_is_what_the_headline_says(
+    featurizer: Featurizer,
+) -> None:
+    found = held(featurizer, "Road closed", SAID)
+    assert (found.attribution, found.attributed) == ("dropped", True)
+    beside = segment(
+        "The road closed, and the mayor said it is a plan.",
+        source="the mayor",
+        cue="said",
+        content="it is a plan",
+    )
+    found = held(featurizer, "Road closed", beside)
+    assert (found.attribution, found.attributed) == ("none_needed", True)
+    assert held(featurizer, "Plan", beside).attribution == "dropped"
+
+
+def test_an_attribution_is_not_dropped_where_nothing_shows_whose_it_is(
+    featurizer: Featurizer,
+) -> None:
+    quoted = segment("“The road closed.”", content="“The road closed.”")
+    assert held(featurizer, "Road closed", quoted).attribution == "none_needed"
+    assert held(featurizer, "Road closed", SAID, quoted).attribution == "dropped"
+    assert held(featurizer, "Road closed", replace(SAID, spans=())).attribution == "none_needed"
+
+
+@pytest.mark.parametrize(("attributed", "expected"), [(0.39, "dropped"), (0.41, "none_needed")])
+def test_a_headline_that_may_be_attributed_has_dropped_nothing_for_sure(
+    featurizer: Featurizer, attributed: float, expected: Attribution
+) -> None:
+    found = held(featurizer, "Road closed", SAID, attributed=attributed)
+    assert found.attribution == expected
+
+
+def test_what_the_outlet_says_itself_needs_no_source(featurizer: Featurizer) -> None:
+    own = segment("It was the road that closed.", attributed=0.1)
+    assert held(featurizer, "Road closed", SAID, own).attribution == "none_needed"
+    other = segment("The road is up.", attributed=0.1)
+    assert held(featurizer, "Road closed", SAID, other).attribution == "dropped"
+
+
+def test_a_claim_behind_the_lead_is_not_the_headlines_for_sure(featurizer: Featurizer) -> None:
+    found = held(featurizer, "Road closed", *[OTHER] * (LEAD - 1), SAID)
+    assert (found.attribution, found.segment) == ("dropped", LEAD)
+    found = held(featurizer, "Road closed", *[OTHER] * LEAD, SAID)
+    assert (found.attribution, found.segment) == ("none_needed", LEAD + 1)
+
+
+def test_a_segment_behind_the_lead_must_carry_more(featurizer: Featurizer) -> None:
+    near = segment("The news and the plan of a minister on the road.", attributed=0.1)
+    far = segment("The news and the plan of a minister: the road closed.", attributed=0.1)
+    headline = "News: minister, road plan closed"
+    assert held(featurizer, headline, near, far).segment == 2
+    assert held(featurizer, headline, near, *[OTHER] * LEAD, far).segment == 1
+    assert held(featurizer, headline, *[OTHER] * LEAD, near, far).segment == LEAD + 2
+
+
+def test_the_best_of_many_segments_must_carry_more_than_chance(featurizer: Featurizer) -> None:
+    headline = "Road closed: news of another minister"
+    assert held(featurizer, headline, SAID, *[OTHER] * 3).attribution == "dropped"
+    assert held(featurizer, headline, SAID, *[OTHER] * 30).attribution == "none_needed"
+    assert held(featurizer, "Road closed", SAID, *[OTHER] * 30).attribution == "dropped"
+
+
+def test_what_a_source_says_in_a_segment_is_attributed_whatever_the_rest_is(
+    featurizer: Featurizer,
+) -> None:
+    doubtful = segment(
+        "It is up, and the mayor said the road closed.",
+        attributed=0.3,
+        source="the mayor",
+        cue="said",
+        content="the road closed",
+    )
+    found = held(featurizer, "Road closed", doubtful)
+    assert (found.attributed, found.attribution) == (True, "dropped")
+    assert found.source is not None
+    plain = held(featurizer, "Road closed", replace(doubtful, spans=()))
+    assert (plain.attributed, plain.attribution) == (False, "none_needed")
 
 
 # Words.
