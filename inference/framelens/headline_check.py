@@ -5,6 +5,7 @@ which words are the headline's own? docs/headline_check.md says how to read the 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
 from framelens.schema import BIO_TAGS, Attribution, HeadlineCheck, OwnWording, ScoredSegment
+from framelens.sentences import split_sentences
 from framelens.token_vectors import TokenVectors
 
 MAX_HEADLINE = 1000
@@ -40,6 +42,7 @@ _DOUBT = 0.1  # a headline that is as near as that to being attributed has dropp
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
+_NO_WORD = re.compile(r"[\W_]+")
 _LOADED = 0.5  # a word of the headline's source or cue that is not loaded is nobody's wording
 
 
@@ -71,12 +74,16 @@ def check_headline(
     """Hold a document's headline against its body; None if it lacks either.
 
     `tokenized` and `tokens` are the word pieces of the same segments and their span logits,
-    (n, 8) each. Page furniture is no body, and a text of more than `MAX_HEADLINE` code points
-    no headline. Without `vectors` words are compared by letters.
+    (n, 8) each. Page furniture is no body, nor is a line that repeats the headline; a text of
+    more than `MAX_HEADLINE` code points is no headline. Without `vectors` words are compared by
+    letters.
     """
     head = next((segment for segment in segments if segment.role == "headline"), None)
-    body = [s for s in segments if s.role == "body" and s.label != "boilerplate"]
-    if head is None or not body or len(head.text) > MAX_HEADLINE:
+    if head is None or len(head.text) > MAX_HEADLINE:
+        return None
+    body = [s for s in segments if s.role == "body"]
+    body = [s for s in _without_repetition(head.text, body) if s.label != "boilerplate"]
+    if not body:
         return None
     headline = content_words(head.text, tokenized[head.index])
     loaded = _loaded(headline, tokenized[head.index], tokens[head.index])
@@ -163,6 +170,27 @@ def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bo
         and score >= CHANCE * math.log2(max(len(scores) / 2, 1))
         and float(rivals.max()) <= _RIVAL * score
     )
+def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:
+    """The body without the lines that repeat the headline, as texts drawn out of pages do."""
+    head = [_bare(headline[start:end]) for start, end in split_sentences(headline)]
+    bare = [_bare(segment.text) for segment in body]
+    kept: list[ScoredSegment] = []
+    at = 0
+    while at < len(body):
+        if bare[at : at + len(head)] == head:
+            at += len(head)
+        else:
+            kept.append(body[at])
+            at += 1
+    return kept
+
+
+def _bare(text: str) -> tuple[str, bool]:
+    """A text's letters and digits without case, and whether a full stop ends it.
+
+    A sentence of the body that only adds a full stop carries the claim and repeats nothing.
+    """
+    return _NO_WORD.sub(" ", text.casefold()).strip() or text, "." in text[-2:]
 
 
 def _cosines(

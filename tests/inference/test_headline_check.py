@@ -84,6 +84,30 @@ def test_there_is_no_check_without_headline_or_body(
     assert document.to_dict()["headline_check"] is None
 
 
+@pytest.mark.parametrize(
+    ("headline", "line"),
+    [
+        ("Another road closed", "ANOTHER ROAD CLOSED"),
+        ("‘Another’ road closed?", "'Another' road closed"),
+        ("Road closed. Another road closed", "Road closed. Another road closed"),
+    ],
+)
+def test_a_line_that_repeats_the_headline_is_not_what_it_is_held_against(
+    scorer: Scorer, headline: str, line: str
+) -> None:
+    alone, repeated = check(scorer, headline), check(scorer, headline, f"{line}\n\n{BODY}")
+    lines = len(scorer.score(line).segments)
+    assert alone.segment is not None
+    assert repeated.segment == alone.segment + lines
+    assert (repeated.attribution, repeated.score) == (alone.attribution, alone.score)
+    assert [own.text for own in repeated.own_wording] == [own.text for own in alone.own_wording]
+    assert scorer.score(line, headline).headline_check is None
+
+
+def test_a_sentence_in_the_headlines_words_carries_its_claim(scorer: Scorer) -> None:
+    assert check(scorer, "The plan is up", f"The plan is up. {BODY}").segment == 1
+
+
 def test_a_headline_without_words_is_unsupported(scorer: Scorer) -> None:
     assert check(scorer, "!?").outcome == "unsupported"
 
