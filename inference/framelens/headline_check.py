@@ -5,7 +5,6 @@ which words are the headline's own? docs/headline_check.md says how to read the 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
 from framelens.schema import BIO_TAGS, Attribution, HeadlineCheck, OwnWording, ScoredSegment
-from framelens.sentences import split_sentences
+from framelens.sentences import split_sentences, words_alone
 from framelens.token_vectors import TokenVectors
 
 MAX_HEADLINE = 1000
@@ -42,7 +41,6 @@ _DOUBT = 0.1  # a headline that is as near as that to being attributed has dropp
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
-_NO_WORD = re.compile(r"[\W_]+")
 _LOADED = 0.5  # a word of the headline's source or cue that is not loaded is nobody's wording
 
 
@@ -190,7 +188,7 @@ def _bare(text: str) -> tuple[str, bool]:
 
     A sentence of the body that only adds a full stop carries the claim and repeats nothing.
     """
-    return _NO_WORD.sub(" ", text.casefold()).strip() or text, "." in text[-2:]
+    return words_alone(text) or text, "." in text[-2:]
 
 
 def _cosines(

@@ -23,6 +23,7 @@ from typing import IO, Any, Literal, cast
 from framelens.errors import InputError, MissingExtraError
 from framelens.rows import type_error
 from framelens.schema import RowError
+from framelens.sentences import words_alone
 
 STANDARD_INPUT = "-"
 JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -545,7 +546,7 @@ def _page(path: Path) -> Record:
 
 
 def extract_page(page: bytes) -> dict[str, str] | RowError:
-    """Headline and main text of an HTML page.
+    """Headline and main text of an HTML page; the text does not hold the headline once more.
 
     Raises:
         MissingExtraError: if the extractor is not installed.
@@ -555,11 +556,25 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
-    if found is None or isinstance(found, dict) or not found.text:
+    row: dict[str, str] = {}
+    if found is not None and not isinstance(found, dict):
+        row["text"] = _without_line(found.text or "", found.title or "")
+        if found.title is not None:
+            row["headline"] = found.title
+    if not row.get("text"):
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
-    row = {"text": found.text, "headline": found.title}
-    return {key: value for key, value in row.items() if value is not None}
+    return row
+
+
+def _without_line(text: str, line: str) -> str:
+    """A text without the first of its lines that has the same words as `line`."""
+    lines, words = text.split("\n"), words_alone(line)
+    for number, other in enumerate(lines):
+        if words and words_alone(other) == words:
+            del lines[number]
+            break
+    return "\n".join(lines)
 
 
 def _too_long(what: str) -> RowError:

@@ -32,6 +32,7 @@ _CANDIDATE = re.compile(rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*(?:\[\d{{1,3}}\])?")
 # A closing mark that a stray space separates from the sentence it closes.
 _LATE_CLOSER = re.compile(r"\s{1,3}(?:[”»›)\]}]{1,8}|\"(?=\s|\Z))")
 _NOT_SPACE = re.compile(r"\S")
+_NO_WORD = re.compile(r"[\W_]+")
 _WORD_BEFORE = re.compile(r"[\w.&'’]+\Z")
 _OPENING = re.compile(
     rf"[{re.escape(_OPENERS)}\s]{{0,6}}(?:(?P<word>[^\W\d_][\w'’]{{0,40}})|(?P<other>\S))"
@@ -256,3 +257,8 @@ def stripped(text: str, start: int, end: int) -> tuple[int, int]:
     while end > start and text[end - 1].isspace():
         end -= 1
     return start, end
+
+
+def words_alone(text: str) -> str:
+    """A text's letters and digits without case, and a space wherever anything else stands."""
+    return _NO_WORD.sub(" ", text.casefold()).strip()

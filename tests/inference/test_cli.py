@@ -163,14 +163,16 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     assert score(model_folder, source, "-o", target) == 0
     (found,) = rows(target)
     assert found["input"]["headline"] == "Road closed"
+    assert [s["text"] for s in found["segments"]].count("Road closed") == 1
     for segment in found["segments"]:
         field = found["input"][segment["field"]]
         assert field[segment["start"] : segment["end"]] == segment["text"]
     assert any("road 7 was closed" in segment["text"] for segment in found["segments"])
-    empty = tmp_path / "empty.html"
-    empty.write_text("<html></html>", "utf-8")
-    assert score(model_folder, empty, "-o", target) == 3
-    assert rows(target)[0]["error"]["code"] == "no_main_text"
+    for without in ("", "<title>Road closed</title><h1>Road closed</h1>"):
+        empty = tmp_path / "empty.html"
+        empty.write_text(f"<html>{without}</html>", "utf-8")
+        assert score(model_folder, empty, "-o", target) == 3
+        assert rows(target)[0]["error"]["code"] == "no_main_text"
 
 
 def test_the_extractor_missing_names_the_extra(
