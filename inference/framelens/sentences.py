@@ -23,19 +23,24 @@ _LOOK_BACK = 24
 _CURLY_OPENERS = "“‘«‹„‚"
 _OPENERS = _CURLY_OPENERS + "\"'’`([{¿¡"
 _CLOSERS = "\"'”’»›)\\]}"
-_QUOTE_CLOSERS = frozenset("\"'”’»›")
+_SWAPPED_CLOSERS = "“‘«‹"  # „so“, ‚so‘, »so«, ›so‹
+_SWAPPED_OPENERS = "”»›"
+_QUOTE_CLOSERS = frozenset("\"'’”»›" + _SWAPPED_CLOSERS)
 _DASHES = "–—―-"
 _FULL_WIDTH_STOPS = "。！？｡"
 _STOPS = ".!?…؟۔।" + _FULL_WIDTH_STOPS
 
-_CANDIDATE = re.compile(rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*(?:\[\d{{1,3}}\])?")
+_CANDIDATE = re.compile(
+    rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*(?:[{_SWAPPED_CLOSERS}](?=[ \n,;:)\]]|\Z)|\[\d{{1,3}}\])?"
+)
 # A closing mark that a stray space separates from the sentence it closes.
-_LATE_CLOSER = re.compile(r"\s{1,3}(?:[”»›)\]}]{1,8}|\"(?=\s|\Z))")
+_LATE_CLOSER = re.compile(r"\s{1,3}(?:[”»›)\]}]{1,8}(?![\w”»›)\]}])|\"(?=\s|\Z))")
 _NOT_SPACE = re.compile(r"\S")
 _NO_WORD = re.compile(r"[\W_]+")
 _WORD_BEFORE = re.compile(r"[\w.&'’]+\Z")
 _OPENING = re.compile(
-    rf"[{re.escape(_OPENERS)}\s]{{0,6}}(?:(?P<word>[^\W\d_][\w'’]{{0,40}})|(?P<other>\S))"
+    rf"[{re.escape(_OPENERS + _SWAPPED_OPENERS)}\s]{{0,6}}"
+    r"(?:(?P<word>[^\W\d_][\w'’]{0,40})|(?P<other>\S))"
 )
 _ELLIPSIS_AND_WORD = re.compile(
     rf"(?:…|\.{{3}}|\.\s\.\s\.)\s{{0,3}}[{re.escape(_OPENERS)}]?[^\W\d_]"

@@ -107,7 +107,10 @@ def test_full_width_stops_need_no_space() -> None:
 
 @pytest.mark.parametrize(
     ("open_", "close"),
-    [('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("''", "''"), ("«", "»")],
+    [
+        *[('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("''", "''"), ("«", "»")],
+        *[("„", "“"), ("‚", "‘"), ("»", "«"), ("›", "‹"), ("”", "”"), ("»", "»")],
+    ],
 )
 class TestQuotations:
     def test_a_quotation_of_several_sentences_is_split(self, open_: str, close: str) -> None:
