@@ -172,7 +172,9 @@ def _wrap_width(text: str, lines: Sequence[Line]) -> int:
 
 
 def _goes_on(text: str, above: Line, below: Line, width: int) -> bool:
-    if below.after_blank or below.indent > above.indent + 1:
+    marker = _LIST_ITEM.match(text, above.start)
+    hanging = marker is not None and below.indent == above.indent + len(marker.group())
+    if below.after_blank or (below.indent > above.indent + 1 and not hanging):
         return False
     length = above.end - above.start
     if length < WRAP_WIDTHS[0] // 2 or length > width + 20:

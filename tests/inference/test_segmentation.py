@@ -366,6 +366,20 @@ def test_list_items_in_wrapped_text_stay_apart() -> None:
     assert [p.lines for p in split_paragraphs(text)] == [2, 1, 1]
 
 
+def test_a_list_item_goes_on_below_its_first_word() -> None:
+    text = (
+        "The council voted on Monday to close the old harbour wall after its\n"
+        "engineer said that the stones had moved. It will now have to pay for\n"
+        "  * a new pier with lights, railings and a ramp for the ferry which\n"
+        "    runs on Tuesdays, and for the town clock which has stopped since\n"
+        "    the winter\n"
+        "  10. a survey\n"
+        "      The council met again on Friday to vote on it, and did nothing\n"
+        "          at all.\n"
+    )
+    assert [p.lines for p in split_paragraphs(text)] == [2, 3, 1, 1, 1]
+
+
 # Page furniture
 
 
