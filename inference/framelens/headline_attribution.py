@@ -127,8 +127,8 @@ def _is_plural(source: str, headline: str) -> bool:
 def _shares_word(text: str, source: Span | None) -> bool:
     if source is None:
         return False
-    theirs = {word.casefold() for word in _WORD.findall(source.text)}
-    return any(word.casefold() in theirs for word in _WORD.findall(text))
+    ours, theirs = ({word.casefold() for word in _WORD.findall(t)} for t in (text, source.text))
+    return not (ours & theirs) <= FUNCTION_WORDS
 
 
 def _names(headline: ScoredSegment, source: Span | None) -> bool:
