@@ -39,7 +39,10 @@ _DECISIONS = re.compile(
 )
 _FINDING = re.compile(r"\bf(?:ou|i)nds?\b", re.IGNORECASE)
 _GUILTY = re.compile(r"\bguilty\b", re.IGNORECASE)
-_QUOTED = re.compile(r"(?<!\w)(['‘\"“„«])(?P<inner>.{1,400}?)['’\"”»](?!\w)")
+_CLOSERS = {"'": "'’", "‘": "’'", '"': '"”', "“": '”"', "„": "“”", "‚": "‘’", "«": "»", "»": "«"}
+_QUOTED = re.compile(
+    "|".join(rf"(?<!\w){opener}(.{{1,400}}?)[{ends}](?!\w)" for opener, ends in _CLOSERS.items())
+)
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
 _BEHIND_COLON = re.compile(r":\s+(?P<source>[^:]{2,40})\Z")
@@ -161,7 +164,7 @@ def _quoted(headline: str, segment: str) -> tuple[float, bool]:
     theirs = _folded(segment)
     inside, repeated = 0, False
     for match in _QUOTED.finditer(headline):
-        inner = match["inner"]
+        inner = match[match.lastindex or 0]
         inside += len(_WORD.findall(inner))
         repeated = repeated or f" {_folded(inner).strip()}" in theirs
     return inside / max(len(_WORD.findall(headline)), 1), repeated

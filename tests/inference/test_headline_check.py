@@ -195,6 +195,8 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Wall said to be a time bomb", None, NAMED, "weakened"),
         ("Wall was 'a time bomb'", None, NAMED, "kept"),
         ("Old harbour wall is now a 'time bomb' for all", None, NAMED, "weakened"),
+        ("“Our ‘repaired’ wall, that is a bomb for all of us in Tarn”", None, NAMED, "kept"),
+        ("Old harbour wall is now a „time bomb“ for all", None, NAMED, "weakened"),
         ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "kept"),
