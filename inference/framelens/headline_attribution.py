@@ -122,7 +122,7 @@ def _is_plural(source: str, headline: str) -> bool:
     last = words[-1]
     if last.casefold() in _DOCUMENTS or last.endswith(("ss", "'s", "’s")):
         return False
-    first = len(words) == 1 and headline.startswith(last)
+    first = len(words) == 1 and headline.startswith(last) and not last.isupper()  # "US"
     known = last.casefold() in _AFTER_COLON
     return last.casefold().endswith("s") and (last.islower() or first or known)
 

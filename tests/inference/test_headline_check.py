@@ -181,6 +181,8 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Wall is a time bomb, officials say", "officials", NAMED, "weakened"),
         ("Wall is a time bomb, aid workers say", "aid workers", NAMED, "weakened"),
         ("Wall is a time bomb, Tarn Engineers say", "Tarn Engineers", NAMED, "kept"),
+        ("Residents: wall is a time bomb", "Residents", NAMED, "weakened"),
+        ("US says wall is a time bomb", "US", NAMED, "kept"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
         ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
         ("Wall is moving, locals say", "locals", UNNAMED, "kept"),
