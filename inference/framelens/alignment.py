@@ -101,18 +101,24 @@ class Alignment:
         return found
 
 
+def is_function_word(word: str) -> bool:
+    """Whether a word carries no claim of its own; "US", "WHO" and "IT" do."""
+    return word.casefold() in FUNCTION_WORDS and not (len(word) > 1 and word.isupper())
+
+
 def content_words(text: str, segment: TokenizedSegment) -> Words:
     """The content words of a segment."""
     starts, ends = (array.tolist() for array in word_offsets(segment))
+    capitals = text.isupper()
     stems: list[str] = []
     kept: list[int] = []
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        word = text[start:end].casefold()
+        word = text[start:end].casefold() if capitals else text[start:end]
         if len(kept) == MAX_WORDS:
             break
-        if word in FUNCTION_WORDS or not word[0].isalnum() or (len(word) == 1 and word.isalpha()):
+        if is_function_word(word) or not word[0].isalnum() or (len(word) == 1 and word.isalpha()):
             continue
-        stems.append(stem_of(word))
+        stems.append(stem_of(word.casefold()))
         kept.append(number)
     return Words(
         tuple(stems),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from framelens.alignment import FUNCTION_WORDS, stem_of
+from framelens.alignment import is_function_word, stem_of
 from framelens.schema import Attribution, ScoredSegment, Span
 
 QUOTED_SHARE = 0.4
@@ -130,8 +130,7 @@ def _is_plural(source: str, headline: str) -> bool:
 def _shares_word(text: str, source: Span | None) -> bool:
     if source is None:
         return False
-    ours, theirs = ({word.casefold() for word in _WORD.findall(t)} for t in (text, source.text))
-    return not (ours & theirs) <= FUNCTION_WORDS
+    return not _content_words(text).isdisjoint(_content_words(source.text))
 
 
 def _names(headline: ScoredSegment, source: Span | None) -> bool:
@@ -140,8 +139,11 @@ def _names(headline: ScoredSegment, source: Span | None) -> bool:
 
 
 def _stems(text: str) -> set[str]:
-    words = {word.casefold() for word in _WORD.findall(text)}
-    return {stem_of(word) for word in words - FUNCTION_WORDS}
+    return {stem_of(word) for word in _content_words(text)}
+
+
+def _content_words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text) if not is_function_word(word)}
 
 
 def _is_named(source: Span | None, segment: ScoredSegment) -> bool:

@@ -167,6 +167,9 @@ NAMED = segment(
     cue="said",
     content="the wall was a time bomb",
 )
+AMERICAN = segment(
+    "The wall is a time bomb, the US said.", source="the US", cue="said", content="The wall is"
+)
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
@@ -183,6 +186,9 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Wall is a time bomb, Tarn Engineers say", "Tarn Engineers", NAMED, "kept"),
         ("Residents: wall is a time bomb", "Residents", NAMED, "weakened"),
         ("US says wall is a time bomb", "US", NAMED, "kept"),
+        ("US frets over wall", None, AMERICAN, "kept"),
+        ("US: wall is a time bomb", None, AMERICAN, "kept"),
+        ("Wall is a time bomb for us", None, AMERICAN, "dropped"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
         ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
         ("Wall is moving, locals say", "locals", UNNAMED, "kept"),
@@ -359,12 +365,20 @@ def test_stems_and_words_alike() -> None:
     assert not alike("2019", "2018")
 
 
-def test_function_words_and_marks_are_no_content(featurizer: Featurizer) -> None:
-    text = "The mayor's plan, and a road!"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The mayor's plan, and a road!", ["mayor", "plan", "road"]),
+        ("US to leave WHO over IT", ["US", "leave", "WHO", "IT"]),
+        ("WHO IS TO LEAVE THE ROAD", ["LEAVE", "ROAD"]),
+    ],
+)
+def test_function_words_and_marks_are_no_content(
+    featurizer: Featurizer, text: str, expected: list[str]
+) -> None:
     words = content_words(text, featurizer.tokenize([text], ["body"])[0])
-    assert [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)] == [
-        "mayor", "plan", "road",
-    ]  # fmt: skip
+    found = [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)]
+    assert found == expected
 
 
 def test_rare_words_weigh_more(featurizer: Featurizer) -> None:
