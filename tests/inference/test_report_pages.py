@@ -292,6 +292,29 @@ def test_quotes_go_to_the_nearest_source_and_carry_over() -> None:
     assert [quote.text for quote in unclaimed] == [fourth]
 
 
+def test_a_quotation_does_not_go_on_with_a_source_from_page_furniture() -> None:
+    said, teaser, more = 'Jago said "no.', "Read more: Penrose says no", 'Not now."'
+    found, unclaimed = quoted_sources(
+        document(
+            segment(
+                said,
+                span("source", 0, "Jago"), span("cue", 5, "said"), span("content", 10, '"no.'),
+            ),
+            segment(
+                teaser,
+                span("source", 51, "Penrose"), span("cue", 59, "says"), span("content", 64, "no"),
+                index=1, start=40, label="boilerplate",
+            ),
+            segment(more, span("content", 80, more), index=2, start=80),
+        )
+    )  # fmt: skip
+    assert {s.name: [q.text for q in s.quotes] for s in found} == {
+        "Jago": ['"no.', more],
+        "Penrose": ["no"],
+    }
+    assert not unclaimed
+
+
 def mixed_segment(seed: int, pieces: int) -> ScoredSegment:
     """A long sentence of words, marks, sources, cues and contents in any order."""
     random = Random(seed)

@@ -152,8 +152,8 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     A content span belongs to the source span of its segment from which the fewest words part
     it, words of sources and cues not counted; of two such, to one with a cue between. In a
     segment without a source it belongs to the one that was quoted or mentioned last, unless a
-    segment without either (furniture aside) stands between. Mentions are the same if they
-    differ only in case and white space, as in `Summary.sources`.
+    segment without either stands between; page furniture is passed over. Mentions are the
+    same if they differ only in case and white space, as in `Summary.sources`.
     """
     mentions: dict[str, list[tuple[int, Span]]] = {}
     quotes: dict[str, list[Quote]] = {}
@@ -164,7 +164,8 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
         contents = _joined_contents(segment)
         for source in sources:
             mentions.setdefault(folded(source.text), []).append((segment.index, source))
-        if not contents and segment.label != "boilerplate":
+        before = speaker
+        if not contents:
             speaker = folded(sources[-1].text) if sources else None
         nearness = Nearness(segment, sources) if sources and contents else None
         for start, end in contents:
@@ -176,6 +177,8 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
                 unclaimed.append(quote)
             else:
                 quotes.setdefault(speaker, []).append(quote)
+        if segment.label == "boilerplate":
+            speaker = before
     found = [
         QuotedSource(
             name=" ".join(spans[0][1].text.split()),
