@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from framelens.alignment import is_function_word, stem_of
+from framelens.quotations import named_later
 from framelens.schema import Attribution, ScoredSegment, Span
 
 QUOTED_SHARE = 0.4
@@ -188,8 +189,9 @@ def cue_and_source(
 ) -> tuple[Span | None, Span | None]:
     """The source and the cue of a body segment.
 
-    Of several sources the one nearest to the first cue. A segment that carries on a quotation
-    has none of its own: its source is the last one before it, page furniture left out.
+    Of several sources the one nearest to the first cue. A segment that is a part of a quotation
+    may have none of its own: its source is the one that a later part has, otherwise the last one
+    before it, page furniture left out.
     """
     segment = segments[index]
     cue = next((span for span in segment.spans if span.type == "cue"), None)
@@ -200,6 +202,9 @@ def cue_and_source(
         return min(sources, key=lambda span: _gap(span, cue)), cue
     if not any(span.type == "content" for span in segment.spans):
         return None, cue
+    later = named_later(segments).get(index)
+    if later is not None:
+        return cue_and_source(segments, later)[0], cue
     for earlier in reversed(segments[:index]):
         if earlier.role != "body":
             break

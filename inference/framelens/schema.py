@@ -191,7 +191,7 @@ class HeadlineCheck:
     that is too little the outcome is "unsupported", and `segment`, `source`, `cue` and
     `attribution` are None and `own_wording` is empty: there is nothing to compare with.
     `segment` is an index into the document's segments; `attributed` says whether that segment
-    is, `source` to whom (a span of the segment, or of an earlier one that it carries on) and
+    is, `source` to whom (a span of the segment, or of another one of the same quotation) and
     `cue` in which words. Both may be None for an attributed segment whose spans were not found.
     """
 

@@ -353,6 +353,20 @@ def test_what_a_source_says_in_a_segment_is_attributed_whatever_the_rest_is(
     assert (plain.attributed, plain.attribution) == (False, "none_needed")
 
 
+def test_a_quotation_may_have_its_source_in_a_later_sentence() -> None:
+    first = segment('"It will fall.', content='"It will fall.')
+    second = segment("It moves.", content="It moves.")
+    third = segment('We ran," Lee said.', content='We ran,"', source="Lee", cue="said")
+    second, third = (
+        replace(each, spans=tuple(replace(s, continues=s.type == "content") for s in each.spans))
+        for each in (second, third)
+    )
+    for place in (1, 2, 3):
+        assert cue_and_source([NAMED, first, second, third], place)[0] == third.spans[1]
+    assert cue_and_source([NAMED, second, third], 1)[0] == NAMED.spans[0]
+    assert cue_and_source([NAMED, first, second], 1)[0] == NAMED.spans[0]
+
+
 # Words.
 
 

@@ -315,6 +315,29 @@ def test_a_quotation_does_not_go_on_with_a_source_from_page_furniture() -> None:
     assert not unclaimed
 
 
+def test_a_quotation_goes_to_the_source_that_a_later_sentence_of_it_names() -> None:
+    asked, first, second, more = 'Jago asked "why".', '"No.', 'Not now," said Lee.', '"Never."'
+    goes_on = replace(span("content", 30, 'Not now,"'), continues=True)
+    sentences = (
+        segment(
+            asked,
+            span("source", 0, "Jago"), span("cue", 5, "asked"), span("content", 11, '"why"'),
+        ),
+        segment(first, span("content", 20, first), index=1, start=20),
+        segment(
+            second,
+            goes_on, span("cue", 40, "said"), span("source", 45, "Lee"), index=2, start=30,
+        ),
+        segment(more, span("content", 60, more), index=3, start=60),
+    )  # fmt: skip
+    found, unclaimed = quoted_sources(document(*sentences))
+    assert {s.name: [q.text for q in s.quotes] for s in found} == {
+        "Jago": ['"why"'],
+        "Lee": [first, 'Not now,"', more],
+    }
+    assert not unclaimed
+
+
 def mixed_segment(seed: int, pieces: int) -> ScoredSegment:
     """A long sentence of words, marks, sources, cues and contents in any order."""
     random = Random(seed)

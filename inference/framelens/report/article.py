@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from framelens.paragraphs import split_paragraphs
+from framelens.quotations import named_later
 from framelens.schema import Document, ScoredSegment, Span
 
 # fmt: off
@@ -151,15 +152,18 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
 
     A content span belongs to the source span of its segment from which the fewest words part
     it, words of sources and cues not counted; of two such, to one with a cue between. In a
-    segment without a source it belongs to the one that was quoted or mentioned last, unless a
-    segment without either stands between; page furniture is passed over. Mentions are the
-    same if they differ only in case and white space, as in `Summary.sources`.
+    segment without a source it belongs to the one that a later sentence of the same quotation
+    has, otherwise to the one that was quoted or mentioned last, unless a segment without either
+    stands between; page furniture is passed over. Mentions are the same if they differ only in
+    case and white space, as in `Summary.sources`.
     """
+    later = named_later(document.segments)
+    speakers = {place: _first_speaker(document.segments[place]) for place in set(later.values())}
     mentions: dict[str, list[tuple[int, Span]]] = {}
     quotes: dict[str, list[Quote]] = {}
     unclaimed: list[Quote] = []
     speaker: str | None = None
-    for segment in document.segments:
+    for place, segment in enumerate(document.segments):
         sources = [span for span in segment.spans if span.type == "source"]
         contents = _joined_contents(segment)
         for source in sources:
@@ -167,6 +171,8 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
         before = speaker
         if not contents:
             speaker = folded(sources[-1].text) if sources else None
+        elif place in later:
+            speaker = speakers[later[place]]
         nearness = Nearness(segment, sources) if sources and contents else None
         for start, end in contents:
             if nearness is not None:
@@ -190,6 +196,14 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
         for key, spans in mentions.items()
     ]
     return found, unclaimed
+
+
+def _first_speaker(segment: ScoredSegment) -> str:
+    """The source, folded, of the first content of a segment that has both."""
+    sources = [span for span in segment.spans if span.type == "source"]
+    content = next(span for span in segment.spans if span.type == "content")
+    start, end = next(iter(_joined_contents(segment)), (content.start, content.end))
+    return folded(Nearness(segment, sources).nearest(start, end).text)
 
 
 class Nearness:
