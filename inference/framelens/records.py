@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import math
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ PARQUET_ENDINGS = (".parquet",)
 TEXT_ENDINGS = (".txt",)
 HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
+
+_BEFORE_SITE = re.compile(r"\s+[|–—·•«»-]\s")
+_TOP_LINES = 5  # of a page's text, among which its heading stands
 
 _JOURNAL = "_journal.jsonl"  # of a run's parts
 
@@ -558,23 +562,30 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
     row: dict[str, str] = {}
     if found is not None and not isinstance(found, dict):
-        row["text"] = _without_line(found.text or "", found.title or "")
-        if found.title is not None:
-            row["headline"] = found.title
+        row["text"], headline = _parted(found.text or "", found.title or "")
+        if headline:
+            row["headline"] = headline
     if not row.get("text"):
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
     return row
 
 
-def _without_line(text: str, line: str) -> str:
-    """A text without the first of its lines that has the same words as `line`."""
-    lines, words = text.split("\n"), words_alone(line)
-    for number, other in enumerate(lines):
-        if words and words_alone(other) == words:
+def _parted(text: str, title: str) -> tuple[str, str]:
+    """A page's text without the line at its top that is the title once more, and the headline.
+
+    A title that is that line and the site's name ("Wall shut | Tarn Courier") loses the name.
+    """
+    sites = [found.start() for found in _BEFORE_SITE.finditer(title)]
+    ends = (len(title), *sites[-3:])
+    headlines = {words_alone(title[:end]): title[:end] for end in ends}
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:_TOP_LINES]):
+        words = words_alone(line)
+        if words and words in headlines:
             del lines[number]
-            break
-    return "\n".join(lines)
+            return "\n".join(lines), headlines[words]
+    return text, title
 
 
 def _too_long(what: str) -> RowError:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from framelens.cli import main
+from framelens.records import extract_page
 
 GOOD = {"id": "a1", "headline": "Road closed", "text": "The mayor said a road was closed."}
 
@@ -173,6 +174,25 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
         empty.write_text(f"<html>{without}</html>", "utf-8")
         assert score(model_folder, empty, "-o", target) == 3
         assert rows(target)[0]["error"]["code"] == "no_main_text"
+
+
+@pytest.mark.parametrize(
+    ("title", "heading", "headline"),
+    [
+        ("Road closed", "<h1>Road closed</h1>", "Road closed"),
+        ("Road “shut” - all day | Tarn", "<h2>Road 'shut' - all day</h2>", "Road “shut” - all day"),
+        ("Road closed | Tarn News", "<h2>The road</h2>", "Road closed | Tarn News"),
+    ],
+)
+def test_a_page_has_its_headline_once(title: str, heading: str, headline: str) -> None:
+    body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    meta = f"<meta property='og:title' content='{title}'>"
+    page = f"<html><head>{meta}</head><article>{heading}{body}</article></html>"
+    row = extract_page(page.encode())
+    assert isinstance(row, dict)
+    assert row["headline"] == headline
+    other = ["The road"] if "The road" in heading else []
+    assert row["text"].split("\n")[:-12] == other
 
 
 def test_the_extractor_missing_names_the_extra(
