@@ -398,6 +398,12 @@ def test_whoever_is_spoken_to_is_not_the_source() -> None:
     assert [source.name for source in found if source.quotes] == ["Engineers"]
 
 
+@pytest.mark.parametrize("source", ["which", "Everyone", "many"])
+def test_all_sorts_of_pronouns_are_listed_apart(source: str) -> None:
+    (found,), _ = quoted_sources(document(segment(source, span("source", 0, source))))
+    assert found.pronoun
+
+
 def test_pieces_of_one_quotation_are_one_entry_and_marks_alone_are_none() -> None:
     text = 'She said " No way " .'
     pieces = (

@@ -18,7 +18,9 @@ from framelens.schema import Document, ScoredSegment, Span
 PRONOUNS = frozenset((
     "i", "me", "my", "mine", "we", "us", "our", "ours", "you", "your", "he", "him", "his",
     "she", "her", "hers", "it", "its", "they", "them", "their", "theirs", "who", "whom",
-    "whose", "this", "that", "these", "those", "one", "ones",
+    "whose", "which", "this", "that", "these", "those", "one", "ones",
+    "someone", "somebody", "anyone", "anybody", "everyone", "everybody", "nobody", "none", "each",
+    "both", "all", "some", "many", "most", "few", "several", "others",
     "the", "a", "an",
 ))
 # fmt: on
