@@ -95,10 +95,14 @@ def is_hedge(text: str) -> bool:
 
 
 def _own_source(headline: ScoredSegment, source: Span | None) -> str | None:
-    """The headline's source: a span of the model, or what a colon sets apart as one."""
-    found = next((span.text for span in headline.spans if span.type == "source"), None)
-    if found is not None:
-        return found
+    """The headline's source: a span of the model, or what a colon sets apart as one.
+
+    Whoever "allegedly" or "is said to" have done something is not who says so.
+    """
+    for span in headline.spans:
+        behind = headline.text[span.end - headline.start :].lstrip()
+        if span.type == "source" and not _HEDGES.match(behind):
+            return span.text
     for pattern in (_BEFORE_COLON, _BEHIND_COLON):
         match = pattern.search(headline.text)
         if match is None:
