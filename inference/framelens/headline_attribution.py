@@ -182,10 +182,20 @@ def _folded(text: str) -> str:
 
 
 def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
-    said = segment.text if cue is None else cue.text
+    said = _outside_content(segment) if cue is None else cue.text
     finding = _FINDING.search(segment.text)
     convicts = finding is not None and _GUILTY.search(segment.text, finding.end()) is not None
     return convicts or _DECISIONS.search(said) is not None
+
+
+def _outside_content(segment: ScoredSegment) -> str:
+    """A segment's text without what is reported, in which "the ruling party" decides nothing."""
+    text = list(segment.text)
+    for span in segment.spans:
+        if span.type == "content":
+            first, last = span.start - segment.start, span.end - segment.start
+            text[first:last] = " " * (last - first)
+    return "".join(text)
 
 
 def cue_and_source(

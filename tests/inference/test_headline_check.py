@@ -174,6 +174,12 @@ UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say"
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
+RULING_WITHOUT_CUE = segment("The court ruled that the wall stays.", source="The court")
+SIGNED = segment(
+    "“The ruling party stole the votes.” — Ada Quist",
+    source="Ada Quist",
+    content="“The ruling party stole the votes.”",
+)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +226,8 @@ RULING = segment("The court ruled that the wall must go.", source="The court", c
         ("Warning signs on wall, a time bomb", None, NAMED, "dropped"),
         ("Lee for the port", None, NOMINATION, "none_needed"),
         ("Wall must go", None, RULING, "none_needed"),
+        ("Wall must stay", None, RULING_WITHOUT_CUE, "none_needed"),
+        ("Ruling party stole votes", None, SIGNED, "dropped"),
         ("Builder convicted", None, CONVICTION, "none_needed"),
         ("Wall must go, court rules", "court", RULING, "kept"),
     ],
