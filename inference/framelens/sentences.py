@@ -67,8 +67,8 @@ _COUNTS = _words(
 # May end a sentence, and does if the next word is one that opens sentences.
 _AMBIGUOUS = _words(
     "Inc Corp Co Cos Ltd Bros Jr Sr Esq PLC Plc St Ave Blvd Rd Ct Mt Ft Dept dept Assn Univ al"
-    " est Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill Ind Kan Ky La Md"
-    " Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
+    " est ret Ret Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill Ind Kan Ky"
+    " La Md Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
 )
 _STARTERS = _words(
     "A About According After All Also Although Among An And Another Any Anyone As Asked At"
@@ -208,7 +208,8 @@ def _full_stop_ends(
         if lead <= 8 and not text[start : start + lead].strip(_OPENERS + " \t\r\n"):
             return False  # an enumerator: "1. Open the valve."
     dotted = _DOTTED.fullmatch(last) is not None
-    initial = len(last) == 1 and last.isalpha() and last != "I"
+    pronoun = last == "I" and (word is None or len(word) > 1)  # not "I. M. Pei"
+    initial = len(last) == 1 and last.isalpha() and not pronoun
     if not (dotted or initial or last in _AMBIGUOUS):
         return True
     if ")" in marks:

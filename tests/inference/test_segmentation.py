@@ -54,6 +54,7 @@ def assert_sound(segments: list[TextSegment], text: str, headline: str | None) -
         "Dr. Ines Okafor met Gov. Tolk and Mr. Vance in the U.S. Senate on Monday.",
         "J. R. Tolk signed the lease at 9 a.m. Tuesday for the yard at No. 4 Quay St. Helens.",
         "ST. BRIAC is the older of the two harbours.",
+        "The architect I. M. Tolk, Colonel (ret.) Ivo Poe and Rear Admiral (Ret.) Ann Lee came.",
         "It cost 3.5 million, or 1.2 percent of the budget, in Jan. 2024.",
         "The firm, Tarn Stone Inc. of Westport, Conn., and Moor & Co. Ltd. bid for it.",
         "Some stones, e.g. those by the gate, i.e. the old ones, are loose (see fig. 3).",
