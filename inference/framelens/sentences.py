@@ -97,8 +97,8 @@ _CUE_VERBS = _words(
 )
 # "Okafor asked", "Council leader Ann Lee later added", "J. R. Tolk, the harbour master, said".
 _NAME_AND_CUE = re.compile(
-    r"[^\W\d_a-zß-ÿ][\w'’-]{0,30}\.?(?:\s{1,3}[a-zß-ÿ][\w'’-]{0,30}){0,2}"
-    r"(?:\s{1,3}[^\W\d_a-zß-ÿ][\w'’-]{0,30}\.?){0,5}(?:,\s[^.!?\n]{1,80},)?"
+    r"[^\W\d_a-zß-ÿ][\w'’-]{0,30}(?:\.[A-Z])?\.?(?:\s{1,3}[a-zß-ÿ][\w'’-]{0,30}){0,2}"
+    r"(?:\s{1,3}[^\W\d_a-zß-ÿ][\w'’-]{0,30}(?:\.[A-Z])?\.?){0,5}(?:,\s[^.!?\n]{1,80},)?"
     r"(?:\s{1,3}(?:later|then|also|once|[a-z]{2,12}ly))?\s{1,3}"
     r"(?:" + "|".join(sorted(_CUE_VERBS)) + r")\b"
 )

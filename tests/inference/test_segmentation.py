@@ -141,6 +141,7 @@ class TestQuotations:
             "Okafor asked.",
             "Council leader Ann Lee later added.",
             "Mr. J. R. Tolk, the harbour master, demanded.",
+            "Sen. J.R. Tolk asked.",
             "an engineer asks in the report.",
         ],
     )
