@@ -574,7 +574,8 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
 def _parted(text: str, title: str) -> tuple[str, str]:
     """A page's text without the line at its top that is the title once more, and the headline.
 
-    A title that is that line and the site's name ("Wall shut | Tarn Courier") loses the name.
+    A title that is that line and the site's name ("Wall shut | Tarn Courier") loses the name. A
+    line that is all of the text, as on a page of one post, stays.
     """
     sites = [found.start() for found in _BEFORE_SITE.finditer(title)]
     ends = (len(title), *sites[-3:])
@@ -582,7 +583,7 @@ def _parted(text: str, title: str) -> tuple[str, str]:
     lines = text.split("\n")
     for number, line in enumerate(lines[:_TOP_LINES]):
         words = words_alone(line)
-        if words and words in headlines:
+        if words and words in headlines and len(lines) > 1:
             del lines[number]
             return "\n".join(lines), headlines[words]
     return text, title
