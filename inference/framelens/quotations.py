@@ -6,19 +6,23 @@ from collections.abc import Sequence
 
 from framelens.schema import ScoredSegment
 
+_DASHES = ("–", "—", "―", "-")
+
 
 def named_later(segments: Sequence[ScoredSegment]) -> dict[int, int]:
     """The places of sentences whose quotation gets its source in a later one, and of that one.
 
     In `“It was over. We ran,” said Lee.` the first sentence has no source, and the second, whose
-    content `continues`, has Lee. A quotation that has had a source before keeps it.
+    content `continues`, has Lee; so has a line below the quotation that begins with a dash and
+    holds no content: its signature. A quotation that has had a source before keeps it.
     """
     found: dict[int, int] = {}
     waiting: list[int] = []
     has_source = False
     for place, segment in enumerate(segments):
         contents = [span for span in segment.spans if span.type == "content"]
-        if not contents or not contents[0].continues:
+        signs = not contents and segment.text.startswith(_DASHES)
+        if not signs and (not contents or not contents[0].continues):
             waiting, has_source = [], False
         if any(span.type == "source" for span in segment.spans):
             found |= dict.fromkeys(waiting, place)

@@ -374,6 +374,9 @@ def test_a_quotation_may_have_its_source_in_a_later_sentence() -> None:
     )
     for place in (1, 2, 3):
         assert cue_and_source([NAMED, first, second, third], place)[0] == third.spans[1]
+    signature = segment("— Ann Lee, engineer", source="Ann Lee, engineer")
+    for place in (1, 2):
+        assert cue_and_source([NAMED, first, second, signature], place)[0] == signature.spans[0]
     assert cue_and_source([NAMED, second, third], 1)[0] == NAMED.spans[0]
     assert cue_and_source([NAMED, first, second], 1)[0] == NAMED.spans[0]
 

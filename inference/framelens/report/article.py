@@ -201,10 +201,9 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
 
 
 def _first_speaker(segment: ScoredSegment) -> str:
-    """The source, folded, of the first content of a segment that has both."""
+    """The source, folded, of the first content of a segment, or its first source."""
     sources = [span for span in segment.spans if span.type == "source"]
-    content = next(span for span in segment.spans if span.type == "content")
-    start, end = next(iter(_joined_contents(segment)), (content.start, content.end))
+    start, end = next(iter(_joined_contents(segment)), (segment.start, segment.start))
     return folded(Nearness(segment, sources).nearest(start, end).text)
 
 
