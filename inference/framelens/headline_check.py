@@ -24,20 +24,19 @@ MAX_HEADLINE = 1000
 LEAD = 8
 """Body segments among which an article tells what its headline says, as news does.
 
-Deeper in, some sentence always shares words with the headline: there a segment has to carry a
-quarter more of it, and an attribution in it is none that the headline could have dropped.
+Deeper in, some sentence always shares words with the headline: what it says is not what the
+headline tells for sure, and it is chosen only with a score that is clearly better.
 """
-_DEEP = 0.7  # what the score of a segment behind the lead counts in the choice of the best one
+_DEEP = 0.7  # what the score of a segment behind the lead counts in that choice
 
 CHANCE = 0.13
 """Least score for "dropped", times the binary logarithm of half the number of body segments.
 
 The best of many segments carries some of the headline by chance, and the more the more there are.
+`benchmarks/headline_articles.py` measures what these limits give in whole articles.
 """
-_RIVAL = (
-    0.9  # share of the best score with which an unattributed segment makes a claim the outlet's
-)
-_DOUBT = 0.1  # a headline that is as near as that to being attributed has dropped nothing for sure
+_RIVAL = 0.9  # share of the best score from which an unattributed segment says it as well
+_DOUBT = 0.1  # a headline as near as that to being attributed has dropped nothing for sure
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
@@ -168,6 +167,8 @@ def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bo
         and score >= CHANCE * math.log2(max(len(scores) / 2, 1))
         and float(rivals.max()) <= _RIVAL * score
     )
+
+
 def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:
     """The body without the lines that repeat the headline, as texts drawn out of pages do."""
     head = [_bare(headline[start:end]) for start, end in split_sentences(headline)]
