@@ -146,10 +146,11 @@ def parquet_records(
     try:
         with pq.ParquetFile(name) as file:
             size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)
-            present = [c for c in file.schema_arrow.names if c in fields.all or keep != "nothing"]
+            # By name only where a few are read: to pyarrow, `a` means `a.b` as well.
+            few = [column for column in file.schema_arrow.names if column in fields.all]
             number = 0
             position.enter(lambda: size * number // rows)
-            for batch in row_batches(file, present):
+            for batch in row_batches(file, few if keep == "nothing" else None):
                 for record in batch_records(batch, number, name, fields, keep):
                     number += 1
                     yield record

@@ -205,6 +205,14 @@ def test_categories_in_lists_are_kept_from_every_row_group(
     assert [row["tags"] for row in kept] == [row["deep"]["tags"] for row in kept] == tags
 
 
+def test_columns_with_dots_in_their_names_are_kept(model_folder: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    others = {"n.a": [1], "c": [2], "n": [{"a": 3}]}
+    pq.write_table(pa.table({"text": ["A plan."], **others}), source)
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    assert pq.read_table(target).select(list(others)).to_pydict() == others
+
+
 def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_bytes(
