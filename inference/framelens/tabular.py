@@ -291,7 +291,9 @@ def _kept_columns(cells: Sequence[Any], kept: pa.Schema) -> list[Any]:
     tables = [cell if isinstance(cell, pa.Table) else _row_table(cell, kept) for cell in cells]
     if not tables:
         return [pa.array([], type=field.type) for field in kept]
-    return list(pa.concat_tables([table.cast(kept) for table in tables]).columns)
+    # Their types are these already; a cast would fail where a struct has a column of nulls.
+    alike = [pa.Table.from_arrays(table.columns, schema=kept) for table in tables]
+    return list(pa.concat_tables(alike).columns)
 
 
 def _row_table(cell: tuple[str, ...] | None, kept: pa.Schema) -> pa.Table:

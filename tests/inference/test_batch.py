@@ -205,6 +205,17 @@ def test_categories_in_lists_are_kept_from_every_row_group(
     assert [row["tags"] for row in kept] == [row["deep"]["tags"] for row in kept] == tags
 
 
+@pytest.mark.parametrize("shape", [[], ["--explode"]])
+def test_a_struct_with_a_column_of_nulls_is_kept(
+    shape: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    columns = {"text": ["A plan.", "A road."], "deep": [{"n": 1, "none": None}] * 2}
+    pq.write_table(pa.table(columns), source)
+    assert score(model_folder, source, "-o", target, "--keep", *shape) == 0
+    assert pq.read_table(target).column("deep").to_pylist() == columns["deep"]
+
+
 def test_columns_with_dots_in_their_names_are_kept(model_folder: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
     others = {"n.a": [1], "c": [2], "n": [{"a": 3}]}
