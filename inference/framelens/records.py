@@ -352,7 +352,9 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     problem = type_error(text, headline, (fields.text, fields.headline))
     if problem is not None:
         return Record(own_id, error=problem, kept=kept)
-    return Record(own_id, {"text": text, "headline": headline}, kept=kept)
+    # What has a class of its own, as texts of a parsed page have, cannot be sent to a worker.
+    plain = {"text": str.__str__(text), "headline": headline and str.__str__(headline)}
+    return Record(own_id, plain, kept=kept)
 
 
 def _present(value: Any) -> Any:

@@ -50,6 +50,16 @@ def test_workers_give_the_same_documents_in_the_same_order(model_folder: Path) -
     assert list(scorer.score_many([], workers=2)) == []
 
 
+def test_a_text_may_have_a_class_of_its_own(model_folder: Path) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    scorer = framelens.load(model_folder, limits=Limits(seconds=1))
+    texts = [Text(f"A plan for road {n}.") for n in range(9)]
+    records = [{"text": text, "headline": Text("A plan")} for text in texts]
+    assert list(scorer.score_many(records, workers=2)) == list(scorer.score_many(records))
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 def test_workers_end_with_the_iterator(scorer: Scorer) -> None:
     before = _children()
