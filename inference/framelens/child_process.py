@@ -38,8 +38,9 @@ class ChildProcess:
         if os.name == "posix":
             ours, theirs = socket.socketpair()
             with theirs, ours:
+                # -P: before it has our path, it imports nothing that lies in the current directory.
                 self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and nothing given
-                    [sys.executable, "-c", _CODE, str(theirs.fileno()), *map(str, sys.path)],
+                    [sys.executable, "-P", "-c", _CODE, str(theirs.fileno()), *map(str, sys.path)],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )

@@ -93,8 +93,12 @@ def test_a_script_needs_no_main_guard(model_folder: Path, tmp_path: Path) -> Non
         "texts = [f'Road {n} closed, the mayor said.' for n in range(40)]\n"
         "print(sum(d.status == 'ok' for d in scorer.score_many(texts, workers=2)))\n"
     )
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "signal.py").write_text("raise SystemExit('a module of another program')")
     environment = {**os.environ, "PYTHONPATH": str(INFERENCE)}
+    command = [sys.executable, script]
     found = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, check=True
+        command, cwd=here, env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout == "begun\n40\n"
