@@ -74,12 +74,12 @@ class Settings:
         """Load the model, and the one that it defers to.
 
         Raises:
-            ArtifactError: if a model cannot be loaded.
+            ArtifactError: if a model cannot be loaded, or is not the one that it was.
         """
         from framelens.scorer import load
 
         second = self.deferral
-        return load(
+        scorer = load(
             self.model,
             defer_to=None if second is None else second.artifact.path,
             defer_within=None if second is None else second.within,
@@ -87,10 +87,24 @@ class Settings:
             threads=self.threads,
             limits=self.limits,
         )
+        _check_same(scorer, self.info)
+        if scorer.second is not None and second is not None:
+            _check_same(scorer.second, second.artifact.info)
+        return scorer
 
     def answer(self, document: Document) -> Answer:
         """The rows of a document, and what is counted of it."""
         return answer_of(document, explode=self.explode, asked=self.info)
+
+
+def _check_same(scorer: Scorer, info: ModelInfo) -> None:
+    if scorer.model != info:
+        raise ArtifactError(
+            f"{scorer.artifact.path}: expected the model with which the scoring began, {info.name} "
+            f"{info.version} with manifest sha256 {info.sha256}, found {scorer.model.name} "
+            f"{scorer.model.version} with {scorer.model.sha256}; put the first one back, or begin "
+            "again with the new one"
+        )
 
 
 class Pool(Protocol):

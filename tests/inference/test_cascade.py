@@ -156,6 +156,20 @@ def test_settings_come_along_into_other_processes(first: Path, second: Path) -> 
     assert settings.open().__reduce__()[1][:-1] == scorer.__reduce__()[1][:-1]
 
 
+def test_no_worker_takes_a_model_that_was_put_in_the_place_of_another(tmp_path: Path) -> None:
+    folders = {name: write_model(tmp_path / name, name=name) for name in ("first", "second")}
+    artifact, second = (Artifact.open(folder) for folder in folders.values())
+    settings = Settings(artifact.path, artifact.info, Limits(), deferral=Deferral(second))
+    for name, folder in folders.items():
+        settings.open()
+        write_model(folder, name=name, version="1.0.1")
+        with pytest.raises(
+            framelens.ArtifactError, match=f"began, {name} 1.0.0 .* found {name} 1.0.1 "
+        ):
+            settings.open()
+        write_model(folder, name=name)
+
+
 def test_limits_hold_for_both(first: Path, second: Path) -> None:
     scorer = framelens.load(first, defer_to=second, limits=Limits(characters=20))
     assert scorer.second is not None
