@@ -23,7 +23,7 @@ _FEW_CHARACTERS = 100_000
 # Up to here, scoring takes less time than starting a worker.
 
 _AHEAD_DOCUMENTS = 192  # for each worker
-_AHEAD_CHARACTERS = 4_000_000  # of all documents that were read and not yet written
+_AHEAD_CHARACTERS = 4_000_000  # of all rows that were read and not yet written
 _REMEMBERED_BYTES = 16_000_000  # of the answers kept for duplicates, compressed
 _ENTRY_BYTES = 600  # what the keeping of one answer takes beside its rows
 _SHORT_BYTES = 2000  # rows that are kept as they are: compressing them would gain little
@@ -103,7 +103,7 @@ class InOrder:
         job = Job(self._read, record.row, record.page)
         # Counted until the record is given away, whether it is in work, a duplicate, or answered
         # and waiting for one before it.
-        entry = _Entry(record, size=job.size)
+        entry = _Entry(record, size=job.size + record.kept_size)
         self._waiting.append(entry)
         self._characters += entry.size
         if record.error is not None:

@@ -79,6 +79,13 @@ class Record:
     kept: str | None = None
     cells: Any = None
 
+    @property
+    def kept_size(self) -> int:
+        """About how much there is of the other columns."""
+        if isinstance(self.cells, tuple):
+            return sum(map(len, self.cells))
+        return len(self.kept or "") + (0 if self.cells is None else int(self.cells.nbytes))
+
 
 @dataclass(slots=True)
 class Position:

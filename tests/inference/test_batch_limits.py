@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import framelens
@@ -175,7 +176,19 @@ def test_a_users_limits_are_not_those_of_the_golden_inputs(tmp_path: Path) -> No
     assert found.status == "ok"
 
 
-def test_what_waits_for_a_slow_document_is_bounded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda long: Record(long[:3], {"text": long}),
+        lambda long: Record(long[:3], {"text": long[:3]}, kept=long),
+        lambda long: Record(long[:3], {"text": long[:3]}, cells=("", long)),
+        lambda long: Record(long[:3], {"text": long[:3]}, cells=pa.table({"n": [long]})),
+    ],
+    ids=["text", "kept", "cells", "table"],
+)
+def test_what_waits_for_a_slow_document_is_bounded(
+    record: Callable[[str], Record], tmp_path: Path
+) -> None:
     class SlowFirst:
         def __init__(self) -> None:
             self.jobs: list[Job] = []
@@ -202,7 +215,7 @@ def test_what_waits_for_a_slow_document_is_bounded(tmp_path: Path) -> None:
         nonlocal read
         for number in range(60):
             read += 1
-            yield Record(str(number), {"text": f"{number} ".ljust(1_000_000)})
+            yield record(f"{number} ".ljust(1_000_000))
 
     for _ in InOrder(records(), SlowFirst(), settings, ahead=1000, tick=lambda: None):
         given += 1
