@@ -151,7 +151,7 @@ class Artifact:
                 f"{path / MANIFEST_FILE} is incomplete or malformed ({type(error).__name__}: "
                 f"{error}); export the model again"
             ) from error
-        _check_files(path, manifest.files)
+        check_files(path, manifest.files)
         info = ModelInfo(manifest.name, manifest.version, hashlib.sha256(raw).hexdigest())
         return cls(path.resolve(), manifest, info)
 
@@ -257,7 +257,12 @@ def _check_labels(path: Path, row: Mapping[str, Any]) -> None:
         )
 
 
-def _check_files(path: Path, files: Mapping[str, str]) -> None:
+def check_files(path: Path, files: Mapping[str, str]) -> None:
+    """Make sure that a model's files are there, and have the hashes of its manifest.
+
+    Raises:
+        ArtifactError: naming the first that is not or has not.
+    """
     for name in HASHED_FILES:
         target = path / name
         if not target.is_file():

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from framelens.artifact import Artifact, resolve
+from framelens.artifact import Artifact, check_files, resolve
 from framelens.decoding import (
     DecodingConfig,
     DocumentLogits,
@@ -350,6 +350,7 @@ class Scorer:
         if self._process != os.getpid():
             # Threads and locks of the parent did not come along through the fork. Its session
             # must never be freed here: that would wait for those threads.
+            check_files(self.artifact.path, self.artifact.manifest.files)
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._network))
             self._network = Network(self.artifact.model, self._threads)
             self._cache = WindowCache(self._cache.capacity)

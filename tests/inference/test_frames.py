@@ -14,6 +14,7 @@ import pytest
 import framelens
 from framelens.cli import main
 from framelens.scorer import Scorer
+from support import EVIDENCE, write_model
 
 RECORDS = [
     {"id": "a", "headline": "Road closed", "text": "The mayor said a road was closed.", "n": 1},
@@ -217,6 +218,25 @@ def test_a_scorer_finds_its_model_from_another_directory(
     monkeypatch.chdir(tmp_path)
     with ProcessPoolExecutor(1, mp_context=get_context(method)) as pool:
         assert pool.submit(scorer.score, "A plan.").result(timeout=60) == expected
+
+
+def test_a_fork_opens_no_other_model_than_its_parent_has(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    scorer = framelens.load(folder)
+    write_model(folder, {**EVIDENCE, "plan": {"framed": 40.0}})
+    connection, theirs = get_context("fork").Pipe()
+
+    def score() -> None:
+        try:
+            theirs.send(scorer.score("A plan."))
+        except framelens.ArtifactError as error:
+            theirs.send(str(error))
+
+    child = get_context("fork").Process(target=score)
+    child.start()
+    assert connection.poll(20)
+    assert "model.onnx: expected sha256" in connection.recv()
+    child.join(20)
 
 
 def test_a_scorer_with_threads_survives_a_fork(model_folder: Path) -> None:
