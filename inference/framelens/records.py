@@ -216,8 +216,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
     try:
         if lowered.endswith(CSV_ENDINGS):
             with _open(name) as raw:
-                header = next(_csv_rows(_Lines(raw)), None)
-            columns = _header(header, name)
+                columns = _header(_csv_rows(_Lines(raw)), name)
         elif lowered.endswith(PARQUET_ENDINGS):
             from framelens.tabular import parquet_columns
 
@@ -412,7 +411,7 @@ def _finite(value: Any) -> Any:
 def _csv(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterator[Record]:
     lines = _Lines(stream)
     rows = _csv_rows(lines)
-    header = _header(next(rows, None), name)
+    header = _header(rows, name)
     others = [at for at, column in enumerate(header) if column not in fields.all]
     number = 0
     while True:
@@ -534,8 +533,11 @@ class _Unclosed(io.RawIOBase):
         return len(found)
 
 
-def _header(header: list[str] | None, name: str) -> list[str]:
-    columns = header or []
+def _header(rows: Iterator[list[str]], name: str) -> list[str]:
+    try:
+        columns = next(rows, [])
+    except _LongLineError:
+        raise InputError(f"{name}: {_too_long('a header').message}") from None
     double = sorted({column for column in columns if columns.count(column) > 1})
     if double:
         raise InputError(f"{name}: expected columns of different names, found twice: {double}")

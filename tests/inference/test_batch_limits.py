@@ -224,7 +224,10 @@ def test_what_waits_for_a_slow_document_is_bounded(
 
 
 def test_a_csv_line_without_end_is_never_read_whole(
-    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("framelens.records.MAX_ROW_BYTES", 1000)
     source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
@@ -232,3 +235,6 @@ def test_a_csv_line_without_end_is_never_read_whole(
     assert score(model_folder, source, "-o", target) == 3
     codes = [row["error"] and row["error"]["code"] for row in read_jsonl(target)]
     assert codes == [None, "too_long", None]
+    source.write_text("x" * 5000, "utf-8")
+    assert score(model_folder, source, "-o", target) == 1
+    assert "expected a header of at most 1000 bytes" in capsys.readouterr().err
