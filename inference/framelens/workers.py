@@ -69,6 +69,7 @@ class Settings:
     threads: int = 1
     explode: bool = False
     deferral: Deferral | None = None
+    self_test: bool = True
 
     def open(self) -> Scorer:
         """Load the model, and the one that it defers to.
@@ -85,6 +86,7 @@ class Settings:
             defer_within=None if second is None else second.within,
             defer_share=None if second is None else second.share,
             threads=self.threads,
+            self_test=self.self_test,
             limits=self.limits,
         )
         _check_same(scorer, self.info)

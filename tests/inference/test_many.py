@@ -13,8 +13,10 @@ from typing import Any, get_args
 import pytest
 
 import framelens
+from framelens.artifact import Golden
 from framelens.limits import Limits
 from framelens.scorer import Scorer, Unit
+from support import write_model
 
 INFERENCE = Path(__file__).parents[2] / "inference"
 ARTICLE = "The mayor said a road was closed. The plan is in the report.\n\nSign up to news"
@@ -58,6 +60,16 @@ def test_a_text_may_have_a_class_of_its_own(model_folder: Path) -> None:
     texts = [Text(f"A plan for road {n}.") for n in range(9)]
     records = [{"text": text, "headline": Text("A plan")} for text in texts]
     assert list(scorer.score_many(records, workers=2)) == list(scorer.score_many(records))
+
+
+def test_workers_test_themselves_no_more_than_the_scorer_did(tmp_path: Path) -> None:
+    golden = Golden("A plan.", None, ("plain",), ((0.5, 0.5, 0.5),))
+    folder = write_model(tmp_path / "model", golden=[golden])
+    with pytest.raises(framelens.ArtifactError, match="self_test=False"):
+        framelens.load(folder)
+    scorer = framelens.load(folder, self_test=False)
+    texts = [f"A plan for road {n}." for n in range(9)]
+    assert list(scorer.score_many(texts, workers=2)) == list(scorer.score_many(texts))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
