@@ -47,7 +47,13 @@ def score_frame(
     from framelens.rows import table_row
     from framelens.tabular import output_schema, table_of
 
-    table = nw.from_native(frame, eager_only=True)
+    try:
+        table = nw.from_native(frame, eager_only=True)
+    except TypeError:
+        kind = f"{type(frame).__module__}.{type(frame).__qualname__}"
+        raise TypeError(
+            f"expected a pandas or polars data frame or an Arrow table, found {kind}"
+        ) from None
     needed = _needed(table, fields)
     if fields.text not in needed.columns:
         raise InputError(

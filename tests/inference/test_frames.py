@@ -192,6 +192,12 @@ def test_a_frame_without_text_is_refused(scorer: Scorer) -> None:
     assert len(scorer.score_frame(pd.DataFrame({"body": ["x"]}), text_field="body")) == 1
 
 
+@pytest.mark.parametrize("frame", [[{"text": "A plan."}], pd.Series(["A plan."])])
+def test_what_is_no_frame_is_refused(frame: Any, scorer: Scorer) -> None:
+    with pytest.raises(TypeError, match=r"expected a pandas or polars data frame .* found "):
+        scorer.score_frame(frame)
+
+
 def test_narwhals_missing_names_the_extra(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "narwhals", None)
     with pytest.raises(framelens.MissingExtraError, match=r"framelens\[frames\]"):
