@@ -35,6 +35,8 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    if sys.stderr is None:  # closed by a scheduler; no output may be given its number
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))

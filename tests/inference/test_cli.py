@@ -140,6 +140,16 @@ def test_standard_input_to_standard_output(
     assert json.loads(line)["id"] == "a1"
 
 
+def test_standard_error_may_be_closed(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = write_lines(tmp_path / "in.jsonl", GOOD), tmp_path / "out.jsonl"
+    monkeypatch.setattr(sys, "stderr", None)
+    assert score(model_folder, source, "-o", target) == 0
+    sys.stderr.close()
+    assert len(rows(target)) == 1
+
+
 def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "article.txt"
     text = "Road closed\n\nThe mayor said a road was closed.\n\nSign up to news\n"
