@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from framelens.errors import FramelensError
+from framelens.errors import FramelensError, InputError
 from framelens.records import STANDARD_INPUT
 
 FORMAT_VERSION = 1
@@ -53,12 +53,21 @@ def output_errors(folder: Path) -> Iterator[None]:
 
 
 def fingerprints(inputs: Sequence[str]) -> list[dict[str, Any]]:
-    """Name, size and sha256 of each input file; of standard input, its name."""
+    """Name, size and sha256 of each input file; of standard input, its name.
+
+    Raises:
+        InputError: if an input is a pipe or a device, which cannot be read twice.
+    """
     found: list[dict[str, Any]] = []
     for name in inputs:
         if name == STANDARD_INPUT:
             found.append({"name": name})
             continue
+        if not Path(name).is_file():
+            raise InputError(
+                f"{name}: expected a file, which can be read a second time, found a pipe or a "
+                "device; give - and lead it into standard input"
+            )
         with Path(name).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             found.append({"name": name, "bytes": stream.tell(), "sha256": digest})

@@ -383,6 +383,16 @@ def test_an_output_is_never_one_of_the_inputs(
     ]  # fmt: skip
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")
+def test_what_cannot_be_read_twice_is_refused(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    os.mkfifo(source)
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
+    assert "give - and lead it into standard input" in capsys.readouterr().err
+
+
 def test_an_output_through_a_link_is_written_where_it_leads(
     model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
