@@ -278,6 +278,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
     problems = cascade_problems(options)
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
+    if "" in (options.output, options.summary):
+        problems.append("expected the name of a file or directory, found an empty one")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
     if target is None and style == "parquet":

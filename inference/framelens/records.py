@@ -131,6 +131,8 @@ def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[st
         path = Path(name)
         if name == STANDARD_INPUT:
             found.append(name)
+        elif not name:  # as an unset variable of a shell gives; to a path, it is this directory
+            problems.append("expected the name of an input, found an empty one")
         elif path.is_dir():
             inside = _in_directory(path, exclude)
             found += inside

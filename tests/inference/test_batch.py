@@ -505,6 +505,8 @@ def test_errors_can_stop_a_run(
         ["--workers", "many"],
         ["-o", "x.csv.gz"],
         ["-o", "x.tsv"],
+        ["-o", ""],
+        ["--summary", ""],
         ["--format", "table", "--summary", "s.json"],
         ["--format", "table", "--max-errors", "1"],
     ],

@@ -107,12 +107,13 @@ def test_inputs_that_cannot_be_read_are_all_named(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "image.png").write_bytes(b"")
-    arguments = [tmp_path / "missing.jsonl", tmp_path / "image.png", tmp_path]
+    arguments = [tmp_path / "missing.jsonl", tmp_path / "image.png", tmp_path, ""]
     assert score(model_folder, *arguments) == 1
     message = capsys.readouterr().err
     assert "missing.jsonl: no such file" in message
     assert "image.png: expected a file that ends in one of" in message
     assert "found a directory" in message
+    assert "expected the name of an input, found an empty one" in message
 
 
 def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
