@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import math
+import os
 import re
 import sys
 import zlib
@@ -245,7 +246,7 @@ def read_records(
     """All rows of all inputs, in order, one in memory at a time.
 
     Raises:
-        InputError: if an input disappears or cannot be opened.
+        InputError: if an input disappears, cannot be opened, or is cut short meanwhile.
     """
     position = position or Position()
     sizes = [0 if name == STANDARD_INPUT else _size(name) for name in inputs]
@@ -279,12 +280,18 @@ def _read(name: str, fields: FieldNames, keep: Keep, position: Position) -> Iter
         yield from parquet_records(name, fields, keep, position)
     else:
         with Path(name).open("rb") as raw:
+            size = os.fstat(raw.fileno()).st_size
             position.enter(raw.tell)
             stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if lowered.endswith(".gz") else raw
             if lowered.endswith(CSV_ENDINGS):
                 yield from _csv(stream, name, fields, keep)
             else:
                 yield from _jsonl(stream, name, fields, keep)
+            if (left := os.fstat(raw.fileno()).st_size) < size:
+                raise InputError(
+                    f"{name}: expected {size} bytes, as when it was opened, found {left}: it was "
+                    "cut short while it was read, and rows may be missing; start again"
+                )
 
 
 def _open(name: str) -> IO[bytes]:

@@ -19,7 +19,7 @@ from framelens import rows, tabular
 from framelens.cli import main
 from framelens.in_order import InOrder
 from framelens.limits import Limits
-from framelens.records import Record
+from framelens.records import FieldNames, Record, read_records
 from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo
@@ -341,6 +341,18 @@ def test_a_damaged_gzip_file_is_named(
         assert code in (0, 1, 3)
         if code == 1:
             assert f"{source}: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_an_input_that_is_cut_short_while_it_is_read_is_named(ending: str, tmp_path: Path) -> None:
+    source = tmp_path / f"in.{ending}"
+    write = write_csv if ending == "csv" else write_jsonl
+    write(source, [{"id": str(number), "text": "A plan. " * 500} for number in range(100)])
+    records = read_records([str(source)], FieldNames())
+    assert next(records).id == "0"
+    os.truncate(source, 0)
+    with pytest.raises(framelens.InputError, match=f"in.{ending}: expected .* cut short"):
+        list(records)
 
 
 def test_a_message_names_the_field_as_the_input_does(model_folder: Path, tmp_path: Path) -> None:
