@@ -242,10 +242,16 @@ class Scorer:
 
         Raises:
             ValueError: if there is no worker.
+            TypeError: if `records` is one record, whose characters or keys would be scored.
             FramelensError: while iterating, if the workers cannot start.
         """
         if workers < 1:
             raise ValueError(f"expected at least one worker, found {workers}")
+        if isinstance(records, str | Mapping):
+            raise TypeError(
+                f"expected records, found one ({type(records).__name__}); put it into a list, or "
+                "use score or score_record"
+            )
         if workers == 1:
             return (
                 self.score_record(record, default_id=str(index), unit=unit)

@@ -125,6 +125,12 @@ def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
     assert documents[2].to_dict()["segments"] == []
 
 
+@pytest.mark.parametrize("record", ["A plan.", {"text": "A plan."}])
+def test_one_record_is_not_many(record: str | dict[str, str], scorer: Scorer) -> None:
+    with pytest.raises(TypeError, match="expected records, found one"):
+        scorer.score_many(record)
+
+
 def test_nan_is_none(scorer: Scorer) -> None:
     """As `DataFrame.to_dict("records")` has it where a value is missing."""
     records = [
