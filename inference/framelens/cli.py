@@ -248,7 +248,7 @@ def _style(options: argparse.Namespace, target: Path | None) -> Style:
         chosen: Style = options.format
         return chosen
     if target is None:
-        on_terminal = options.output is None and sys.stdout.isatty()
+        on_terminal = options.output is None and bool(sys.stdout and sys.stdout.isatty())
         return "table" if on_terminal and not _beyond_table(options) else "jsonl"
     endings: dict[str, Style] = {
         ".parquet": "parquet",
@@ -278,6 +278,12 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
     problems = cascade_problems(options)
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
+    if target is None and sys.stdout is None:
+        problems.append("standard output is closed; give -o FILE")
+    if sys.stdin is None and "-" in options.inputs:
+        problems.append("standard input is closed; give a file")
+    if options.on_error == "stop" and options.max_errors is not None:
+        problems.append("expected --on-error stop or --max-errors, found both")
     if "" in (options.output, options.summary):
         problems.append("expected the name of a file or directory, found an empty one")
     if options.resume and options.overwrite:

@@ -55,10 +55,11 @@ def score_frame(
             f"expected a pandas or polars data frame or an Arrow table, found {kind}"
         ) from None
     needed = _needed(table, fields)
-    if fields.text not in needed.columns:
+    missing = fields.missing_from(needed.columns)
+    if missing is not None:
         raise InputError(
-            f"expected a column {fields.text!r}, found {', '.join(map(str, table.columns))}; "
-            "name it with text_field"
+            f"expected a column {getattr(fields, missing)!r}, found "
+            f"{', '.join(map(str, table.columns))}; name it with {missing}_field"
         )
     schema = output_schema(explode, pa.schema([]) if keep else None)
     records = _records(needed, fields)

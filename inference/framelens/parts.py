@@ -231,23 +231,26 @@ class PartStore:
             ) from error
 
     def _clear(self, *, overwrite: bool) -> None:
-        """Remove an earlier run's files; refuse where others stand."""
+        """Remove an earlier run's files; refuse a directory that others have filled.
+
+        What else lies in an earlier run's directory, its summary for instance, stays.
+        """
         # Another program's directory may have parts and a _SUCCESS as well, but no manifest.
         known = (self.folder / MANIFEST).is_file()
         begun = [LOCK, MANIFEST + ".tmp"]
         if not known and self.folder.name.endswith(".partial"):
             begun.append(SUCCESS)  # all that is left when `remove` was cut short
         paths = [path for path in sorted(self.folder.iterdir()) if path.name not in begun]
-        others = [path.name for path in paths if not (known and _is_own(path))]
-        if others or (paths and not overwrite):
+        own = [path for path in paths if known and _is_own(path)]
+        if paths and not (own and overwrite):
             raise OutputError(
                 f"{self.folder}: expected an empty or new directory for the output, found "
-                f"{', '.join((others or [p.name for p in paths])[:3])}"
+                f"{', '.join([path.name for path in paths][:3])}"
             )
         # Whatever is left when this is cut short is a run that can be dropped or continued: its
         # journal goes before its parts, and its manifest last.
         order = {SUCCESS: 0, JOURNAL: 1, MANIFEST: 3}
-        for path in sorted(paths, key=lambda path: order.get(path.name, 2)):
+        for path in sorted(own, key=lambda path: order.get(path.name, 2)):
             path.unlink()
 
     def _read_journal(self) -> None:

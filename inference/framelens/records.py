@@ -7,6 +7,7 @@ missing row; only an input that cannot be opened at all stops a run.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import glob
 import gzip
 import importlib.util
@@ -62,6 +63,14 @@ class FieldNames:
     def all(self) -> tuple[str, str, str]:
         """The three names."""
         return self.text, self.headline, self.id
+
+    def missing_from(self, columns: Sequence[str]) -> str | None:
+        """The first field without a column: the text, or one that was given a name of its own."""
+        for field in dataclasses.fields(self):
+            name = getattr(self, field.name)
+            if name not in columns and (field.name == "text" or name != field.default):
+                return field.name
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +222,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
     """The columns of a CSV or Parquet file; None for inputs whose rows have no fixed columns.
 
     Raises:
-        InputError: if it cannot be read, or has no text column.
+        InputError: if it cannot be read, or lacks the text column or another one that is named.
     """
     lowered = name.lower()
     try:
@@ -228,12 +237,30 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
             return None
     except UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
-    if fields.text not in columns:
-        raise InputError(
-            f"{name}: expected a column {fields.text!r}, found {', '.join(columns) or 'nothing'}; "
-            "name it with --text-field"
-        )
-    return columns
+    return check_columns(columns, name, fields)
+
+
+def check_columns(columns: list[str], name: str, fields: FieldNames) -> list[str]:
+    """The columns of a file, which has those that its rows need.
+
+    Raises:
+        InputError: if it lacks the text column, or another field that was named.
+    """
+    missing = fields.missing_from(columns)
+    if missing is None:
+        return columns
+    if any("\0" in column for column in columns):
+        raise InputError(f"{name}: expected UTF-8, found another encoding; save it as UTF-8")
+    raise InputError(
+        f"{name}: expected a column {getattr(fields, missing)!r}, found "
+        f"{', '.join(columns) or 'nothing'}; {_advice(columns, missing)}"
+    )
+
+
+def _advice(columns: Sequence[str], missing: str) -> str:
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+        return "save it with commas between its columns"
+    return f"name it with --{missing}-field"
 
 
 def read_records(
@@ -420,7 +447,7 @@ def _finite(value: Any) -> Any:
 def _csv(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) -> Iterator[Record]:
     lines = _Lines(stream)
     rows = _csv_rows(lines)
-    header = _header(rows, name)
+    header = check_columns(_header(rows, name), name, fields)
     others = [at for at, column in enumerate(header) if column not in fields.all]
     number = 0
     while True:

@@ -17,7 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framelens.errors import InputError
-from framelens.records import FieldNames, Keep, Position, Record, not_utf8, record_of, to_json
+from framelens.records import (
+    FieldNames,
+    Keep,
+    Position,
+    Record,
+    check_columns,
+    columns_of,
+    not_utf8,
+    record_of,
+    to_json,
+)
 from framelens.schema import AXES
 
 _ROWS_READ = 64  # at a time: articles, not numbers
@@ -133,8 +143,6 @@ def kept_schema(name: str, fields: FieldNames) -> pa.Schema:
     if name.lower().endswith(".parquet"):
         schema = _schema(name)
         return pa.schema([(f.name, f.type) for f in schema if f.name not in fields.all])
-    from framelens.records import columns_of
-
     others = [column for column in columns_of(name, fields) or [] if column not in fields.all]
     return pa.schema([(_encodable(column), _TEXT) for column in others])
 
@@ -147,7 +155,8 @@ def parquet_records(
         with pq.ParquetFile(name) as file:
             size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)
             # By name only where a few are read: to pyarrow, `a` means `a.b` as well.
-            few = [column for column in file.schema_arrow.names if column in fields.all]
+            columns = check_columns(file.schema_arrow.names, name, fields)
+            few = [column for column in columns if column in fields.all]
             number = 0
             position.enter(lambda: size * number // rows)
             for batch in row_batches(file, few if keep == "nothing" else None):

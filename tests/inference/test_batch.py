@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,16 @@ def test_order_workers_and_chunks_change_no_byte(
     assert found[0] == found[1]
 
 
+def as_in_parquet(value: Any) -> Any:
+    """A row of JSON with the columns that a span always has in Parquet."""
+    if isinstance(value, list):
+        return [as_in_parquet(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    row = {key: as_in_parquet(item) for key, item in value.items()}
+    return {"continues": False, **row} if {"type", "start", "score"} <= row.keys() else row
+
+
 def test_explode_writes_a_row_a_segment(
     model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
 ) -> None:
@@ -140,9 +151,7 @@ def test_explode_writes_a_row_a_segment(
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.column_names == list(rows.SEGMENT_COLUMNS)
     for row, same in zip(by_json, table.to_pylist(), strict=True):
-        for span in row["spans"] or []:
-            span.setdefault("continues", False)
-        assert {**row, "input": None} == same
+        assert {**as_in_parquet(row), "input": None} == same
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
         by_csv = list(csv.DictReader(stream))
     assert [row["text"] for row in by_csv] == [row["text"] or "" for row in by_json]
@@ -158,10 +167,7 @@ def test_nested_parquet_holds_the_documents(
     found = pq.read_table(target).to_pylist()
     assert found.pop()["segments"][0]["text"] == "The mayor \ufffd said."
     for row, document in zip(found, expected, strict=True):
-        for segment in document["segments"]:
-            for span in segment["spans"]:
-                span.setdefault("continues", False)
-        assert row == {**document, "input": None}
+        assert row == {**as_in_parquet(document), "input": None}
 
 
 def test_the_columns_of_all_formats_are_the_same() -> None:
@@ -377,6 +383,53 @@ def test_a_table_without_a_text_column_is_refused(
     assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--text-field", "body") == 0
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("command", ["score", "table", "report"])
+def test_a_column_that_is_named_must_be_there(
+    command: str,
+    ending: str,
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [{"text": "A plan.", "title": "Road closed"}]
+    source = tmp_path / f"in.{ending}"
+    if ending == "csv":
+        write_csv(source, rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    target = tmp_path / "out" / ("out.html" if command == "report" else "out.jsonl")
+    words = ["report"] if command == "report" else ["score"]
+    words += ["--format", "table"] if command == "table" else ["-o", str(target)]
+    words += [str(source), "-m", str(model_folder)]
+    for option in ("headline", "id"):
+        assert main([*words, f"--{option}-field", "titel"]) == 1
+        expected = f"expected a column 'titel', found text, title; name it with --{option}-field"
+        assert expected in capsys.readouterr().err
+    assert main([*words, "--headline-field", "title"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"id;text\n1;A plan.\n", "save it with commas between its columns"),
+        (b"id\ttext\n1\tA plan.\n", "save it with commas between its columns"),
+        ("id,text\n1,A plan.\n".encode("utf-16"), "save it as UTF-8"),
+    ],
+)
+def test_what_is_no_csv_is_told_so(
+    content: bytes,
+    advice: str,
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(content)
+    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
+    assert advice in capsys.readouterr().err
+
+
 def test_pyarrow_missing_names_the_extra(
     model_folder: Path,
     tmp_path: Path,
@@ -521,12 +574,40 @@ def test_errors_can_stop_a_run(
         ["--summary", ""],
         ["--format", "table", "--summary", "s.json"],
         ["--format", "table", "--max-errors", "1"],
+        ["--on-error", "stop", "--max-errors", "1"],
     ],
 )
 def test_usage_errors(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["score", "in.jsonl", *arguments])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(("stream", "inputs"), [("stdin", "-"), ("stdout", "in.jsonl")])
+def test_a_closed_stream_that_is_needed_is_told(
+    stream: str, inputs: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", inputs])
+    assert stopped.value.code == 2
+    assert "is closed; give" in capsys.readouterr().err
+
+
+def test_what_lies_beside_a_runs_parts_is_left_alone(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "A plan."}, {}])
+    target = tmp_path / "out"
+    options = ("-o", f"{target}/", "--summary", target / "summary.json")
+    assert score(model_folder, source, *options) == 3
+    (target / "notes.txt").write_text("mine", "utf-8")
+    (target / "summary.json").write_text("old", "utf-8")
+    assert score(model_folder, source, *options) == 1
+    assert "start again with --overwrite" in capsys.readouterr().err
+    assert score(model_folder, source, *options, "--overwrite") == 3
+    assert (target / "notes.txt").read_text("utf-8") == "mine"
+    assert json.loads((target / "summary.json").read_text("utf-8"))["documents"] > 0
 
 
 class CountingPool:
