@@ -265,6 +265,11 @@ def stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def is_visible(text: str) -> bool:
+    """Whether a text holds more than white space, control characters and marks without width."""
+    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
+
+
 def words_alone(text: str) -> str:
     """A text's letters and digits without case, and a space wherever anything else stands."""
     return _NO_WORD.sub(" ", text.casefold()).strip()

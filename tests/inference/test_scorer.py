@@ -96,6 +96,18 @@ def test_empty_text_is_a_good_row_without_segments(scorer: Scorer) -> None:
     assert document.summary == framelens.Summary(0, 0.0, 0.0, 0.0, 0)
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad \u200f", "\0", "\ufeff\n\u200b"])
+def test_what_is_invisible_is_no_segment(unseen: str, scorer: Scorer) -> None:
+    text = f"Road closed again\n\n{unseen}\n\nThe mayor said a road was closed."
+    document = scorer.score(text, headline=unseen)
+    assert [(s.role, s.text) for s in document.segments] == [
+        ("headline", "Road closed again"),
+        ("body", "The mayor said a road was closed."),
+    ]
+    assert text[document.segments[1].start :] == document.segments[1].text
+    assert scorer.score(unseen).segments == scorer.score(unseen, unit="segment").segments == ()
+
+
 def test_summary_leaves_boilerplate_out(scorer: Scorer) -> None:
     rows = ["The mayor said a road closed.", "THE  MAYOR said a road closed.", "Sign up", "A plan."]
     segments = [scorer.score(row, unit="segment").segments[0] for row in rows]
