@@ -60,7 +60,9 @@ def test_documents_of_one_id_are_told_apart_and_those_of_the_test_keep_theirs(
     assert with_distinct_ids(named) == named
 
 
-def test_texts_that_are_trained_on_are_not_held_out(tiny_config: Config, tmp_path: Path) -> None:
+def test_texts_that_are_trained_or_tuned_on_are_not_reported(
+    tiny_config: Config, tmp_path: Path
+) -> None:
     files = dict(tiny_config.corpora.use[0].files or {})
     (copy,) = (replace(d, id="copy") for d in read_jsonl(Path(files["train"]))[3:4])
     write_jsonl([*read_jsonl(Path(files["test"])), copy], tmp_path / "test.jsonl")
@@ -68,8 +70,9 @@ def test_texts_that_are_trained_on_are_not_held_out(tiny_config: Config, tmp_pat
     for changed, found in (
         ({**files, "test": str(tmp_path / "test.jsonl")}, r"1 of 6 in test: copy \(d3 in train\)"),
         (everywhere, r"16 of 16 in validation: d0 \(d0 in train\), .*, …; 16 of 16 in test"),
+        ({**files, "test": files["validation"]}, r"\d of \d in test: d\d+ \(d\d+ in validation\)"),
     ):
         use = [{"name": "files", "files": changed}]
         config = Config.model_validate({**tiny_config.model_dump(), "corpora": {"use": use}})
-        with pytest.raises(SplitError, match=f"not trained on as well, found {found}"):
+        with pytest.raises(SplitError, match=f"and none of validation in test, found {found}"):
             run(config, NullTracker(), lambda _: None)
