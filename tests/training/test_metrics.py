@@ -106,6 +106,19 @@ def test_one_gold_answer_or_one_article_tells_no_difference() -> None:
     difference = paired_difference(good, bad, 200, seed=1)
     assert difference.value > 0
     assert np.isnan([difference.low, difference.high]).all()
+    assert str(bootstrap(good, 200, seed=1)) == "1.000"  # an interval of no width would say: sure
+    assert difference.signed() == "+0.667"
+    # Two articles more, in which nobody looked at this axis, tell no more of it.
+    wider = [np.concatenate([counts, np.zeros((2, 4), dtype=np.int64)]) for counts in (good, bad)]
+    assert np.isnan(bootstrap(wider[0], 200, seed=1).low)
+    assert np.isnan(paired_difference(*wider, 200, seed=1).low)
+
+
+def test_without_samples_no_interval_is_told() -> None:
+    counts = axis_counts(axis([True, False] * 20, [0.9, 0.2] * 20), 0.5, 7)
+    found = bootstrap(counts, 0, seed=1)
+    assert found.value == 1.0
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_documents_with_both_answers_or_with_spans_can_be_scored() -> None:

@@ -218,6 +218,25 @@ on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 
 
 @on_sqlite
+def test_a_slice_of_one_article_is_not_worse_with_certainty(
+    submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents = [
+        dataclasses.replace(d, meta={"group": "one"}) if d.outlet == "gazette" else d
+        for d in sentences()
+    ]
+    write_jsonl(documents, tmp_path / "pinned.jsonl")
+    submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    submit(REGRESSED)
+    capsys.readouterr()
+    pinned = ["--test", str(tmp_path / "pinned.jsonl"), "--sha256", digest(documents)]
+    main(["promote", "news", *pinned])
+    shown = capsys.readouterr().out
+    assert re.search(r"ok +slice +framed, outlet gazette.*\n +difference -0\.\d+\n", shown), shown
+
+
+@on_sqlite
 def test_a_changed_golden_example_passes_with_an_explanation(
     store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
 ) -> None:

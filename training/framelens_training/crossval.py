@@ -375,12 +375,7 @@ def _fold(
     network = TorchNetwork(model)
     decoding = tune(split["validation"], predict(network, split["validation"]), config.evaluation)
     metrics = evaluate(split["test"], predict(network, split["test"]), decoding, samples=0)
-    figures = {
-        name: value
-        for name, value in metrics.flat("test").items()
-        if not name.endswith(("_low", "_high"))  # without bootstrap samples they say nothing
-    }
-    return FoldResult(fold, config.seed, len(split["test"]), figures)
+    return FoldResult(fold, config.seed, len(split["test"]), metrics.flat("test"))
 
 
 def _shown(figures: Mapping[str, float]) -> str:

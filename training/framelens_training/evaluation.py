@@ -46,18 +46,21 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure with its bootstrap 95 % interval."""
+    """A figure with its bootstrap 95 % interval; the ends are NaN where nothing tells of chance."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{self._ends('.3f')}"
 
     def signed(self) -> str:
         """A difference, each figure with its sign."""
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{self.value:+.3f}{self._ends('+.3f')}"
+
+    def _ends(self, form: str) -> str:
+        return f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +284,12 @@ def bootstrap(
 ) -> Interval:
     """A statistic of counts (a, k) with its percentile interval, articles drawn with replacement.
 
-    A draw in which the statistic is undefined is left out.
+    A draw in which the statistic is undefined is left out; without samples, and with counts of
+    fewer than two articles, nothing is known of chance, and the ends are NaN.
     """
     value = float(statistic(counts.sum(axis=0).astype(np.float64)))
-    if not samples or len(counts) < 2:
-        return Interval(value, value, value)
+    if not samples or np.count_nonzero(counts.any(axis=1)) < 2:
+        return Interval(value, float("nan"), float("nan"))
     resampled = statistic(draws(len(counts), samples, seed) @ counts)
     return Interval(value, *percentiles(resampled))
 
@@ -309,14 +313,14 @@ def paired_difference(
     """Difference of a statistic of counts (a, k) between two systems on the same articles,
     resampled in pairs.
 
-    A draw in which the statistic is undefined is left out; with fewer than two articles, nothing is
-    known of chance, and the ends are NaN.
+    A draw in which the statistic is undefined is left out; with counts of fewer than two articles,
+    nothing is known of chance, and the ends are NaN.
     """
     value = float(
         statistic(ours.sum(axis=0).astype(np.float64))
         - statistic(theirs.sum(axis=0).astype(np.float64))
     )
-    if len(ours) < 2:
+    if np.count_nonzero((ours + theirs).any(axis=1)) < 2:
         return Interval(value, float("nan"), float("nan"))
     weights = draws(len(ours), samples, seed)
     resampled = statistic(weights @ ours) - statistic(weights @ theirs)

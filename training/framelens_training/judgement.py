@@ -227,7 +227,7 @@ def _overall(
         Check("overall", "articles in the test", "", str(articles),
               f">= {gate.minimum_articles}", articles >= gate.minimum_articles),
         Check("overall", "score", f"{values[0]:.3f}", f"{values[1]:.3f}", rule, passed,
-              f"difference {_signed(difference)}: {verdict}"),
+              f"difference {difference.signed()}: {verdict}"),
     ]  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def _slices(
             gold = ours.gold[rows]
             metric = macro_f1 if gold.any() and not gold.all() else _accuracy
             before, after = (float(metric(c.sum(axis=0))) for c in counts)
-            difference = Interval(after - before, after - before, after - before)
+            difference = Interval(after - before, np.nan, np.nan)  # of one article: no certainty
             name = f"{axis}, {kind} {value}"
             if difference.value < lowest:
                 lowest = difference.value
@@ -280,7 +280,7 @@ def _slices(
                 f"{after:.3f}",
                 f">= -{gate.margin}" + (", or interval up to 0" if gate.certain else ""),
                 not refused,
-                f"difference {_signed(difference)}",
+                f"difference {difference.signed()}",
             )
     detail = f"lowest difference: {worst}" if worst else ""
     subject = f"{looked} with n >= {gate.minimum}"
@@ -374,7 +374,3 @@ def _golden(champion: Manifest, challenger: Scorer, explanation: str | None) -> 
 def _interval(value: float, spread: Table) -> Interval:
     """The interval of a difference; draws that leave an axis with one gold answer do not count."""
     return Interval(value, *percentiles(spread))
-
-
-def _signed(interval: Interval) -> str:
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -309,7 +309,7 @@ def row_bootstrap(
     count = int(numbers.max(initial=-1)) + 1
     samples = min(bench.settings.samples, samples or bench.settings.samples)
     if not samples or count < 2:
-        return Interval(value, value, value)
+        return Interval(value, float("nan"), float("nan"))
     resampled = [
         statistic(np.repeat(rows, weights[numbers].astype(np.int64)))
         for weights in draws(count, samples, bench.settings.seed)

@@ -133,7 +133,7 @@ def _numbers(value: Interval) -> dict[str, float | None]:
 def _shown(value: Interval) -> str:
     if not math.isfinite(value.value):
         return "undefined"
-    if value.low == value.value == value.high or not math.isfinite(value.low):
+    if value.low == value.value == value.high:
         return f"{value.value:.3f}"
     return str(value)
 

@@ -283,7 +283,7 @@ def false_alarms(
         neutral[lean] = n
         value = float(alarms.sum() / n)
         if weights is None:
-            rates[lean] = Interval(value, value, value)
+            rates[lean] = Interval(value, float("nan"), float("nan"))
             continue
         with np.errstate(invalid="ignore"):
             resampled[lean] = (weights @ alarms) / (weights @ (alarms + quiet))
