@@ -253,6 +253,22 @@ def test_the_command(
     assert "from 2 up, found '1'" in capsys.readouterr().err
 
 
+def test_what_is_refused_leaves_no_folder(
+    tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    for changes, options, found in (
+        ({}, ["--folds", "40"], "expected 2 to 16 folds"),
+        ({"student": {"layers": [7]}}, ["--folds", "2"], "layers"),
+        ({}, ["--folds", "2", "--set", "corpora.use=[{name: files, files: {train: no.csv}}]"],
+         "no.csv"),
+    ):  # fmt: skip
+        path.write_text(to_yaml(Config.model_validate(tiny_config.to_dict() | changes)), "utf-8")
+        assert main(["crossval", str(path), *options, "--no-tracking"]) == 1
+        assert found in capsys.readouterr().err
+        assert not Path(tiny_config.output).exists()
+
+
 @pytest.fixture
 def short(tiny_config: Config) -> Config:
     """A config of one epoch."""

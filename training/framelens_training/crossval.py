@@ -197,15 +197,18 @@ def crossvalidate(
         )
     _refuse_unknown(config)
     torch.set_num_threads(config.threads or usable_cores())
-    folder = resumed or run_folder(config, tracker.run_id)
-    record = RunRecord.of(config, tracker.run_id, 1)
-    record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     corpora = load_corpora(config)
     _refuse_trained(config, corpora)
-    record = record.with_corpora(corpora).with_origins(config, [])
-    record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+    record = RunRecord.of(config, tracker.run_id, 1).with_corpora(corpora).with_origins(config, [])
+    if resumed is not None:
+        RunRecord.read(resumed).check(record, resumed, allow_code=allow_changed_code)
+    recipes = [config.model_copy(update={"seed": config.seed + n}) for n in range(seeds)]
+    divided = [list(fold_corpora(seeded, corpora, folds)) for seeded in recipes]
     learnt = documents_of(corpora, "train")
     featurizer = load_student(config, learnt).featurizer(config.windows)
+    # After all that may be refused: a refusal leaves no folder behind.
+    folder = resumed or run_folder(config, tracker.run_id)
+    record = record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     record_inputs(config, corpora, tracker, record.revision)
     tracker.params({"crossval.folds": folds})
     tracker.tags({"crossval.seeds": str(seeds)})
@@ -215,9 +218,8 @@ def crossvalidate(
         for document in documents_of(corpora, name)
     }
     results: list[FoldResult] = []
-    for number in range(seeds):
-        seeded = config.model_copy(update={"seed": config.seed + number})
-        for fold, parts in enumerate(fold_corpora(seeded, corpora, folds), start=1):
+    for seeded, parts_by_fold in zip(recipes, divided, strict=True):
+        for fold, parts in enumerate(parts_by_fold, start=1):
             name = f"seed{seeded.seed}-fold{fold}"
             say(f"Fold {fold} of {folds}, seed {seeded.seed}")
             kept = folder / f"{name}.json"
