@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -257,14 +258,23 @@ def test_what_is_refused_leaves_no_folder(
     tiny_config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.yaml"
+    files = tiny_config.corpora.use[0].files or {}
+    again = f"{{name: files, files: {{train: {files['test']}}}, evaluate: false}}"
+    rows = [f"{'road' * n} {n} {chr(0x3400 + n) * 9}.,{str(n == 1).lower()}" for n in range(30)]
+    (tmp_path / "rare.csv").write_text("\n".join(["text,framed", *rows]), "utf-8")
+    rare = f"{{{', '.join(f'{split}: {tmp_path}/rare.csv' for split in files)}}}"
     for changes, options, found in (
         ({}, ["--folds", "40"], "expected 2 to 16 folds"),
         ({"student": {"layers": [7]}}, ["--folds", "2"], "layers"),
-        ({}, ["--folds", "2", "--set", "corpora.use=[{name: files, files: {train: no.csv}}]"],
+        ({}, ["--set", "corpora.use=[{name: files, files: {train: no.csv}}]"],
          "no.csv"),
+        ({}, ["--set", f"corpora.use=[{{name: files, files: {json.dumps(files)}}}, {again}]"],
+         "are not trained on as well"),
+        ({}, ["--set", f"corpora.use=[{{name: files, files: {rare}}}]"],
+         "by which the best step is chosen"),
     ):  # fmt: skip
         path.write_text(to_yaml(Config.model_validate(tiny_config.to_dict() | changes)), "utf-8")
-        assert main(["crossval", str(path), *options, "--no-tracking"]) == 1
+        assert main(["crossval", str(path), "--seeds", "2", "--no-tracking", *options]) == 1
         assert found in capsys.readouterr().err
         assert not Path(tiny_config.output).exists()
 

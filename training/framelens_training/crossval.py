@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +35,7 @@ from framelens_training.data import (
     divided_together,
     documents_of,
     load_corpora,
+    refuse_overlap,
     with_distinct_ids,
 )
 from framelens_training.encoder import Encoder
@@ -42,7 +44,7 @@ from framelens_training.errors import EncoderError, ResumeError, SplitError, Tea
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import Say, record_inputs, train_model
+from framelens_training.pipeline import Say, record_inputs, refuse_unscored, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
 from framelens_training.seen_texts import OTHER_TEXTS, fingerprint, some_of
@@ -177,7 +179,8 @@ def crossvalidate(
     Raises:
         ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
-            folds, or a teacher is named, or the encoder has learnt from what the folds hold out.
+            folds, a fold has no validation score or trains on a text that it holds out, or a
+            teacher is named, or the encoder has learnt from what the folds hold out.
     """
     if config.teacher:
         raise TeacherError(
@@ -204,6 +207,9 @@ def crossvalidate(
         RunRecord.read(resumed).check(record, resumed, allow_code=allow_changed_code)
     recipes = [config.model_copy(update={"seed": config.seed + n}) for n in range(seeds)]
     divided = [list(fold_corpora(seeded, corpora, folds)) for seeded in recipes]
+    for parts in chain.from_iterable(divided):
+        refuse_overlap(parts)  # a corpus that is trained on may hold a text of one that is divided
+        refuse_unscored(documents_of(parts, "validation"))
     learnt = documents_of(corpora, "train")
     featurizer = load_student(config, learnt).featurizer(config.windows)
     # After all that may be refused: a refusal leaves no folder behind.

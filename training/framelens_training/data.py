@@ -81,9 +81,9 @@ def refuse_overlap(corpora: Sequence[LoadedCorpus]) -> None:
     if problems:
         raise SplitError(
             "expected validation and test texts that are not trained on as well, and none of "
-            f"validation in test, found {'; '.join(problems)}. Take them out of the split that "
-            "comes first (framelens-train corpora check --fix does), or let framelens-train init "
-            "divide one file"
+            f"validation in test, found {'; '.join(problems)}. Take them out of one of the two "
+            "(framelens-train corpora check --fix does), or let framelens-train init divide one "
+            "file"
         )
 
 

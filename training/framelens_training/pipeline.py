@@ -26,6 +26,7 @@ from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.base import SPLITS, Split
+from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.data import (
     LoadedCorpus,
     documents_of,
@@ -355,6 +356,20 @@ def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     return "Corpus: " + "; ".join(parts)
 
 
+def refuse_unscored(validation: Sequence[LabelledDocument]) -> None:
+    """Make sure that a step can be chosen by what is known of the validation documents.
+
+    Raises:
+        SplitError: if no validation score can be had.
+    """
+    if not can_be_scored(validation):
+        raise SplitError(
+            "expected validation documents with both answers of an axis, or with labelled spans, "
+            f"by which the best step is chosen; found one answer only in {len(validation)} "
+            "documents; add some of the other answer, or divide the documents anew"
+        )
+
+
 def train_model(
     config: Config,
     encoder: Encoder,
@@ -387,12 +402,7 @@ def train_model(
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
     validation = split["validation"]
-    if not can_be_scored([item.document for item in validation]):
-        raise SplitError(
-            "expected validation documents with both answers of an axis, or with labelled spans, "
-            f"by which the best step is chosen; found one answer only in {len(validation)} "
-            "documents; add some of the other answer, or divide the documents anew"
-        )
+    refuse_unscored([item.document for item in validation])
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
