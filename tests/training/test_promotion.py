@@ -362,7 +362,7 @@ def test_one_text_that_a_model_has_learnt_from_is_enough(
     write_seen(tmp_path, map(fingerprint, [sentences()[1], LabelledDocument("x", "Other.")]))
     submit(BETTER)  # its folder lies where its run noted that
     assert main(["promote", "news"]) == 1
-    expected = "found 1 of 168 that lookup 1.0.0 has learnt from: herald-f0;"
+    expected = "found 1 of 168 that it has: herald-f0; give others with --test"
     assert expected in capsys.readouterr().err
     write_seen(tmp_path, [fingerprint(LabelledDocument("x", "Other."))])
     submit(BETTER)

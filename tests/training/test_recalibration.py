@@ -266,7 +266,7 @@ def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(
     test = labels(150 + more, tmp_path / "test.jsonl")
     pinned = digest(read_jsonl(test))
     assert main(["promote", "news", "--test", str(test), "--sha256", pinned]) == 1
-    assert f"found 150 of {150 + more} that news" in capsys.readouterr().err
+    assert f"found 150 of {150 + more} that it has" in capsys.readouterr().err
 
 
 def calibrated(model: Path, path: Path, output: Path, *more: str) -> int:
@@ -323,7 +323,7 @@ def test_what_the_model_was_trained_on_is_refused_and_stays_on_record(
     assert read_seen(folder) == {stranger}
     write_seen(run, [stranger, fingerprint(read_jsonl(path)[0])])
     assert calibrated(run / "model", path, tmp_path / "refused") == 1
-    assert "found 1 that it has" in capsys.readouterr().err
+    assert "found 1 of 150 that it has" in capsys.readouterr().err
 
 
 def test_the_same_labels_are_not_counted_twice(

@@ -34,6 +34,10 @@ class StudentError(TrainingError):
     """A student that cannot be cut out of its teacher or encoder as the config says."""
 
 
+class LearntTextsError(TrainingError):
+    """A model would be judged by, or fitted to, texts that it has learnt from."""
+
+
 class TrackingError(TrainingError):
     """An MLflow store that cannot be used."""
 

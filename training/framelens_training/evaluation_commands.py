@@ -118,13 +118,13 @@ def _cascade(options: argparse.Namespace) -> int:
     from framelens.deferral import Deferral
     from framelens_training.cascade_trial import DISTANCES, Answers, Trial, figures, trial_table
     from framelens_training.pipeline import quiet_libraries
-    from framelens_training.recalibrated_artifact import read_labels, refuse_learnt
+    from framelens_training.recalibrated_artifact import read_labels, refuse_labels
 
     artifacts = [Artifact.open(resolve(name)) for name in (options.first, options.second)]
     Deferral(artifacts[-1]).check(artifacts[0])
     labels = read_labels(options.labels)
     for artifact in artifacts:
-        refuse_learnt(artifact, labels, tuned=True)
+        refuse_labels(artifact, labels, tuned=True)
     documents = [document for item in labels for document in item.documents]
     with quiet_libraries():
         first, second = (Answers.of(artifact, documents) for artifact in artifacts)

@@ -26,12 +26,7 @@ from framelens_training.errors import RegistryError
 from framelens_training.gates import Gates
 from framelens_training.judgement import Judgement, PinnedTest, answer, judge, judge_first
 from framelens_training.model_registry import CHALLENGER, CHAMPION, seen_by, version_of
-from framelens_training.seen_texts import (
-    Fingerprints,
-    calibrated_on,
-    fingerprint,
-    some_of,
-)
+from framelens_training.seen_texts import calibrated_on, refuse_learnt
 
 PREVIOUS_TAG = "framelens.champion.previous"
 PREFIX = "framelens.promotion."
@@ -92,6 +87,7 @@ def promote(
 
     Raises:
         RegistryError: if there is no challenger, or no test on which both can be compared.
+        LearntTextsError: if one of the models has learnt from a text of the test.
         ArtifactError: if one of the models cannot be used.
         CorpusError, FileNotFoundError: if the test documents cannot be read.
     """
@@ -113,7 +109,9 @@ def promote(
     manifests = [scorer.artifact.manifest for scorer in (ours, *others)]
     test = pinned_test(manifests, files, sha256)
     for manifest, uri in zip(manifests, uris, strict=True):
-        _refuse_learnt(test, manifest, seen_by(uri))
+        texts = (seen_by(uri) or frozenset()) | calibrated_on(manifest.training)
+        model = f"{manifest.name} {manifest.version}"
+        refuse_learnt(model, test.documents, texts, "give others with --test")
     judgement = _judge(test, ours, theirs, gates, explanation)
     moved = judgement.passed and not dry_run
     previous = None if champion is None else str(champion.version)
@@ -231,22 +229,6 @@ def pinned_test(
     taken: set[str] = set()
     named = [d for corpus, items in parts for d in distinctly_named(items, taken, corpus)]
     return PinnedTest(named, [corpus for corpus, items in parts for _ in items], whole)
-
-
-def _refuse_learnt(test: PinnedTest, manifest: Manifest, seen: Fingerprints | None) -> None:
-    """Make sure that a model has learnt from no test document, as far as that was recorded.
-
-    Raises:
-        RegistryError: naming the model, and some of the documents.
-    """
-    texts = (seen or frozenset()) | calibrated_on(manifest.training)
-    found = [document.id for document in test.documents if fingerprint(document) in texts]
-    if found:
-        raise RegistryError(
-            f"expected test documents that no model was trained on, found {len(found)} of "
-            f"{len(test.documents)} that {manifest.name} {manifest.version} has learnt from: "
-            f"{some_of(found)}; give others with --test"
-        )
 
 
 Parts = list[tuple[str, list[LabelledDocument]]]

@@ -28,7 +28,7 @@ from framelens_training.seen_texts import (
     calibrated_on,
     fingerprint,
     read_seen,
-    some_of,
+    refuse_learnt,
     write_seen,
 )
 from framelens_training.targets import featurize_document
@@ -75,9 +75,10 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     """What calibration by labels makes of an artifact's answers, and what it is worth.
 
     Raises:
-        RecalibrationError: if the labels are too few, or the artifact has learnt from them.
+        RecalibrationError: if the labels are too few.
+        LearntTextsError: if the artifact has learnt from one of them.
     """
-    refuse_learnt(artifact, labels)
+    refuse_labels(artifact, labels)
     featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
     documents = [document for item in labels for document in item.documents]
     items = [featurize_document(document, featurizer) for document in documents]
@@ -85,34 +86,26 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     return recalibrate(artifact.manifest.decoding, items, logits)
 
 
-def refuse_learnt(artifact: Artifact, labels: Sequence[Labels], *, tuned: bool = False) -> None:
+def refuse_labels(artifact: Artifact, labels: Sequence[Labels], *, tuned: bool = False) -> None:
     """Make sure that a model is not judged by what it was trained on, as far as that is recorded.
 
     With `tuned`, nor by what its thresholds, or its calibration, were fitted to.
 
     Raises:
-        RecalibrationError: naming some of the texts, or the files.
+        LearntTextsError: naming some of the texts.
     """
     training = artifact.manifest.training
-    seen = read_seen(artifact.path.parent) or frozenset()
+    texts = read_seen(artifact.path.parent) or frozenset()
     recorded = training.get("corpora")
     corpora = recorded if isinstance(recorded, list) else []
     sums = {item["sha256"].get("train") for item in corpora}
     if tuned:
-        seen |= calibrated_on(training)
+        texts |= calibrated_on(training)
         sums |= {item["sha256"].get("validation") for item in corpora}
-    found = [
-        document.id
-        for item in labels
-        for document in item.documents
-        if item.sha256 in sums or fingerprint(document) in seen
-    ]
-    if found:
-        raise RecalibrationError(
-            f"expected labels of texts that {artifact.info.name} {artifact.info.version} has not "
-            f"learnt from, of which it is surer than of others, found {len(found)} that it has: "
-            f"{some_of(found)}; leave them out"
-        )
+    whole = [document for item in labels if item.sha256 in sums for document in item.documents]
+    documents = [document for item in labels for document in item.documents]
+    model = f"{artifact.info.name} {artifact.info.version}"
+    refuse_learnt(model, documents, texts | set(map(fingerprint, whole)), "leave them out")
 
 
 def write_calibrated(

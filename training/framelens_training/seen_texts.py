@@ -9,7 +9,7 @@ from typing import Any
 
 from framelens_training.checkpoints import write_whole
 from framelens_training.corpora.labelled import LabelledDocument
-from framelens_training.errors import TeacherError
+from framelens_training.errors import LearntTextsError, TeacherError
 
 FILE_NAME = "trained_on.txt"
 """In a run's folder: a fingerprint a line, and perhaps `OTHER_TEXTS`."""
@@ -47,6 +47,22 @@ def calibrated_on(training: Mapping[str, Any]) -> Fingerprints:
 def some_of(ids: Sequence[str]) -> str:
     """The first of the ids, for a message; dots tell of more."""
     return ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
+
+
+def refuse_learnt(
+    model: str, documents: Sequence[LabelledDocument], texts: Fingerprints, mend: str
+) -> None:
+    """Make sure that a model is not judged by what it has learnt from: `texts`, as far as known.
+
+    Raises:
+        LearntTextsError: naming the model and some of the documents, and how to mend it.
+    """
+    found = [document.id for document in documents if fingerprint(document) in texts]
+    if found:
+        raise LearntTextsError(
+            f"expected texts that {model} has not learnt from, of which it is surer than of "
+            f"others, found {len(found)} of {len(documents)} that it has: {some_of(found)}; {mend}"
+        )
 
 
 def refuse_seen(
