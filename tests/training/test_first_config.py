@@ -95,12 +95,21 @@ def test_a_config_that_cannot_be_run_is_not_put_in_place(
     assert list(tmp_path.iterdir()) == [labels]
 
 
+def test_labels_by_which_no_step_can_be_chosen_make_no_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write_csv(tmp_path / "labels.csv", [{**row, "label": "plain"} for row in rows()])
+    assert main(["init", str(labels)]) == 1
+    assert "both answers of an axis" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [labels]
+
+
 def test_the_working_directory_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "annotations"
     folder.mkdir()
     for number, row in enumerate(rows()[::4]):
         (folder / f"{number}.txt").write_text(row["text"], "utf-8")
-        (folder / f"{number}.ann").write_text(f"T1\tsource 0 {len('The')}\tThe\n", "utf-8")
+        (folder / f"{number}.ann").write_text(f"T1\tSource 0 {len('The')}\tThe\n", "utf-8")
     monkeypatch.chdir(folder)
     assert main(["init", "."]) == 0
     config = load_config(tmp_path / "annotations.yaml")

@@ -21,6 +21,7 @@ from framelens_training.corpora.reach import default_featurizer
 from framelens_training.corpora.report import Report, check
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign, group_of
 from framelens_training.errors import SplitError
+from framelens_training.evaluation import refuse_unscored
 
 SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 """More is held out than of a large corpus: a test of few articles cannot tell models apart."""
@@ -55,7 +56,7 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
 
     Raises:
         CorpusError: with every error of the labels.
-        SplitError: if there are too few documents to hold any out.
+        SplitError: if there are too few documents to hold any out, or to choose a step by.
         FileExistsError: if a file would be overwritten without `force`.
         FileNotFoundError, FormatError: if the labels cannot be read.
     """
@@ -80,6 +81,7 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
             f"{len({group_of(d) for d in documents})}, and none for {', '.join(missing)}; label "
             "more articles (texts of one group, or nearly the same, stay together)"
         )
+    refuse_unscored(splits["validation"])
     parts = [
         Part(FILES, name, tuple(i for i in parsed.located
                                 if split_file.assignment[i.document.id] == name), path=labels)

@@ -26,7 +26,6 @@ from framelens_training.card import model_card, write_card
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.base import SPLITS, Split
-from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.data import (
     LoadedCorpus,
     documents_of,
@@ -50,9 +49,9 @@ from framelens_training.environment import (
     package_versions,
     usable_cores,
 )
-from framelens_training.errors import ExportError, SplitError
+from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
-from framelens_training.evaluation import Metrics, can_be_scored, evaluate
+from framelens_training.evaluation import Metrics, evaluate, refuse_unscored
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
@@ -354,20 +353,6 @@ def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
         for name, items in split.items()
     ]
     return "Corpus: " + "; ".join(parts)
-
-
-def refuse_unscored(validation: Sequence[LabelledDocument]) -> None:
-    """Make sure that a step can be chosen by what is known of the validation documents.
-
-    Raises:
-        SplitError: if no validation score can be had.
-    """
-    if not can_be_scored(validation):
-        raise SplitError(
-            "expected validation documents with both answers of an axis, or with labelled spans, "
-            f"by which the best step is chosen; found one answer only in {len(validation)} "
-            "documents; add some of the other answer, or divide the documents anew"
-        )
 
 
 def train_model(
