@@ -22,6 +22,7 @@ from framelens_training.errors import TrackingError
 from framelens_training.journal import Call, Journal
 from framelens_training.tracking import (
     MlflowTracker,
+    connect,
     end_dead_runs,
     not_recorded,
     tracked_run,
@@ -349,6 +350,13 @@ def test_a_resumed_run_records_no_point_and_no_row_twice(
     assert client.get_run(tracker.run_id).data.tags["framelens.resumed"] == "1"
     table = client.download_artifacts(tracker.run_id, "rows.json")
     assert json.loads(Path(table).read_text("utf-8"))["data"] == [[1]]
+
+
+def test_a_deleted_experiment_is_told_from_a_store_that_cannot_be_used(config: Config) -> None:
+    client, experiment = connect(config.tracking)
+    client.delete_experiment(experiment)
+    with pytest.raises(TrackingError, match=rf"found it deleted.*--experiment-id {experiment}"):
+        connect(config.tracking)
 
 
 def test_a_run_that_is_not_there_cannot_be_resumed(config: Config) -> None:

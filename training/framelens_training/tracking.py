@@ -417,7 +417,7 @@ def connect(settings: Tracking) -> tuple[Any, str]:
     Returns the MLflow client and the experiment's id.
 
     Raises:
-        TrackingError: if the store cannot be used.
+        TrackingError: if the store cannot be used, or the experiment was deleted.
     """
     uri = store_uri(settings.uri)
     client = open_store(uri)
@@ -426,6 +426,13 @@ def connect(settings: Tracking) -> tuple[Any, str]:
 
     try:
         found = client.get_experiment_by_name(settings.experiment)
+        if found is not None and found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"expected an experiment {settings.experiment!r} in {uri!r}, found it deleted; "
+                f"restore it (mlflow experiments restore --experiment-id {found.experiment_id}, "
+                "with MLFLOW_TRACKING_URI set), or record in another (tracking.experiment, or "
+                "--experiment)"
+            )
         if found is not None:
             return client, str(found.experiment_id)
         location = None
