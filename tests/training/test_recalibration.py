@@ -269,7 +269,7 @@ def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(
     assert f"found 150 of {150 + more} that it has" in capsys.readouterr().err
 
 
-def calibrated(model: Path, path: Path, output: Path, *more: str) -> int:
+def calibrated(model: Path | str, path: Path, output: Path, *more: str) -> int:
     return main(["calibrate", str(model), str(path), "-o", str(output), "--no-tracking", *more])
 
 
@@ -324,6 +324,34 @@ def test_what_the_model_was_trained_on_is_refused_and_stays_on_record(
     write_seen(run, [stranger, fingerprint(read_jsonl(path)[0])])
     assert calibrated(run / "model", path, tmp_path / "refused") == 1
     assert "found 1 of 150 that it has" in capsys.readouterr().err
+
+
+def test_what_a_model_in_the_registry_was_trained_on_is_known_as_well(
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("FRAMELENS_CACHE", str(tmp_path / "cache"))
+    path = labels(150, tmp_path / "mine.jsonl")
+    stranger = sentence(5000, framed=True)
+    shutil.copytree(model_folder, tmp_path / "run" / "model")
+    write_seen(tmp_path / "run", [fingerprint(stranger)])
+    assert main(["calibrate", str(tmp_path / "run" / "model"), str(path), "--name", "news"]) == 0
+    swapped = [
+        replace(d, segments=tuple(replace(s, framed=not s.framed) for s in d.segments))
+        for d in read_jsonl(path)
+    ]
+    write_jsonl(swapped, tmp_path / "other.jsonl")
+    registered = "models:/news@challenger"
+    assert calibrated(registered, tmp_path / "other.jsonl", tmp_path / "out") == 0
+    (folder,) = tmp_path.glob("out/*")
+    assert read_seen(folder) == {fingerprint(stranger)}
+    write_jsonl([*swapped, stranger], tmp_path / "more.jsonl")
+    assert calibrated(registered, tmp_path / "more.jsonl", tmp_path / "refused") == 1
+    assert "found 1 of 151 that it has" in capsys.readouterr().err
 
 
 def test_the_same_labels_are_not_counted_twice(

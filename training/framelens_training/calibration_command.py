@@ -44,6 +44,7 @@ def add_to(commands: Any) -> None:
 def _calibrate(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens_training.config import Tracking
+    from framelens_training.model_registry import noted_texts
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.recalibrated_artifact import (
         change_table,
@@ -60,7 +61,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     name = manifest.name if options.name is None else options.name
     version = _next(manifest.version) if options.version is None else options.version
     with quiet_libraries():
-        found = fitted(artifact, labels)
+        seen = noted_texts(options.model, artifact)
+        found = fitted(artifact, labels, seen)
     print(change_table(found))
     print(
         f"\nafter: each fifth of {found.articles} articles decoded with what the other four gave\n"
@@ -69,7 +71,14 @@ def _calibrate(options: argparse.Namespace) -> int:
         print(f"{manifest.name} {manifest.version} is left as it is: these labels improve nothing")
         return 0
     write = functools.partial(
-        write_calibrated, artifact, labels, found, output=options.output, name=name, version=version
+        write_calibrated,
+        artifact,
+        labels,
+        found,
+        seen,
+        output=options.output,
+        name=name,
+        version=version,
     )
     lines: list[str] = []
     page = None

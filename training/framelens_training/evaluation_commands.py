@@ -117,14 +117,15 @@ def _cascade(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens.deferral import Deferral
     from framelens_training.cascade_trial import DISTANCES, Answers, Trial, figures, trial_table
+    from framelens_training.model_registry import noted_texts
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.recalibrated_artifact import read_labels, refuse_labels
 
     artifacts = [Artifact.open(resolve(name)) for name in (options.first, options.second)]
     Deferral(artifacts[-1]).check(artifacts[0])
     labels = read_labels(options.labels)
-    for artifact in artifacts:
-        refuse_labels(artifact, labels, tuned=True)
+    for name, artifact in zip((options.first, options.second), artifacts, strict=True):
+        refuse_labels(artifact, labels, noted_texts(name, artifact), tuned=True)
     documents = [document for item in labels for document in item.documents]
     with quiet_libraries():
         first, second = (Answers.of(artifact, documents) for artifact in artifacts)

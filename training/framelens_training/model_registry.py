@@ -162,6 +162,17 @@ def seen_by(uri: str) -> Fingerprints | None:
         raise RegistryError(f"{folder}: cannot be read: {error}") from error
 
 
+def noted_texts(name: str, artifact: Artifact) -> Fingerprints | None:
+    """What the run of a model noted to have learnt from, in MLflow or beside it; None if unknown.
+
+    Raises:
+        RegistryError: if the model's name is a URI, and the store does not answer.
+    """
+    if name.startswith(("models:/", "runs:/")):  # what was fetched is the artifact alone
+        return seen_by(name)
+    return read_seen(artifact.path.parent)
+
+
 def _finish(client: Any, model_id: str, status: str) -> None:
     from mlflow.exceptions import MlflowException
 

@@ -25,9 +25,9 @@ from framelens_training.export import complete_artifact
 from framelens_training.predictions import predict
 from framelens_training.recalibration import AxisChange, Recalibration, recalibrate
 from framelens_training.seen_texts import (
+    Fingerprints,
     calibrated_on,
     fingerprint,
-    read_seen,
     refuse_learnt,
     write_seen,
 )
@@ -71,14 +71,18 @@ def read_labels(paths: Sequence[Path]) -> list[Labels]:
     return list(found.values())
 
 
-def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
+def fitted(
+    artifact: Artifact, labels: Sequence[Labels], seen: Fingerprints | None
+) -> Recalibration:
     """What calibration by labels makes of an artifact's answers, and what it is worth.
+
+    `seen` is what its run noted to have learnt from (`noted_texts`).
 
     Raises:
         RecalibrationError: if the labels are too few.
         LearntTextsError: if the artifact has learnt from one of them.
     """
-    refuse_labels(artifact, labels)
+    refuse_labels(artifact, labels, seen)
     featurizer = Featurizer.from_file(artifact.tokenizer, artifact.manifest.features)
     documents = [document for item in labels for document in item.documents]
     items = [featurize_document(document, featurizer) for document in documents]
@@ -86,7 +90,13 @@ def fitted(artifact: Artifact, labels: Sequence[Labels]) -> Recalibration:
     return recalibrate(artifact.manifest.decoding, items, logits)
 
 
-def refuse_labels(artifact: Artifact, labels: Sequence[Labels], *, tuned: bool = False) -> None:
+def refuse_labels(
+    artifact: Artifact,
+    labels: Sequence[Labels],
+    seen: Fingerprints | None,
+    *,
+    tuned: bool = False,
+) -> None:
     """Make sure that a model is not judged by what it was trained on, as far as that is recorded.
 
     With `tuned`, nor by what its thresholds, or its calibration, were fitted to.
@@ -95,7 +105,7 @@ def refuse_labels(artifact: Artifact, labels: Sequence[Labels], *, tuned: bool =
         LearntTextsError: naming some of the texts.
     """
     training = artifact.manifest.training
-    texts = read_seen(artifact.path.parent) or frozenset()
+    texts = seen or frozenset()
     recorded = training.get("corpora")
     corpora = recorded if isinstance(recorded, list) else []
     sums = {item["sha256"].get("train") for item in corpora}
@@ -112,6 +122,7 @@ def write_calibrated(
     artifact: Artifact,
     labels: Sequence[Labels],
     found: Recalibration,
+    seen: Fingerprints | None,
     tracker: Tracker,
     *,
     output: Path,
@@ -121,7 +132,8 @@ def write_calibrated(
 ) -> Path:
     """Write an artifact with other calibration under another name, and record how that came.
 
-    It lies in the folder `model` of a folder of its own under `output`, whole or not at all.
+    It lies in the folder `model` of a folder of its own under `output`, whole or not at all, beside
+    what the artifact's run noted to have learnt from.
     """
     folder = folder_under(output, name, tracker.run_id) / "model"
     partial = folder.with_name(folder.name + ".partial")
@@ -147,7 +159,6 @@ def write_calibrated(
         with contextlib.suppress(OSError):  # it may hold the journal
             folder.parent.rmdir()
         raise
-    seen = read_seen(artifact.path.parent)
     if seen is not None:
         write_seen(folder.parent, seen)
     _record(artifact, labels, found, folder, tracker)
