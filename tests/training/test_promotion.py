@@ -24,6 +24,7 @@ from framelens_training.corpora.labelled import (
 from framelens_training.gates import Gates, load_gates
 from framelens_training.model_registry import log_model, register
 from framelens_training.seen_texts import fingerprint, write_seen
+from framelens_training.teachers import load_teacher
 from mlflow_server import Server
 from support import EVIDENCE, write_model
 
@@ -367,6 +368,20 @@ def test_one_text_that_a_model_has_learnt_from_is_enough(
     write_seen(tmp_path, [fingerprint(LabelledDocument("x", "Other."))])
     submit(BETTER)
     assert main(["promote", "news"]) == 0
+
+
+@on_sqlite
+def test_what_a_teacher_in_the_registry_has_learnt_from_is_known(
+    store: str, submit: Submit, splits: dict[str, Path], tmp_path: Path
+) -> None:
+    write_seen(tmp_path, [fingerprint(sentences()[1])])
+    submit(BETTER)
+    use = [{"name": "files", "files": {name: str(path) for name, path in splits.items()}}]
+    config = Config.model_validate(
+        {"name": "student", "corpora": {"use": use}, "tracking": {"uri": store}}
+    )
+    teacher = load_teacher("models:/news@challenger", config)
+    assert teacher.seen == {fingerprint(sentences()[1])}
 
 
 @on_sqlite

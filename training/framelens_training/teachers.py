@@ -27,9 +27,10 @@ from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.encoder import Encoder, load_architecture, load_encoder
 from framelens_training.environment import usable_cores
-from framelens_training.errors import EncoderError, TeacherError
+from framelens_training.errors import EncoderError, RegistryError, TeacherError
 from framelens_training.huggingface_teacher import is_classifier, load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
+from framelens_training.model_registry import noted_texts
 from framelens_training.predictions import NetworkLike
 from framelens_training.run_weights import (
     ARCHITECTURE,
@@ -157,7 +158,7 @@ def load_teachers(config: Config) -> list[Teacher]:
     for name in config.teacher:
         try:
             teachers.append(_heard(load_teacher(name, config), config.distillation.heard_on))
-        except (TeacherError, EncoderError, FramelensError) as error:
+        except (TeacherError, EncoderError, RegistryError, FramelensError) as error:
             problems.append(f"teacher {name!r}: {error}")
     if problems:
         raise TeacherError("\n".join(problems))
@@ -232,7 +233,7 @@ def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
         Featurizer.from_file(artifact.tokenizer, artifact.manifest.features),
         Network(artifact.model, config.threads or usable_cores()),
         learnt=learnt,
-        seen=read_seen(place.parent) if isinstance(place, Path) else None,
+        seen=noted_texts(str(place), artifact),
     )
 
 
