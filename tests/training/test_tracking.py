@@ -359,6 +359,13 @@ def test_a_deleted_experiment_is_told_from_a_store_that_cannot_be_used(config: C
         connect(config.tracking)
 
 
+def test_a_database_that_cannot_be_opened_is_told(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("text,label\n" * 100, "utf-8")
+    for uri in (f"sqlite:///{tmp_path}/labels.csv", "mysql://user@127.0.0.1:1/runs"):
+        with pytest.raises(TrackingError, match="cannot be used"):
+            connect(config.tracking.model_copy(update={"uri": uri}))
+
+
 def test_a_run_that_is_not_there_cannot_be_resumed(config: Config) -> None:
     with pytest.raises(TrackingError, match="0123"), tracked_run(config, "0123"):
         pass

@@ -366,12 +366,13 @@ def open_store(uri: str) -> Any:
     """An MLflow client, which gives up on a dead server within seconds.
 
     Raises:
-        TrackingError: if there is no such kind of store.
+        TrackingError: if there is no such kind of store, or it does not answer.
     """
     # MLflow reads it when it is imported, so nothing here imports MLflow earlier.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     if urlsplit(uri).scheme in ("http", "https"):
         # The defaults retry for many minutes before they say that nobody answers.
@@ -380,9 +381,11 @@ def open_store(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         mlflow.set_tracking_uri(uri)
-        return mlflow.MlflowClient(uri)
-    except (MlflowException, OSError, ValueError) as error:
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)  # a database is opened, and its driver looked for
+    except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise unusable(uri, error) from error
+    return client
 
 
 @contextmanager
@@ -605,7 +608,6 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
 
     tracker = MlflowTracker(client, "", journal)
     try:
-        client.search_experiments(max_results=1)
         tracker.flush()
         if not tracker.waiting:
             tracker._clear()
