@@ -33,7 +33,7 @@ from framelens_training.seen_texts import fingerprint, read_seen
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.teachers import load_teacher, role_of
 from framelens_training.tracking import NullTracker
-from support import write_model
+from support import tiny_documents, write_model
 
 pytestmark = pytest.mark.training
 
@@ -374,9 +374,10 @@ def test_a_run_notes_what_it_learnt_from_and_through_whom(distinct_config: Confi
 def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_config: Config) -> None:
     files = dict(distinct_config.corpora.use[0].files or {})
     leaky = [*read_jsonl(Path(files["train"])), *read_jsonl(Path(files["test"]))]
-    held = tmp_path / "leaky.jsonl"
+    held, other = tmp_path / "leaky.jsonl", tmp_path / "other.jsonl"
     write_jsonl(leaky, held)
-    swapped = {**files, "train": str(held), "test": files["validation"]}
+    write_jsonl(tiny_documents(5, 300), other)
+    swapped = {**files, "train": str(held), "test": str(other)}
     with quiet_libraries():
         run_jointly(
             with_corpora(distinct_config, use=[{"name": "files", "files": swapped}]),
