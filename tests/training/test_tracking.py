@@ -20,6 +20,9 @@ from framelens_training.cli import main
 from framelens_training.config import Config
 from framelens_training.errors import TrackingError
 from framelens_training.journal import Call, Journal
+from framelens_training.run_record import RunRecord
+from framelens_training.search_space import with_values
+from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import (
     MlflowTracker,
     connect,
@@ -438,6 +441,20 @@ def test_a_password_is_not_written_down(config: Config, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "tracking.jsonl", None, "r")
     journal.append(Call("tags", {"values": {}}))
     assert json.loads(journal.path.read_text("utf-8").partition("\n")[0])["uri"] is None
+
+
+def test_what_is_kept_of_a_config_has_no_password(config: Config, tmp_path: Path) -> None:
+    uri = "postgresql://me:s3cret@db.example:5432/mlflow"
+    tracked = config.tracking.model_copy(update={"uri": uri})
+    config = config.model_copy(update={"tracking": tracked})
+    assert config.to_dict()["tracking"]["uri"] == "postgresql://db.example:5432/mlflow"
+    assert "s3cret" not in to_yaml(config)
+    RunRecord.of(config, None, 1).begin(tmp_path / "run", is_resumed=False, allow_code=False)
+    assert all("s3cret" not in path.read_text("utf-8") for path in (tmp_path / "run").iterdir())
+    assert with_values(config, {"seed": 5}).tracking.uri == uri
+    told = str(tracking.unusable(uri, OSError(f"no answer from {uri}")))
+    assert "s3cret" not in told
+    assert "no answer from postgresql://db.example:5432/mlflow" in told
 
 
 def test_runs_of_one_second_have_folders_of_their_own(

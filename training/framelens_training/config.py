@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -417,13 +418,27 @@ class Config(_Strict):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The resolved configuration, defaults included, with only JSON types."""
-        return self.model_dump(mode="json")
+        """The resolved configuration, defaults included, with only JSON types.
+
+        This is what runs, records and models keep: without the password of a store.
+        """
+        row = self.model_dump(mode="json")
+        if self.tracking.uri is not None:
+            row["tracking"]["uri"] = without_password(self.tracking.uri)
+        return row
 
     def digest(self) -> str:
         """sha256 of the resolved configuration."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_password(uri: str) -> str:
+    """A store's URI that may be written down and shown: without the user and the password in it."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class _Loader(yaml.SafeLoader):

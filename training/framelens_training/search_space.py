@@ -159,7 +159,7 @@ def with_values(config: Config, values: Mapping[str, Value]) -> Config:
         ValidationError: if it does not take them.
         KeyError: if there is no such setting.
     """
-    tree: Any = config.to_dict()
+    tree: Any = config.model_dump(mode="json")
     for key, value in values.items():
         *parents, last = key.split(".")
         place = tree

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import torch
 from transformers import (
@@ -26,6 +25,7 @@ from transformers import (
     set_seed,
 )
 
+from framelens_training.config import without_password
 from framelens_training.corpora.base import Split
 from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
 from framelens_training.distillation import unlabelled_corpora
@@ -158,7 +158,7 @@ def search(
                 record_inputs(sweep.base, corpora, tracker)
                 tracker.text(_space_text(sweep), "sweep.txt")
             if tracker.run_id is not None:
-                study.parent = (_address(uri), tracker.run_id)
+                study.parent = (without_password(uri), tracker.run_id)
             result = worker.work(tracker)
         return replace(result, failures=tuple(tracker.failures))
 
@@ -168,7 +168,7 @@ def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
 
     The runs of its dead trials are ended, also if they ran on another machine.
     """
-    if study.parent is None or study.parent[0] != _address(uri):
+    if study.parent is None or study.parent[0] != without_password(uri):
         return None
 
     with asking(uri) as client:
@@ -183,14 +183,6 @@ def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
             run = client.get_run(study.parent[1])
             return str(run.info.run_id) if run.info.lifecycle_stage == "active" else None
     return None
-
-
-def _address(uri: str) -> str:
-    """A store's URI without the password that it may hold: the study keeps it."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _trial_folder(folder: Path, number: int) -> Path:
