@@ -213,3 +213,15 @@ def test_words_that_are_not_loaded_leave_no_hope() -> None:
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_hope_may_lie_in_going_on_alone(before: int) -> None:
+    """From a span's first word or from a later one: neither is left out of the bound."""
+    logits = np.array([[0.0, -2.0, -2.0]] * 4, dtype=np.float32)
+    scores = LOADED_TRANSITIONS.copy()
+    scores[1, 2] = 0.0
+    scores[before, 2] = 6.0
+    (found,) = spans_of_sequences([logits], scores, (0.3,))
+    assert found
+    assert without_hope(logits, [4], scores, 0.3).tolist() == [False]
