@@ -45,7 +45,7 @@ def pack(
         ValueError: if a window could not hold a token, or the overlap not leave progress.
     """
     capacity = max_tokens - 2  # one [CLS], one [SEP]
-    if capacity < 1 or not 0 <= overlap < capacity:
+    if not 0 <= overlap < capacity:
         raise ValueError(
             f"expected max_tokens >= 3 and 0 <= overlap < max_tokens - 2, "
             f"found max_tokens={max_tokens}, overlap={overlap}"

@@ -39,6 +39,11 @@ def test_a_segment_is_cut_only_beyond_the_window(length: int, count: int) -> Non
         assert before.end - after.start >= 64
 
 
+def test_pieces_need_not_overlap() -> None:
+    pieces = [window[0] for window in pack([20], 12, 0)]
+    assert [(piece.start, piece.end) for piece in pieces] == [(0, 10), (10, 20)]
+
+
 def test_segments_share_windows_evenly() -> None:
     windows = pack([50, 50, 50, 50, 50, 5], 256, 64)
     assert [tokens_of(window) for window in windows] == [154, 109]
