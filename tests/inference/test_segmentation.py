@@ -67,6 +67,7 @@ def assert_sound(segments: list[TextSegment], text: str, headline: str | None) -
         "WESTPORT, Ore. — The wall was shut.",
         "1. Open the valve.",
         "The tide — imagine that! — was out.",
+        "He called it “a wall that held.”3 and left.",
     ],
 )
 def test_what_is_inside_a_sentence_does_not_end_it(text: str) -> None:
@@ -79,6 +80,9 @@ def test_what_is_inside_a_sentence_does_not_end_it(text: str) -> None:
         ["The wall held.", "The pier did not."],
         ["Was it shut?", "Nobody knew!", "Then it rained."],
         ["She lives in the U.S.", "He does not."],
+        ["She lives in the U.S.", "It’s far."],
+        ["She lives in the U.S.", "It's far."],
+        ["She moved to the U.S.!", "Vance did not."],
         ["They met at 9 a.m.", "The rain had stopped."],
         ["Tarn Stone Inc.", "It was founded in 1961."],
         ["It was founded in 1961.", "40 people work there."],
@@ -210,6 +214,7 @@ def test_a_very_long_sentence_is_cut_at_a_softer_boundary() -> None:
     assert len(parts) > 1
     assert all(len(part) <= MAX_SENTENCE for part in parts)
     assert all(part.endswith(";") for part in parts)
+    assert all(len(part) > MAX_SENTENCE - len(clause) for part in parts[:-1])
     assert " ".join(parts) == text
 
 
@@ -275,6 +280,15 @@ def test_a_first_line_that_reads_like_a_headline(
 )
 def test_a_first_line_that_is_no_headline(line: str) -> None:
     assert {s.role for s in segment_article(f"{line}\n{BODY}")} == {"body"}
+
+
+@pytest.mark.parametrize(
+    ("body", "role"),
+    [("The harbour wall fell on Monday.", "headline"), ("The harbour wall fell again.", "body")],
+)
+def test_six_words_are_body_text(body: str, role: str) -> None:
+    first, *_ = segment_article(f"Old wall shut for good\n{body}")
+    assert first.role == role
 
 
 def test_no_first_line_is_taken_beside_a_headline_field_or_without_body_text() -> None:
@@ -350,6 +364,34 @@ def test_a_wrapped_paragraph_ends_where_the_next_word_would_have_fitted() -> Non
 )  # fmt: skip
 def test_lines_that_are_not_wrapped_stay_apart(text: str) -> None:
     assert [p.lines for p in split_paragraphs(text)] == [1] * (text.count("\n") + 1)
+
+
+def test_one_line_without_an_end_does_not_make_a_text_wrapped() -> None:
+    lines = [
+        "The council of the town voted on Monday to close the harbour wall",
+        "iPads will go to all children of the harbour school in the spring.",
+        *[f"In the year {year} the ferry to the island ran on every second day." for year in (
+            1961, 1972, 1983, 1994, 2005, 2016)],
+    ]  # fmt: skip
+    assert [p.lines for p in split_paragraphs("\n".join(lines))] == [1] * len(lines)
+
+
+def test_a_name_that_would_not_have_fitted_goes_on_a_wrapped_line() -> None:
+    text = (
+        "The council voted on Monday to close the old harbour wall, which had\n"
+        "moved by two inches since the winter, as its engineer told the\n"
+        "Westport-on-Tarn Gazette\n"
+    )
+    assert [p.lines for p in split_paragraphs(text)] == [3]
+
+
+@pytest.mark.parametrize("line", ["The week in brief", "a line of its own, " * 5 + "and so on"])
+def test_a_line_that_is_too_short_or_long_is_no_wrapped_one(line: str) -> None:
+    wrapped = (
+        "The council voted on Monday to close the old harbour wall, which had\n"
+        "moved by two inches since the winter and would soon fall.\n"
+    )
+    assert [p.lines for p in split_paragraphs(f"{wrapped}{line}\nthe ferry ran.")] == [2, 1, 1]
 
 
 def test_a_blank_line_ends_a_wrapped_paragraph_whatever_its_length() -> None:
