@@ -35,8 +35,16 @@ def test_words_begin_at_their_first_piece(featurizer: Featurizer) -> None:
     assert segment.offsets.tolist() == [[0, 3], [4, 8], [8, 9], [9, 10]]
 
 
+def test_a_tokenizers_own_padding_and_truncation_are_switched_off() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.enable_padding(length=8)
+    tokenizer.enable_truncation(2)
+    (segment,) = Featurizer(tokenizer).tokenize(["The mayor said"], ["body"])
+    assert segment.ids.tolist() == [VOCABULARY[word] for word in ("the", "mayor", "said")]
+
+
 def test_offsets_are_code_points_of_the_original_text(featurizer: Featurizer) -> None:
-    text = "🚢 Thé mayor\u0301 \ud800 said"
+    text = "🚢 Thé mayor\u0301 \ud800\udbff\udc00\udfff said"
     (segment,) = featurizer.tokenize([text], ["body"])
     a, b = segment.offsets[-1]
     assert text[a:b] == "said"
