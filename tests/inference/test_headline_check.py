@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import framelens
-from framelens.alignment import align, alike, content_words, stem_of
+from framelens.alignment import align, alike, content_words, stem_of, word_vectors
 from framelens.artifact import MODEL_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import Featurizer
@@ -62,6 +62,27 @@ def test_words_that_the_body_does_not_have_are_the_headlines_own(scorer: Scorer)
     ]
     assert found.own_wording[0].loaded > 0.9
     assert not check(scorer, "Road closed").own_wording
+
+
+def test_own_words_that_follow_each_other_are_one_stretch(scorer: Scorer) -> None:
+    def own(headline: str) -> list[str]:
+        return [
+            o.text for o in check(scorer, headline, "The minister said a road closed.").own_wording
+        ]
+
+    assert own("Road closed in another news to report") == ["another news to report"]
+    assert own("Shameful, another road closed") == ["Shameful", "another"]
+    assert own("Another road closed plan") == ["Another", "plan"]
+    assert own("Mayor report: road closed") == ["report"], "a source is nobody's wording"
+
+
+def test_a_segment_that_is_not_attributed_has_no_source(scorer: Scorer) -> None:
+    found = check(scorer, "Road closed", "The mayor is on a road that is closed.")
+    assert (found.outcome, found.attributed, found.attribution) == (
+        "supported", False, "none_needed",
+    )  # fmt: skip
+    assert found.source is None
+    assert found.cue is None
 
 
 def test_a_headline_that_nothing_carries(scorer: Scorer) -> None:
@@ -173,6 +194,9 @@ AMERICAN = segment(
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
+UNKNOWN = segment("The wall is said to move.", cue="said")
+REJECTED = segment("Lee said that the plan was rejected.", source="Lee", cue="said")
+NO_CUE = segment("Lee had the plan rejected.", source="Lee")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 RULING_WITHOUT_CUE = segment("The court ruled that the wall stays.", source="The court")
 SIGNED = segment(
@@ -228,6 +252,10 @@ SIGNED = segment(
         ("Wall must go", None, RULING, "none_needed"),
         ("Wall must stay", None, RULING_WITHOUT_CUE, "none_needed"),
         ("Ruling party stole votes", None, SIGNED, "dropped"),
+        ("Officials: wall is moving", None, UNKNOWN, "kept"),
+        ("Harbour news: wall is moving", None, UNKNOWN, "dropped"),
+        ("Plan is off", None, REJECTED, "dropped"),
+        ("Plan is off", None, NO_CUE, "none_needed"),
         ("Builder convicted", None, CONVICTION, "none_needed"),
         ("Wall must go, court rules", "court", RULING, "kept"),
     ],
@@ -381,6 +409,17 @@ def test_a_quotation_may_have_its_source_in_a_later_sentence() -> None:
     assert cue_and_source([NAMED, first, second], 1)[0] == NAMED.spans[0]
 
 
+def test_of_several_sources_the_one_nearest_to_the_cue_speaks() -> None:
+    def source(text: str, *names: str) -> str | None:
+        spans = [segment(text, source=name).spans[0] for name in names]
+        cue = segment(text, cue="said").spans[0]
+        found, _ = cue_and_source([replace(segment(text), spans=(*spans, cue))], 0)
+        return None if found is None else found.text
+
+    assert source("After Lee had gone it fell, said Vance.", "Lee", "Vance") == "Vance"
+    assert source("Lee said that it fell on Vance.", "Lee", "Vance") == "Lee"
+
+
 # Words.
 
 
@@ -454,6 +493,29 @@ def test_embeddings_find_what_letters_do_not(scorer: Scorer, embedding_folder: P
     near = framelens.load(embedding_folder)
     assert check(near, "Plan", body).segment == 2
     assert check(scorer, "Plan", body).outcome == "unsupported"
+
+
+def test_limits_for_letters_are_not_those_for_embeddings(
+    scorer: Scorer, embedding_folder: Path
+) -> None:
+    """A word that all segments have is enough by letters, which are seldom alike by chance."""
+    headline, body = "Mayor ranted", "The mayor is up."
+    near = framelens.load(embedding_folder)
+    assert check(scorer, headline, body).outcome == "supported"
+    assert check(near, headline, body).outcome == "unsupported"
+
+
+def test_a_words_vector_is_the_sum_of_its_pieces_and_has_length_1(featurizer: Featurizer) -> None:
+    texts = ["the road plans", "mayors"]
+    segments = featurizer.tokenize(texts, ["body"] * 2)
+    words = [content_words(t, s) for t, s in zip(texts, segments, strict=True)]
+    vectors = TokenVectors(len(VOCABULARY), 3)
+    pieces = {"road": (2, 0, 0), "plan": (0, 3, 0), "mayor": (0, 0, 1), "##s": (4, 0, 0)}
+    ids = [VOCABULARY[piece] for piece in pieces]
+    vectors.add(np.array(ids), np.array(list(pieces.values()), dtype=np.float32))
+    found = word_vectors(words, segments, vectors)
+    assert found is not None
+    assert np.allclose(found, [[1, 0, 0], [0.8, 0.6, 0], [16 / 17**0.5 / 4, 0, 1 / 17**0.5]])
 
 
 def test_logits_do_not_depend_on_the_embeddings(scorer: Scorer, embedding_folder: Path) -> None:
