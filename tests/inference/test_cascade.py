@@ -118,12 +118,13 @@ def test_a_reading_is_decoded_by_the_model_that_read_it(
     assert cascade.decode([small.read(SURE)]) == [small.score(SURE)]
     assert cascade.decode([small.read(DOUBTED)]) == [large.score(DOUBTED)]
     assert cascade.decode_own([cascade.read(DOUBTED)]) == [small.score(DOUBTED)]
+    unsure = replace(cascade.read(DOUBTED), model=large.model)  # it would be deferred
     for scorer in (small, cascade):
-        for text in (SURE, DOUBTED):
+        for reading in (large.read(SURE), large.read(DOUBTED), unsure):
             with pytest.raises(
                 ValueError, match=r"that first 1\.0\.0 has read, found one of second"
             ):
-                scorer.decode([large.read(text)])
+                scorer.decode([reading])
 
 
 def test_a_frame(cascade: framelens.Scorer) -> None:
