@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from framelens.decoding import DecodingConfig, decode_spans
 from framelens.features import FeatureConfig, Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
-from framelens_training.config import Windows
+from framelens_training.config import LOSS_PARTS, Windows
 from framelens_training.corpora.labelled import (
     Annotated,
     GoldSegment,
@@ -118,7 +118,51 @@ def test_targets_stand_where_the_network_reads() -> None:
     separators = list(window.features.separators)
     assert np.flatnonzero(window.weights.any(axis=1)).tolist() == separators
     assert window.axes[separators].tolist() == [t.axes.tolist() for t in item.targets]
-    assert (window.tags[[0, *separators]] == IGNORE).all()
+    assert learnt_parts([item]) == LOSS_PARTS
+    for piece, position in zip(window.features.pieces, window.features.positions, strict=True):
+        place, target = slice(position, position + piece.size), item.targets[piece.segment]
+        assert window.tags[place].tolist() == target.tags.tolist()
+        assert window.loaded[place].tolist() == target.loaded.tolist()
+    for at in (0, *separators):
+        assert window.tags[at] == window.loaded[at] == IGNORE
+
+
+def test_a_word_is_of_the_span_that_has_more_than_half_of_it() -> None:
+    def tags_of(end: int) -> list[str]:
+        document = LabelledDocument(
+            id="d",
+            text="said",
+            annotated=frozenset({"attribution_spans"}),
+            segments=(GoldSegment("text", 0, 4),),
+            spans=(GoldSpan("text", "cue", 0, end),),
+        )
+        return names(featurize_document(document, make()).targets[0].tags)
+
+    assert tags_of(2) == ["O"]
+    assert tags_of(3) == ["B-cue"]
+
+
+def test_the_first_word_of_a_window_continues_nothing() -> None:
+    text = "The mayor said"
+    document = LabelledDocument(
+        id="d",
+        text=text,
+        annotated=frozenset({"attribution_spans"}),
+        segments=(
+            GoldSegment("text", 0, 3),
+            GoldSegment("text", 4, 9),
+            GoldSegment("text", 10, 14),
+        ),
+        spans=(GoldSpan("text", "source", 0, 9), GoldSpan("text", "cue", 10, 14)),
+    )
+    item = featurize_document(document, make())
+    assert [names(target.tags) for target in item.targets] == [
+        ["B-source"],
+        ["I-source"],
+        ["B-cue"],
+    ]
+    alone = single_windows(item, make(), [0, 1, 2])
+    assert [names(window.tags) for window in alone] == [["B-source"], ["B-source"], ["B-cue"]]
 
 
 words = st.sampled_from(["the", "road", "mayor's", "“plan”", "anti-tax", "said,", "is.", "x1", "é"])
@@ -223,6 +267,7 @@ def test_a_headline_is_no_page_furniture_whatever_was_annotated(featurizer: Feat
     )
     (only,) = featurize_document(explicit, featurizer).targets
     assert (only.weights[column], only.axes[column]) == (1.0, 1.0)
+    assert not is_article_text(explicit, explicit.segments[0])
     bare = replace(document, annotated=frozenset())
     assert not any(t.weights.any() for t in featurize_document(bare, featurizer).targets)
 
