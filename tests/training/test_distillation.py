@@ -411,8 +411,16 @@ def test_soft_targets_stand_where_logits_are_read(tiny_config: Config) -> None:
         first = np.flatnonzero(~np.isnan(expected[:, 3]))[0]
         rest = np.arange(len(expected)) != first
         np.testing.assert_array_equal(found[0][rest], expected[rest])
+        tags = found[0][first, 3 : 3 + len(BIO_TAGS)]
+        assert tags[2::2].max() < tags[0] < tags[1::2].min(), "it can only begin a span"
         np.testing.assert_array_equal(batch["tag_targets"][0], batch["tag_targets"][1])
     assert "soft_targets" not in collate([labelled_window(features, item.targets)])
+    (features,) = taught.features.windows
+    silent = replace(taught.targets[0], soft=None)
+    soft = labelled_window(features, (silent, *taught.targets[1:])).soft
+    assert soft is not None
+    known = ~np.isnan(soft[list(features.separators), 0])
+    assert known.tolist() == [False, *[True] * (len(known) - 1)]
 
 
 @dataclass

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,10 +10,16 @@ from numpy.typing import NDArray
 from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
 from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.tag_chain import LOADED_TRANSITIONS
 from framelens_training.evaluation import span_metrics
 from framelens_training.model import IGNORE
-from framelens_training.span_tuning import tune_spans
-from framelens_training.targets import LabelledFeatures, SegmentTargets, featurize_document
+from framelens_training.span_tuning import fit_transitions, tune_spans
+from framelens_training.targets import (
+    LabelledFeatures,
+    SegmentTargets,
+    featurize_document,
+    targets,
+)
 from support import tiny_documents
 
 Labelled = tuple[list[LabelledFeatures], list[DocumentLogits]]
@@ -86,6 +95,82 @@ def test_spans_of_chance_raise_their_threshold(featurizer: Featurizer) -> None:
     assert tuned.span_thresholds["content"] < 0.57
     assert f1_of((items, logits), DecodingConfig()) < 0.8
     assert f1_of((items, logits), tuned) > 0.95
+
+
+def test_documents_without_annotated_spans_do_not_count(broken: Labelled) -> None:
+    items, logits = broken
+    others = [
+        replace(item, document=replace(item.document, annotated=frozenset(), spans=()))
+        for item in items[20:]
+    ]
+    others = [
+        replace(item, targets=tuple(targets(item.document, item.features.segments)))
+        for item in others
+    ]
+    alone = tune_spans(DecodingConfig(), items[:20], logits[:20])
+    assert tune_spans(DecodingConfig(), [*items[:20], *others], logits) == alone
+
+
+def test_a_type_without_gold_spans_keeps_its_threshold(broken: Labelled) -> None:
+    items, logits = [], []
+    for item, found in zip(*broken, strict=True):
+        spans = tuple(span for span in item.document.spans if span.type != "cue")
+        document = replace(item.document, spans=spans)
+        own = tuple(targets(document, item.features.segments))
+        items.append(LabelledFeatures(document, item.features, own))
+        logits.append(found)
+    tuned = tune_spans(DecodingConfig(), items, logits)
+    assert tuned.transitions
+    assert tuned.span_thresholds["cue"] == 0.5
+
+
+def chain(moves: NDArray[np.float64], length: int) -> NDArray[np.int64]:
+    """Tags that follow each other as these probabilities say."""
+    generator = np.random.default_rng(7)
+    tags = [0]
+    for draw in generator.random(length):
+        tags.append(int(np.searchsorted(np.cumsum(moves[tags[-1]]), draw)))
+    return np.array(tags[1:])
+
+
+def test_fitted_scores_expect_the_moves_that_were_seen() -> None:
+    """So it is where a likelihood is greatest; counted over all ways through four words."""
+    tags = chain(np.array([[0.7, 0.3, 0.0], [0.2, 0.0, 0.8], [0.4, 0.0, 0.6]]), 400).reshape(-1, 4)
+    tags[:, 0] = np.minimum(tags[:, 0], 1)
+    logits = np.random.default_rng(3).normal(size=(*tags.shape, 3)).astype(np.float32)
+    table = np.array(fit_transitions(zip(logits, tags, strict=True), LOADED_TRANSITIONS))
+    ways = [
+        way
+        for way in itertools.product(range(3), repeat=4)
+        if way[0] != 2 and all(LOADED_TRANSITIONS[a, b] == 0 for a, b in itertools.pairwise(way))
+    ]
+    scores = np.array(
+        [
+            logits[:, range(4), way].sum(axis=1)
+            + sum(table[a, b] for a, b in itertools.pairwise(way))
+            for way in ways
+        ]
+    )
+    probable = (np.exp(scores) / np.exp(scores).sum(axis=0)).sum(axis=1)
+    expected, seen = np.zeros((3, 3)), np.zeros((3, 3))
+    for way, weight in zip(ways, probable, strict=True):
+        for move in itertools.pairwise(way):
+            expected[move] += weight
+    np.add.at(seen, (tags[:, :-1], tags[:, 1:]), 1)
+    assert expected == pytest.approx(seen, abs=2)
+    assert seen[0, 0] > 50
+
+
+def test_a_span_that_a_cut_goes_through_begins_anew_behind_it() -> None:
+    tags = chain(np.array([[0.5, 0.5, 0.0], [0.1, 0.0, 0.9], [0.1, 0.0, 0.9]]), 1280)
+    logits = np.random.default_rng(3).normal(size=(len(tags), 3)).astype(np.float32)
+    apart = [(logits[at : at + 64], tags[at : at + 64].copy()) for at in range(0, len(tags), 64)]
+    assert any(part[0] == 2 for _, part in apart)
+    for _, part in apart:
+        part[0] = min(part[0], 1)
+    whole = fit_transitions([(logits, tags)], LOADED_TRANSITIONS)
+    assert whole == fit_transitions(apart, LOADED_TRANSITIONS)
+    assert whole
 
 
 def test_too_few_spans_change_nothing(broken: Labelled) -> None:
