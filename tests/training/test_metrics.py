@@ -4,14 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from framelens.decoding import DecodingConfig, DocumentLogits
-from framelens.features import Featurizer
+from framelens.features import DocumentFeatures, Featurizer
 from framelens.schema import AXES, LABELS, SPAN_LOGITS
 from framelens_training.calibration import (
     HEADLINE_ANSWERS,
     best_threshold,
+    calibration_bins,
     chance_calibration_errors,
     expected_calibration_error,
     temperature,
@@ -24,6 +31,7 @@ from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
+    Metrics,
     axis_counts,
     bootstrap,
     can_be_scored,
@@ -31,9 +39,13 @@ from framelens_training.evaluation import (
     label_macro_f1,
     macro_f1,
     paired_difference,
+    percentiles,
+    span_f1,
+    span_metrics_of,
     weighted_f1,
 )
-from framelens_training.predictions import AxisData
+from framelens_training.near_best import middle_of_near_best
+from framelens_training.predictions import AxisData, axis_data, gold_spans
 from framelens_training.targets import LabelledFeatures, featurize_document
 
 GENERATOR = np.random.default_rng(5)
@@ -76,6 +88,90 @@ def test_a_paired_difference_with_itself_is_nought() -> None:
     assert (same.low, same.value, same.high) == (0.0, 0.0, 0.0)
     worse = axis_counts(axis([True, False] * 20, [0.9, 0.8] * 20), 0.5, 7)
     assert paired_difference(counts, worse, 200, seed=1).low > 0
+
+
+def test_the_interval_leaves_out_a_fortieth_at_each_end() -> None:
+    assert percentiles(np.append(np.arange(1001.0), np.nan)) == (25.0, 975.0)
+    assert np.isnan(percentiles(np.full(3, np.nan))).all()
+    counts = axis_counts(axis([True, False] * 20, [0.9, 0.2, 0.3, 0.7] * 10), 0.5, 7)
+    alone = bootstrap(counts, 0, seed=1)
+    assert alone.low == alone.value == alone.high == 0.5
+
+
+def test_span_f1_of_one_count_and_of_many() -> None:
+    counts = np.array([[[2, 3, 5], [0, 0, 0]], [[0, 4, 0], [3, 3, 3]], [[1, 3, 1], [0, 0, 2]]])
+    assert span_f1(counts).tolist() == [[0.5, 0.0], [0.0, 1.0], [0.5, 0.0]]
+    assert span_f1(counts[0, 0]) == 0.5
+
+
+def test_figures_of_an_axis_are_scikit_learns() -> None:
+    gold, logits = GENERATOR.random(300) < 0.4, GENERATOR.normal(size=300)
+    segments = tuple(GoldSegment("text", 0, 6, framed=bool(answer)) for answer in gold)
+    document = LabelledDocument("d", "A line", annotated=frozenset({"framed"}), segments=segments)
+    given = np.zeros((300, len(AXES)), dtype=np.float32)
+    given[:, AXES.index("framed")] = logits
+    headlines = np.zeros(300, dtype=np.bool_)
+    item = LabelledFeatures(document, DocumentFeatures((), ()), ())
+    found = evaluate([item], [DocumentLogits(given, (), headlines)], DecodingConfig(), samples=0)
+    assert set(found.axes) == {"framed"}
+    framed = found.axes["framed"]
+    said = logits >= 0
+    assert (framed.n, framed.positives) == (300, gold.sum())
+    assert framed.precision == pytest.approx(precision_score(gold, said))
+    assert framed.recall == pytest.approx(recall_score(gold, said))
+    assert framed.f1 == pytest.approx(f1_score(gold, said))
+    assert framed.auroc == pytest.approx(roc_auc_score(gold, logits))
+    assert framed.average_precision == pytest.approx(average_precision_score(gold, logits))
+    probability = 1 / (1 + np.exp(-logits))
+    assert framed.ece == pytest.approx(expected_calibration_error(gold, probability), abs=1e-6)
+    assert found.score == framed.average_precision
+
+    one = replace(document, segments=tuple(replace(s, framed=False) for s in segments))
+    item = replace(item, document=one)
+    found = evaluate([item], [DocumentLogits(given, (), headlines)], DecodingConfig(), samples=0)
+    assert np.isnan([found.axes["framed"].auroc, found.axes["framed"].average_precision]).all()
+    assert found.score == 0.0
+
+
+def test_figures_of_spans_and_of_labels() -> None:
+    found = span_metrics_of({1, 2, 3, 4}, {3, 4, 5, 6, 7})
+    assert (found.gold, found.found, found.precision, found.recall) == (4, 5, 0.4, 0.5)
+    assert found.f1 == pytest.approx(4 / 9)
+    confusion = np.array([[3, 1, 1, 0], [2, 4, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]])
+    gold, said = np.repeat(np.argwhere(confusion >= 0), confusion.ravel(), axis=0).T
+    expected = f1_score(gold, said, labels=[0, 1, 3], average="macro")
+    assert label_macro_f1(confusion) == pytest.approx(expected)
+    flat = Metrics({}, {}, confusion).flat("test")
+    assert flat["test/label/accuracy"] == pytest.approx(8 / 13)
+    assert flat["test/label/macro_f1"] == pytest.approx(expected)
+
+
+def test_what_labels_imply_of_page_furniture_counts_only_if_asked_for() -> None:
+    segments = (GoldSegment("text", 0, 6, framed=True), GoldSegment("text", 0, 6, framed=False))
+    document = LabelledDocument("d", "A line", annotated=frozenset({"framed"}), segments=segments)
+    values = [np.zeros((2, len(AXES)), dtype=np.float32)]
+    assert axis_data([document], values, "boilerplate").gold.tolist() == []
+    assert axis_data([document], values, "boilerplate", implied=True).gold.tolist() == [False]
+    for implied in (False, True):
+        found = axis_data([document], values, "framed", implied=implied)
+        assert found.gold.tolist() == [True, False]
+
+
+def test_gold_spans_are_cut_at_segments_without_white_space() -> None:
+    text = "He said so. It fell ."
+    document = LabelledDocument(
+        "d",
+        text,
+        "He said",
+        segments=(GoldSegment("text", 0, 11), GoldSegment("text", 12, 21)),
+        spans=(
+            GoldSpan("text", "content", 7, 20),
+            GoldSpan("text", "cue", 2, 8),
+            GoldSpan("text", "source", 19, 20),
+            GoldSpan("headline", "source", 0, 2),
+        ),
+    )
+    assert gold_spans(document) == [(0, "content", 8, 11), (0, "cue", 3, 7), (1, "content", 0, 7)]
 
 
 def test_draws_without_both_gold_answers_do_not_count() -> None:
@@ -170,6 +266,15 @@ def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
     assert best_threshold(np.array([True]), np.array([0.1]), (0.2, 0.8)) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("f1", "middle"),
+    [([0.9, 0.9, 0.9, 0.5, 0.9], 0.2), ([0.9, 0.5, 0.9, 0.9, 0.5], 0.35), ([0.9, 0, 0, 0, 0], 0.1)],
+)
+def test_of_several_stretches_the_widest_is_taken(f1: list[float], middle: float) -> None:
+    thresholds = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert middle_of_near_best(thresholds, np.array(f1), 10**6) == middle
+
+
 def test_a_threshold_does_not_follow_the_luck_of_one_answer() -> None:
     negatives, positives = np.linspace(0.05, 0.4, 90), np.linspace(0.6, 0.95, 90)
     few = np.array([0.42, 0.44, 0.46])  # yes, no, yes: the best thresholds lie beside them
@@ -184,6 +289,9 @@ def test_calibration_error() -> None:
     gold = GENERATOR.random(50_000) < scores
     assert expected_calibration_error(gold, scores) < 0.01
     assert expected_calibration_error(gold, np.full(50_000, 0.9)) == pytest.approx(0.4, abs=0.02)
+    nothing = np.zeros(0)
+    assert np.isnan(expected_calibration_error(nothing > 0, nothing))
+    assert [len(points) for points in calibration_bins(nothing > 0, nothing)] == [0, 0]
 
 
 def test_few_examples_show_an_error_even_if_they_are_calibrated() -> None:
@@ -224,6 +332,42 @@ def answered(featurizer: Featurizer, *, wrong: bool) -> tuple[LabelledFeatures, 
         tokens[1][last, 6] = 9.0  # the full stop joins the content
     headlines = np.array([s.role == "headline" for s in item.features.segments])
     return item, DocumentLogits(segments.astype(np.float32), tuple(tokens), headlines)
+
+
+def test_both_errors_of_calibration_are_told(featurizer: Featurizer) -> None:
+    item, logits = answered(featurizer, wrong=False)
+    decoding = DecodingConfig(
+        temperatures=dict.fromkeys(AXES, 2.0),
+        offsets=dict.fromkeys(AXES, 1.0),
+        headline_offsets=dict.fromkeys(AXES, -1.0),
+    )
+    plain = evaluate([item], [logits], DecodingConfig(), samples=0).axes
+    for axis, found in evaluate([item], [logits], decoding, samples=0).axes.items():
+        assert found.ece_uncalibrated == plain[axis].ece
+        assert found.ece > plain[axis].ece + 0.05
+
+
+def test_tuning_tells_headlines_from_the_rest() -> None:
+    """The same logits, but a headline is framed only where they are high."""
+    column = AXES.index("framed")
+    documents, logits = [], []
+    for number, value in enumerate(np.linspace(-3, 3, 200)):
+        segments = (
+            GoldSegment("headline", 0, 6, framed=bool(value + GENERATOR.normal() > 1.5)),
+            GoldSegment("text", 0, 6, framed=bool(value + GENERATOR.normal() > 0)),
+        )
+        annotated: frozenset[Annotated] = frozenset({"framed"})
+        documents.append(
+            LabelledDocument(
+                f"d{number}", "A line", "A head", annotated=annotated, segments=segments
+            )
+        )
+        given = np.zeros((2, len(AXES)), dtype=np.float32)
+        given[:, column] = value
+        logits.append(DocumentLogits(given, (), np.array([True, False])))
+    found = tune_axes(DecodingConfig(), documents, logits, (0.02, 0.98))
+    assert found.headline_offsets["framed"] < -1
+    assert found.headline_offsets["attributed"] == 0
 
 
 def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> None:
