@@ -54,6 +54,24 @@ def test_sizes_and_positives_are_in_proportion(documents: list[LabelledDocument]
         assert framed == pytest.approx(SHARES[name] * positives, abs=3)
 
 
+def test_rare_positives_are_shared_out_beside_sizes() -> None:
+    """A hundred articles of 1 to 30 segments, every tenth with one that is framed."""
+    documents = []
+    for n in range(100):
+        size = 1 + n * 7 % 30
+        segments = tuple(
+            GoldSegment("text", 2 * at, 2 * at + 1, framed=at == n % 10 == 0) for at in range(size)
+        )
+        documents.append(
+            LabelledDocument(
+                f"d{n}", "a " * size, annotated=frozenset({"framed"}), segments=segments
+            )
+        )
+    held_out = [[s for d in held for s in d.segments] for _, held in folds(documents, 10)]
+    assert [sum(bool(s.framed) for s in part) for part in held_out] == [1] * 10
+    assert max(map(len, held_out)) - min(map(len, held_out)) <= 3
+
+
 def test_the_order_of_documents_does_not_matter(documents: list[LabelledDocument]) -> None:
     shuffled = random.Random(1).sample(documents, len(documents))
     assert assign(shuffled) == assign(documents)
