@@ -66,6 +66,40 @@ def test_loaded_words_outside_the_quotation_are_not_only_inside() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "length"),
+    [
+        (9, "under_10_words"),
+        (10, "10_to_24_words"),
+        (24, "10_to_24_words"),
+        (25, "25_words_and_more"),
+    ],
+)
+def test_lengths_are_counted_in_words(count: int, length: str) -> None:
+    (found,) = segment_slices(parse_markup(f"#id: x\n\n-|{' word' * count}.\n")[0], "mine")
+    assert ("length", length) in found
+
+
+def test_a_quotation_has_four_words() -> None:
+    for quoted, answer in (("shut to us all", "yes"), ("shut to us", "no")):
+        (found,) = segment_slices(parse_markup(f"#id: x\n\n-| It is “{quoted}”.\n")[0], "mine")
+        assert ("quotation", answer) in found
+
+
+def test_loaded_words_that_the_annotation_alone_knows_are_the_outlets_own() -> None:
+    quoted = "-| He said that “the shameful road is shut to all”.\n"
+    before, own = "f| A {l|leaden} plan.\n", quoted.replace("He", "The {l|leaden} man")
+    for text, kinds in ((before + quoted, [True]), (own, []), (before + own, [])):
+        document = parse_markup(f"#id: x\n\n{text}")[0]
+        last = segment_slices(document, "mine")[-1]
+        assert [value == "only_in_a_quotation" for kind, value in last if kind == "loaded"] == kinds
+
+
+def test_sources_that_nobody_was_asked_about_make_no_slice() -> None:
+    document = article("a", annotated=frozenset({"framed"}))
+    assert not any(kind == "source" for found in segment_slices(document, "x") for kind, _ in found)
+
+
+@pytest.mark.parametrize(
     ("source", "expected"),
     [
         ("officials", True),
