@@ -67,6 +67,35 @@ def test_a_clear_difference_is_found_and_none_between_equals() -> None:
     assert "+0." in shown
 
 
+def test_an_axis_that_nobody_labelled_is_left_out() -> None:
+    whole = answers(0.9, 1)
+    framed = Answers(*(getattr(whole, name)[whole.axis == "framed"] for name in Answers.__slots__))
+    assert list(compare(framed, framed, samples=100)) == ["framed"]
+
+
+class Client:
+    """Has the answers of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def download_artifacts(self, run: str, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        if (run, name) != ("r1", PREDICTIONS):
+            raise MlflowException(f"no run {run}")
+        return str(self.path)
+
+
+def test_answers_of_an_mlflow_run(tmp_path: Path) -> None:
+    written = answers(0.9, 1)
+    written.write(tmp_path / "kept.parquet")
+    found = load_answers("r1", Client(tmp_path / "kept.parquet"))
+    assert found.gold.tolist() == written.gold.tolist()
+    with pytest.raises(ComparisonError, match=r"looked at r2; MLflow run 'r2' \(no run r2\)"):
+        load_answers("r2", Client(tmp_path / "kept.parquet"))
+
+
 def test_the_order_of_documents_does_not_matter() -> None:
     good, bad = answers(0.95, 1), answers(0.6, 2)
     shuffled = np.random.default_rng(3).permutation(len(bad.gold))
