@@ -233,15 +233,16 @@ def test_positions_that_only_one_model_has_are_left_out_or_stay() -> None:
         for head in ("segment_head", "span_head")
         for kind in ("weight", "bias")
     }
-    short = {name: torch.zeros(2, 1), **heads}
-    long = {name: torch.tensor([[1.0], [2.0], [3.0]]), **heads}
+    short = {**heads, name: torch.zeros(2, 1)}
+    long = {**heads, name: torch.tensor([[1.0], [2.0], [3.0]])}
     assert mixed(short, long, 0.5)[name].tolist() == [[0.5], [1.0]]
     assert mixed(long, short, 0.5)[name].tolist() == [[0.5], [1.0], [3.0]]
 
 
 def test_a_model_of_another_shape_is_not_mixed_in() -> None:
     one, other = {"a": torch.zeros(2), "b": torch.zeros(3)}, {"a": torch.ones(2)}
-    with pytest.raises(TrainingError, match="same shape, found others in b"):
-        mixed(one, other, 0.5)
+    for first, second in ((one, other), (other, one), (one, {**one, "b": torch.ones(2)})):
+        with pytest.raises(TrainingError, match="same shape, found others in b"):
+            mixed(first, second, 0.5)
     with pytest.raises(ValueError, match="expected 'average: true'"):
         Training.model_validate({"average_with": {"model": "x", "share": 0.5}})
