@@ -18,6 +18,7 @@ from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
 from framelens.schema import Field
+from framelens_training import quality
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
@@ -274,6 +275,24 @@ class TestStarter:
         for value, (other, _) in zip(tuned, parts[::-1], strict=True):
             logits = [found.segments for found in other.logits]
             assert value == temperature(axis_data(other.documents, logits, "framed"))
+
+    def test_spans_are_decoded_as_the_other_half_says(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: dict[float, set[str]] = {}
+
+        def tune(decoding: DecodingConfig, items: Sequence[Any], logits: object) -> DecodingConfig:
+            band = 0.1 + len(seen) / 10
+            seen[band] = {item.document.id for item in items}
+            return replace(decoding, uncertain_band=band)
+
+        monkeypatch.setattr(quality, "tune_spans", tune)
+        read = bench.read(STARTER, "test")
+        parts = quality._tuned_on_the_other(bench, read)
+        ids = [{document.id for document in half.documents} for half, _ in parts]
+        assert ids[0] | ids[1] == {document.id for document in read.documents}
+        assert [seen[decoding.uncertain_band] for _, decoding in parts] == ids[::-1]
+        assert ids[0].isdisjoint(ids[1])
 
     def test_training_documents_are_never_read(self, bench: Bench) -> None:
         with pytest.raises(AssertionError):
