@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 import framelens
 from framelens.artifact import Artifact, Golden, write_manifest
 from framelens.schema import AXES
+from framelens_training import promotion
 from framelens_training.cli import main
 from framelens_training.config import Config
 from framelens_training.corpora.labelled import (
@@ -22,6 +23,7 @@ from framelens_training.corpora.labelled import (
     write_jsonl,
 )
 from framelens_training.gates import Gates, load_gates
+from framelens_training.judgement import Judgement
 from framelens_training.model_registry import log_model, register
 from framelens_training.seen_texts import fingerprint, write_seen
 from framelens_training.teachers import load_teacher
@@ -248,6 +250,40 @@ def test_a_changed_golden_example_passes_with_an_explanation(
     assert "furniture is cut off" in capsys.readouterr().out
     assert champion(store) == second
     assert "cut off" in tags(store, second)["framelens.promotion.explanation"]
+
+
+@on_sqlite
+def test_a_champion_that_was_changed_meanwhile_stays(
+    store: str, submit: Submit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    other, challenger = submit(WORSE), submit(BETTER)
+    whole = promotion._judge
+
+    def slowly(*arguments: Any) -> Judgement:
+        MlflowClient(store).set_registered_model_alias("news", "champion", other)
+        return whole(*arguments)
+
+    monkeypatch.setattr(promotion, "_judge", slowly)
+    assert main(["promote", "news"]) == 1
+    assert "was changed while the challenger was judged" in capsys.readouterr().err
+    assert champion(store) == other
+    assert "framelens.promotion.decision" not in tags(store, challenger)
+
+
+@on_sqlite
+def test_a_predecessor_that_was_deleted_does_not_come_back(
+    store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = submit(CHAMPION)
+    assert main(["promote", "news"]) == 0
+    second = submit(BETTER)
+    assert main(["promote", "news"]) == 0
+    MlflowClient(store).delete_model_version("news", first)
+    assert main(["rollback", "news"]) == 1
+    assert f"version {first} was deleted" in capsys.readouterr().err
+    assert champion(store) == second
 
 
 @on_sqlite
