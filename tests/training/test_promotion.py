@@ -377,15 +377,20 @@ def test_other_test_documents_need_their_sum(
     command = ["promote", "news", "--test", str(other), "--sha256"]
     assert main([*command, "0" * 64]) == 1
     assert "give the documents that were pinned" in capsys.readouterr().err
-    assert main([*command, digest(documents)]) == 0
+    assert main([*command, digest(documents).upper()]) == 0
 
 
 @on_sqlite
+@pytest.mark.parametrize("split", ["train", "validation"])
 def test_documents_that_a_model_was_trained_on_are_no_test(
-    store: str, submit: Submit, splits: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    store: str,
+    submit: Submit,
+    splits: dict[str, Path],
+    split: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     seen = sentences()[::7]
-    corpora = [{"name": "files", "licence": "own", "sha256": {"train": digest(seen)}}]
+    corpora = [{"name": "files", "licence": "own", "sha256": {split: digest(seen)}}]
     submit(BETTER, training={"corpora": corpora})
     command = ["promote", "news", "--test", str(splits["train"]), "--sha256", digest(seen)]
     assert main(command) == 1
