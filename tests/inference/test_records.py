@@ -1,0 +1,69 @@
+"""Reading what is to be scored, without scoring it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from framelens.errors import InputError
+from framelens.records import FieldNames, Position, expand_inputs, read_records, to_json
+
+
+def test_kept_values_become_json_that_every_parser_reads() -> None:
+    value = {
+        "share": 0.25,
+        "none": math.nan,
+        "deep": [math.inf, 2.5, {"x": -math.inf}],
+        "raw": b"\x00\xff",
+        "day": datetime.date(2024, 5, 1),
+        "name": "caf\u00e9",
+    }
+    assert json.loads(to_json(value), parse_constant=pytest.fail) == {
+        "share": 0.25,
+        "none": None,
+        "deep": [None, 2.5, {"x": None}],
+        "raw": "AP8=",
+        "day": "2024-05-01",
+        "name": "caf\u00e9",
+    }
+    assert "caf\u00e9" in to_json(value)
+    assert json.loads(to_json({"name": "\ud800"})) == {"name": "\ud800"}
+    assert to_json({"name": "\ud800"}).isascii()
+
+
+def test_a_number_too_long_to_read_is_an_error_row(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f'{{"text": {"9" * 5000}}}\n{{"text": "A plan."}}\n', "utf-8")
+    first, second = read_records([str(path)], FieldNames())
+    assert first.error is not None
+    assert first.error.code == "not_json"
+    assert first.id == f"{path}:1"
+    assert second.row == {"text": "A plan.", "headline": None}
+
+
+def test_how_far_the_reading_has_come(tmp_path: Path) -> None:
+    names = []
+    for name in ("a.jsonl", "b.csv"):
+        path = tmp_path / name
+        line = "text\n" if name == "b.csv" else ""
+        path.write_text(line + '"A plan."\n' * 4, "utf-8")
+        names.append(str(path))
+    position = Position()
+    assert position.fraction is None
+    found = [position.fraction for _ in read_records(names, FieldNames(), position=position)]
+    assert len(found) == 8
+    known = [fraction for fraction in found if fraction is not None]
+    assert known == sorted(known)
+    assert len(known) == 8
+    assert 0 < known[0] < known[4] <= 1
+    assert position.fraction == 1.0
+
+
+def test_standard_input_is_read_once() -> None:
+    assert expand_inputs(["-"]) == ["-"]
+    with pytest.raises(InputError, match="expected standard input once"):
+        expand_inputs(["-", "-"])
