@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -343,17 +344,40 @@ def test_other_files_are_left_alone(
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("names", [("part-00000.jsonl", "_SUCCESS"), ("_SUCCESS",)])
 def test_another_programs_parts_are_left_alone(
-    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    names: Sequence[str],
+    model_folder: Path,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
-    for name in ("part-00000.jsonl", "_SUCCESS"):
+    for name in names:
         (folder / name).write_text('{"text": "theirs"}\n')
     for options in (["--overwrite"], ["--resume"], []):
         assert score(model_folder, source, "-o", f"{folder}/", *options) == 1
         assert "expected an empty or new directory" in capsys.readouterr().err
-    assert (folder / "part-00000.jsonl").read_text() == '{"text": "theirs"}\n'
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert (folder / names[0]).read_text() == '{"text": "theirs"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "expected"),
+    [
+        ("out/part-00003.jsonl", "out", True),
+        ("out/_SUCCESS", "out", True),
+        ("out/notes.json", "out", False),
+        ("out/part-3.jsonl", "out", False),
+        ("out.jsonl", "out.jsonl", True),
+        ("out.jsonl.partial/_manifest.json", "out.jsonl", True),
+        ("out.jsonl.partial", "out.jsonl", True),
+        ("summary.json", "out.jsonl", False),
+    ],
+)
+def test_which_names_are_a_runs_own(name: str, target: str, expected: bool, tmp_path: Path) -> None:
+    assert parts.is_of_run(tmp_path / name, tmp_path / target) is expected
 
 
 @pytest.mark.parametrize("output", ["in.jsonl", "./in.jsonl", "link.jsonl", "."])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from framelens import records
 from framelens.errors import InputError
 from framelens.records import FieldNames, Position, expand_inputs, read_records, to_json
 
@@ -61,6 +62,22 @@ def test_how_far_the_reading_has_come(tmp_path: Path) -> None:
     assert len(known) == 8
     assert 0 < known[0] < known[4] <= 1
     assert position.fraction == 1.0
+
+
+@pytest.mark.parametrize("ending", ["txt", "html", "jsonl"])
+def test_what_is_too_long_is_an_error_row(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = b'{"text": "A plan."}\n'
+    monkeypatch.setattr(records, "MAX_ROW_BYTES", len(row))
+    codes = []
+    for name, content in (("exact", row), ("over", b" " + row)):
+        path = tmp_path / f"{name}.{ending}"
+        path.write_bytes(content)
+        (found,) = read_records([str(path)], FieldNames())
+        codes.append(found.error.code if found.error else None)
+        assert (found.row is None and found.page is None) is (found.error is not None)
+    assert codes == [None, "too_long"]
 
 
 def test_standard_input_is_read_once() -> None:
