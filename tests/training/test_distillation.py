@@ -668,9 +668,9 @@ def test_unlabelled_texts_are_segmented_and_held_out_ones_left_out(
     assert [document.id for document in documents] == ["own", "first line"]
     assert lines == [f"Unlabelled {path}: 1 left out, held out elsewhere"]
     assert found.weight == 0.5
-    for document in documents:
+    for document, headline in zip(documents, ("The plan", "A plan for the road"), strict=True):
         fields = [(s.field, document.segment_text(s)) for s in document.segments]
-        assert fields[0][0] == "headline"
+        assert fields[0] == ("headline", headline)
         assert [words for _, words in fields[1:]] == [
             "The road to the plan was closed on a day in the news.",
             "She said so to the mayor.",
@@ -684,8 +684,9 @@ def test_a_row_without_text_is_named(tmp_path: Path, tiny_config: Config) -> Non
     config = changed(
         tiny_config, teacher="x", distillation={"unlabelled": [str(path)], "alpha": 0.5}
     )
-    with pytest.raises(CorpusError, match=r"2 problem\(s\)"):
+    with pytest.raises(CorpusError, match=r"2 problem\(s\)") as refused:
         unlabelled_corpora(config, [], silent)
+    assert "expected a field 'text', found id" in str(refused.value)
 
 
 def unlabelled_copy(documents: list[LabelledDocument], axis: str) -> list[LabelledDocument]:
