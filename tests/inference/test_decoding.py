@@ -54,6 +54,29 @@ def test_spans_in_offsets_of_their_segment(featurizer: Featurizer) -> None:
     assert all(s.score > 0.98 for s in spans)
 
 
+def test_of_spans_that_begin_together_the_longer_comes_first(featurizer: Featurizer) -> None:
+    tags = ["*B-content", "I-content", "O"]
+    spans = decode_spans(*tokens_for(featurizer, ["road closed ."], [tags]), DecodingConfig())
+    assert [(s.type, s.start, s.end) for s in spans] == [("content", 0, 11), ("loaded", 0, 4)]
+
+
+def test_transitions_of_the_config_count(featurizer: Featurizer) -> None:
+    def outside(tags: int) -> tuple[tuple[float, ...], ...]:
+        """A table by which what is outside stays outside."""
+        table = np.zeros((tags, tags))
+        table[0, 0] = 20.0
+        return tuple(map(tuple, table.tolist()))
+
+    given = tokens_for(featurizer, ["the road ."], [["O", "*B-content", "O"]])
+
+    def types(config: DecodingConfig) -> list[str]:
+        return [span.type for span in decode_spans(*given, config)]
+
+    assert types(DecodingConfig()) == ["content", "loaded"]
+    assert types(DecodingConfig(transitions=outside(len(BIO_TAGS)))) == ["loaded"]
+    assert types(DecodingConfig(loaded_transitions=outside(3))) == ["content"]
+
+
 def test_neighbouring_spans_of_one_type_stay_two(featurizer: Featurizer) -> None:
     tags = ["B-content", "B-content", "I-content"]
     spans = decode_spans(*tokens_for(featurizer, ["a road closed"], [tags]), DecodingConfig())
@@ -122,6 +145,23 @@ def test_cut_segments_are_merged_where_the_pieces_know_most(featurizer: Featuriz
     # The overlap of 22..30 is shared half and half, as is that of 30..52.
     assert reader == [0] * 26 + [1] * 15 + [2] * 19
     assert merged.segments[0].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_segments_logits_are_read_at_its_separators(featurizer: Featurizer) -> None:
+    document = featurizer.featurize(["a plan", "a " * 40, "the road was closed"], ["body"] * 3)
+    outputs = []
+    for number, window in enumerate(document.windows):
+        places = 100 * number + np.arange(len(window.input_ids), dtype=np.float32)
+        tokens = np.repeat(places[:, np.newaxis], len(SPAN_LOGITS), axis=1)
+        outputs.append((np.stack([places, -places, 2 * places], axis=1), tokens))
+    assert [window.separators for window in document.windows] == [(3,), (31,), (31,), (5,)]
+    merged = merge_windows(document, outputs)
+    expected = np.array([3, (131 + 231) / 2, 305])
+    assert (
+        merged.segments.tolist() == np.stack([expected, -expected, 2 * expected], axis=1).tolist()
+    )
+    assert merged.tokens[0][:, 0].tolist() == [1, 2]
+    assert merged.tokens[2][:, 0].tolist() == [301, 302, 303, 304]
 
 
 @pytest.mark.parametrize(
