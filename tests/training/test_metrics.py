@@ -263,7 +263,8 @@ def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
     scores = np.array([0.1, 0.3, 0.6, 0.9])
     assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.455, abs=0.006)
     assert best_threshold(gold, scores, (0.5, 0.8)) == pytest.approx(0.55, abs=0.006)
-    assert best_threshold(np.array([True]), np.array([0.1]), (0.2, 0.8)) == 0.5
+    for one in (True, False):
+        assert best_threshold(np.array([one, one]), np.array([0.4, 0.9]), (0.3, 0.8)) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,10 @@ def test_padding_is_masked_everywhere() -> None:
 
 def test_a_headline_is_no_page_furniture_whatever_was_annotated(featurizer: Featurizer) -> None:
     column = AXES.index("boilerplate")
-    segments = (GoldSegment("headline", 0, 10, framed=True), GoldSegment("text", 0, 9, framed=True))
+    segments = (
+        GoldSegment("headline", 0, 10, framed=False),
+        GoldSegment("text", 0, 9, framed=True),
+    )
     document = LabelledDocument(
         "a", "A plan is.", "Shame plan", annotated=frozenset({"framed"}), segments=segments
     )
