@@ -126,6 +126,18 @@ def test_figures_of_an_axis_are_scikit_learns() -> None:
     assert framed.ece == pytest.approx(expected_calibration_error(gold, probability), abs=1e-6)
     assert found.score == framed.average_precision
 
+    other = LabelledDocument(
+        "e",
+        "A line",
+        annotated=frozenset({"attributed"}),
+        segments=(GoldSegment("text", 0, 6, attributed=True),),
+    )
+    both = [item, replace(item, document=other)]
+    logits_of_both = [DocumentLogits(given[:n], (), headlines[:n]) for n in (300, 1)]
+    found = evaluate(both, logits_of_both, DecodingConfig(), samples=0)
+    assert set(found.axes) == {"attributed", "framed"}
+    assert found.axes["framed"] == framed
+
     one = replace(document, segments=tuple(replace(s, framed=False) for s in segments))
     item = replace(item, document=one)
     found = evaluate([item], [DocumentLogits(given, (), headlines)], DecodingConfig(), samples=0)
