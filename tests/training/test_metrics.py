@@ -203,6 +203,7 @@ def test_draws_without_both_gold_answers_do_not_count() -> None:
 def test_one_gold_answer_or_one_article_tells_no_difference() -> None:
     one_answer = axis_counts(axis([False] * 20, [0.2] * 20), 0.5, 7)
     assert np.isnan(macro_f1(one_answer.sum(axis=0)))
+    assert np.isnan(macro_f1(np.array([[3, 0, 1, 0], [0, 1, 0, 3]]))).all()
     assert np.isnan(bootstrap(one_answer, 200, seed=1).value)
     difference = paired_difference(one_answer, one_answer, 200, seed=1)
     assert np.isnan([difference.low, difference.value, difference.high]).all()
