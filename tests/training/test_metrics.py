@@ -169,6 +169,17 @@ def test_what_labels_imply_of_page_furniture_counts_only_if_asked_for() -> None:
         assert found.gold.tolist() == [True, False]
 
 
+def test_a_segment_with_an_axis_left_open_has_no_gold_label() -> None:
+    open_, whole = (
+        GoldSegment("text", 0, 6, attributed=True, framed=framed, boilerplate=False)
+        for framed in (None, False)
+    )
+    document = LabelledDocument("d", "A line", annotated=frozenset(AXES), segments=(open_, whole))
+    item = LabelledFeatures(document, DocumentFeatures((), ()), ())
+    logits = DocumentLogits(np.zeros((2, len(AXES)), np.float32), (), np.zeros(2, np.bool_))
+    assert evaluate([item], [logits], DecodingConfig(), samples=0).labels.sum() == 1
+
+
 def test_gold_spans_are_cut_at_segments_without_white_space() -> None:
     text = "He said so. It fell ."
     document = LabelledDocument(

@@ -191,6 +191,15 @@ def test_a_model_that_cries_wolf_at_one_side_has_a_gap() -> None:
     assert measure({"left": 0, "right": 0}, minimum=121).flat() == {}
 
 
+@pytest.mark.parametrize("lean", ["left", "right"])
+def test_one_side_alone_has_a_rate_and_no_gap(lean: str) -> None:
+    documents = [article(f"d{n}", lean=lean) for n in range(10)]
+    answers = [scores(document) for document in documents]
+    found = false_alarms(documents, answers, DecodingConfig(), minimum=20, samples=100, seed=1)
+    assert set(found.rates) == {lean}
+    assert found.gap is None
+
+
 def test_documents_without_a_lean_have_no_fairness_line() -> None:
     documents = [article("a")]
     found = false_alarms(
