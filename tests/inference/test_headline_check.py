@@ -62,13 +62,15 @@ def test_words_that_the_body_does_not_have_are_the_headlines_own(scorer: Scorer)
     ]
     assert found.own_wording[0].loaded > 0.9
     assert not check(scorer, "Road closed").own_wording
+    assert not check(scorer, "Road closed, a report").own_wording, "another sentence has it"
 
 
 def test_own_words_that_follow_each_other_are_one_stretch(scorer: Scorer) -> None:
-    def own(headline: str) -> list[str]:
-        return [
-            o.text for o in check(scorer, headline, "The minister said a road closed.").own_wording
-        ]
+    def own(words: str) -> list[str]:
+        headline = f"  {words}"
+        found = check(scorer, headline, "The minister said a road closed.")
+        assert all(headline[o.start : o.end] == o.text for o in found.own_wording)
+        return [o.text for o in found.own_wording]
 
     assert own("Road closed in another news to report") == ["another news to report"]
     assert own("Shameful, another road closed") == ["Shameful", "another"]
