@@ -193,6 +193,7 @@ NAMED = segment(
 AMERICAN = segment(
     "The wall is a time bomb, the US said.", source="the US", cue="said", content="The wall is"
 )
+OPENING = segment("Ada Quist said the wall moves.", source="Ada Quist", cue="said")
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
@@ -222,6 +223,10 @@ SIGNED = segment(
         ("US: wall is a time bomb", None, AMERICAN, "kept"),
         ("Wall is a time bomb for us", None, AMERICAN, "dropped"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
+        ("Wall is a time bomb, say Wallmenders", "Wallmenders", NAMED, "kept"),
+        ("Wallmenders say wall is a time bomb", "Wallmenders", NAMED, "weakened"),
+        ("Wall is a time bomb, Quist engineers say", "Quist engineers", NAMED, "kept"),
+        ("Wall moves, officials say", "officials", OPENING, "weakened"),
         ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
         ("Wall is moving, locals say", "locals", UNNAMED, "kept"),
         ("Officials: wall is a time bomb", None, NAMED, "weakened"),
