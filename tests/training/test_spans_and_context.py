@@ -8,10 +8,11 @@ import pytest
 from framelens.decoding import DecodingConfig, DocumentLogits, Floats
 from framelens.features import Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens_training import context_agreement
 from framelens_training.cofenet_protocol import cofenet_scores, score_documents
-from framelens_training.context_agreement import agreement
+from framelens_training.context_agreement import agreement, differences
 from framelens_training.corpora.cofenet import TokenSentence
-from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.predictions import predict
 from framelens_training.span_matching import partial_metrics
@@ -70,6 +71,22 @@ def test_partial_matches_count_half(featurizer: Featurizer) -> None:
     assert (beside.partial, beside.missed, beside.spurious) == (0, 1, 1)  # touching is no overlap
 
 
+@pytest.mark.parametrize(
+    ("annotated", "kinds"),
+    [
+        ({"framed"}, set()),
+        ({"attribution_spans"}, {"source", "cue", "content"}),
+        ({"loaded_spans"}, {"loaded"}),
+    ],
+)
+def test_types_that_nobody_annotated_are_not_matched(
+    featurizer: Featurizer, annotated: set[Annotated], kinds: set[str]
+) -> None:
+    document = replace(parse_markup(ARTICLE)[0], annotated=frozenset(annotated))
+    item = featurize_document(document, featurizer)
+    assert set(partial_metrics([item], [gold_logits(item)], DecodingConfig())) == kinds
+
+
 class Reader:
     """Segment logits that rise by `company` for each further segment in the window."""
 
@@ -112,6 +129,34 @@ def test_agreement_is_nought_without_and_not_with_an_ear_for_company(
     assert np.isnan(measure(1.0, [unattributed])[2])
     found = agreement(Reader(0.0), featurizer, [lone], predict(Reader(0.0), [lone]), config)
     assert (found.segments, found.flat()) == (0, {})
+
+
+def test_which_segments_name_their_source(
+    featurizer: Featurizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    article = parse_markup(ARTICLE)[0]
+    said = article.segments[1]
+    title = replace(said, field="headline", start=0, end=said.end)
+    document = replace(
+        article,
+        headline="A road " * 20,
+        segments=(title, *article.segments),
+        spans=(*article.spans, GoldSpan("headline", "cue", 0, 4)),
+    )
+    item = featurize_document(document, featurizer)
+    logits = predict(Reader(0.0), [item])
+
+    def named() -> list[bool]:
+        found = differences(Reader(0.0), featurizer, [item], logits, DecodingConfig())
+        return found.names_source.tolist()
+
+    assert named() == [False, False, True, False, False]
+    monkeypatch.setattr(context_agreement, "MOST_SEGMENTS", 4)
+    assert named() == [False, True, False], "every other one"
+    whole = replace(said, end=said.start + len("The mayor"))
+    item = featurize_document(replace(document, segments=(title, whole)), featurizer)
+    logits = predict(Reader(0.0), [item])
+    assert named() == [False, True], "of nothing but its source"
 
 
 TEXT = "The mayor said roads closed. Plans is closed. He said so."
@@ -179,3 +224,10 @@ def test_the_protocol_reads_a_networks_spans(featurizer: Featurizer) -> None:
     one = [TokenSentence("x", tuple(t for s in SENTENCES for t in s.tokens), ("O",) * 14)]
     joined = cofenet_scores(network, featurizer, DecodingConfig(), [document], one)
     assert joined.spans["content"].found == 1  # continued in the next segment: one span
+
+    def silent(window: WindowFeatures) -> tuple[Floats, Floats]:
+        axes, spans = network(window)
+        return axes, np.full_like(spans, -9.0) + 18.0 * (np.arange(len(SPAN_LOGITS)) == 0)
+
+    nothing = cofenet_scores(silent, featurizer, DecodingConfig(), [document], SENTENCES)
+    assert [(m.gold > 0, m.found) for m in nothing.spans.values()] == [(True, 0)] * 3
