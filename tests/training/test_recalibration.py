@@ -119,6 +119,28 @@ def test_few_headlines_count_with_the_others(featurizer: Featurizer) -> None:
     assert found.decoding.headline_offsets == DecodingConfig().headline_offsets
 
 
+def test_few_yeses_among_many_noes_are_not_enough(featurizer: Featurizer) -> None:
+    _, answers = shifted(200, 3.0, featurizer)
+    rare = [featurize_document(sentence(n, framed=n % 10 == 0), featurizer) for n in range(200)]
+    with pytest.raises(RecalibrationError, match="30 yeses"):
+        recalibrate(DecodingConfig(), rare, answers, samples=0)
+
+
+def test_what_other_labels_say_of_page_furniture_counts(featurizer: Featurizer) -> None:
+    """A sentence judged for framing on its own is none, and a headline is not asked about."""
+    random = np.random.default_rng(5)
+    items, answers = shifted(100, 0.0, featurizer)
+    titles, others = shifted(100, 0.0, featurizer, "headline", first=1000)
+    for n in range(100):
+        value = float(random.normal(2.0, 2.0))
+        answer = bool(random.random() < 1 / (1 + np.exp(-value)))
+        items.append(featurize_document(sentence(2000 + n, boilerplate=answer), featurizer))
+        answers.append(logits(value, "boilerplate"))
+    found = recalibrate(DecodingConfig(), items + titles, answers + others, samples=0)
+    assert found.axes["boilerplate"].segments == 200
+    assert found.axes["framed"].segments == 200
+
+
 def test_labels_of_one_article_say_nothing_of_others(featurizer: Featurizer) -> None:
     items, answers = shifted(200, 3.0, featurizer)
     of_one = [
