@@ -100,7 +100,8 @@ def check_headline(
     said = _carried_by_content(
         headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
     )
-    attributed = segment.scores["attributed"] >= threshold or (said and _has_attribution(segment))
+    has_cue = any(span.type == "cue" for span in segment.spans)
+    attributed = segment.scores["attributed"] >= threshold or (said and has_cue)
     source, cue = cue_and_source(segments, segment.index) if attributed else (None, None)
     attribution: Attribution = "none_needed"
     if attributed:
@@ -151,10 +152,6 @@ def _carried_by_content(
     cosine = _cosines(headline, tokenized_headline, parts, [tokenized, tokenized], vectors)
     by_content, by_rest = align(headline, parts, cosine).similarity.sum(axis=1)
     return bool(by_content >= by_rest)
-
-
-def _has_attribution(segment: ScoredSegment) -> bool:
-    return any(span.type in ("source", "cue") for span in segment.spans)
 
 
 def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bool:

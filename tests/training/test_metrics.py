@@ -95,7 +95,8 @@ def test_the_interval_leaves_out_a_fortieth_at_each_end() -> None:
     assert np.isnan(percentiles(np.full(3, np.nan))).all()
     counts = axis_counts(axis([True, False] * 20, [0.9, 0.2, 0.3, 0.7] * 10), 0.5, 7)
     alone = bootstrap(counts, 0, seed=1)
-    assert alone.low == alone.value == alone.high == 0.5
+    assert alone.value == 0.5
+    assert np.isnan([alone.low, alone.high]).all()
 
 
 def test_span_f1_of_one_count_and_of_many() -> None:
@@ -136,7 +137,7 @@ def test_figures_of_an_axis_are_scikit_learns() -> None:
     logits_of_both = [DocumentLogits(given[:n], (), headlines[:n]) for n in (300, 1)]
     found = evaluate(both, logits_of_both, DecodingConfig(), samples=0)
     assert set(found.axes) == {"attributed", "framed"}
-    assert found.axes["framed"] == framed
+    assert repr(found.axes["framed"]) == repr(framed)  # its interval is NaN
 
     one = replace(document, segments=tuple(replace(s, framed=False) for s in segments))
     item = replace(item, document=one)
