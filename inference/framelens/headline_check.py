@@ -97,11 +97,15 @@ def check_headline(
         return HeadlineCheck("unsupported", None, score, False, None, None, None)
     segment = body[best]
     threshold = decoding.thresholds["attributed"]
-    said = _carried_by_content(
-        headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
+
+    def said() -> bool:
+        return _carried_by_content(
+            headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
+        )
+
+    attributed = segment.scores["attributed"] >= threshold or (
+        any(span.type == "cue" for span in segment.spans) and said()
     )
-    has_cue = any(span.type == "cue" for span in segment.spans)
-    attributed = segment.scores["attributed"] >= threshold or (said and has_cue)
     source, cue = cue_and_source(segments, segment.index) if attributed else (None, None)
     attribution: Attribution = "none_needed"
     if attributed:
@@ -113,10 +117,10 @@ def check_headline(
             headline_attributed=head.scores["attributed"] >= threshold,
         )
     if attribution == "dropped" and not (
-        said
-        and (source or cue)
+        (source or cue)
         and head.scores["attributed"] < threshold - _DOUBT
         and _is_the_claim(best, scores, [s.scores["attributed"] < threshold for s in body])
+        and said()
     ):
         attribution = "none_needed"
     return HeadlineCheck(
@@ -169,11 +173,12 @@ def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bo
 def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:
     """The body without the lines that repeat the headline, as texts drawn out of pages do."""
     head = [_bare(headline[start:end]) for start, end in split_sentences(headline)]
-    bare = [_bare(segment.text) for segment in body]
+    longest = 2 * len(headline) + 8  # white space and marks in
     kept: list[ScoredSegment] = []
     at = 0
     while at < len(body):
-        if bare[at : at + len(head)] == head:
+        run = [segment.text for segment in body[at : at + len(head)]]
+        if sum(map(len, run)) <= longest and [_bare(text) for text in run] == head:
             at += len(head)
         else:
             kept.append(body[at])
