@@ -35,7 +35,7 @@ CHANCE = 0.13
 The best of many segments carries some of the headline by chance, and the more the more there are.
 `benchmarks/headline_articles.py` measures what these limits give in whole articles.
 """
-_RIVAL = 0.9  # share of the best score from which an unattributed segment says it as well
+_RIVAL = 0.9  # share of the best score from which a segment of the outlet's says it as well
 _DOUBT = 0.1  # a headline as near as that to being attributed has dropped nothing for sure
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
@@ -119,7 +119,7 @@ def check_headline(
     if attribution == "dropped" and not (
         (source or cue)
         and head.scores["attributed"] < threshold - _DOUBT
-        and _is_the_claim(best, scores, [s.scores["attributed"] < threshold for s in body])
+        and _is_the_claim(best, scores, [_is_the_outlets(s, threshold) for s in body])
         and said()
     ):
         attribution = "none_needed"
@@ -158,10 +158,16 @@ def _carried_by_content(
     return bool(by_content >= by_rest)
 
 
-def _is_the_claim(best: int, scores: Floats, unattributed: Sequence[bool]) -> bool:
-    """Whether an attributed segment, and no word of the outlet's, is what the headline tells."""
+def _is_the_outlets(segment: ScoredSegment, threshold: float) -> bool:
+    """Whether no source says anything in a segment."""
+    reported = any(span.type == "content" for span in segment.spans)
+    return segment.scores["attributed"] < threshold and not reported
+
+
+def _is_the_claim(best: int, scores: Floats, outlets: Sequence[bool]) -> bool:
+    """Whether an attributed segment, and none of the outlet's, is what the headline tells."""
     score = float(scores[best])
-    rivals = np.where(unattributed, scores, 0.0)
+    rivals = np.where(outlets, scores, 0.0)
     rivals[best] = 0.0
     return (
         best < LEAD

@@ -357,6 +357,8 @@ def test_what_the_outlet_says_itself_needs_no_source(featurizer: Featurizer) -> 
     assert held(featurizer, "Road closed", SAID, own).attribution == "none_needed"
     other = segment("The road is up.", attributed=0.1)
     assert held(featurizer, "Road closed", SAID, other).attribution == "dropped"
+    partly = segment("It is news that the road closed.", attributed=0.3, content="the road closed")
+    assert held(featurizer, "Road closed", SAID, partly).attribution == "dropped"
 
 
 def test_a_claim_behind_the_lead_is_not_the_headlines_for_sure(featurizer: Featurizer) -> None:
