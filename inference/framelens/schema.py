@@ -50,7 +50,8 @@ Status = Literal["ok", "error"]
 Support = Literal["supported", "unsupported"]
 Attribution = Literal["kept", "weakened", "dropped", "none_needed"]
 ATTRIBUTIONS: tuple[Attribution, ...] = ("kept", "weakened", "dropped", "none_needed")
-"""What a headline does with the attribution that its body has."""
+"""What a headline does with the attribution that its body has; "none_needed" is also what is said
+where it is not sure that one was dropped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ _ATTRIBUTION: dict[Attribution, str] = {
     "kept": "attribution kept",
     "weakened": "attribution weakened",
     "dropped": "attribution dropped",
-    "none_needed": "no attribution needed",
+    "none_needed": "no attribution missing",
 }
 _CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�")
 

@@ -212,7 +212,7 @@ def test_thresholds_are_in_the_footer_where_they_are_known() -> None:
         ("dropped", "attribution dropped", "states it as fact"),
         ("weakened", "attribution weakened", "only hints"),
         ("kept", "attribution kept", "says so too"),
-        ("none_needed", "no attribution needed", "own words"),
+        ("none_needed", "no attribution missing", "own words"),
         (None, "not found in the body", "No sentence of the body"),
     ],
 )

@@ -19,14 +19,14 @@ OUTCOME_NAMES: dict[Outcome, str] = {
     "kept": "attribution kept",
     "weakened": "attribution weakened",
     "dropped": "attribution dropped",
-    "none_needed": "no attribution needed",
+    "none_needed": "no attribution missing",
     "unsupported": "not found in the body",
 }
 OUTCOME_WORDS: dict[Outcome, str] = {
     "kept": "kept",
     "weakened": "weakened",
     "dropped": "dropped",
-    "none_needed": "none needed",
+    "none_needed": "none missing",
     "unsupported": "not found",
 }
 """The same for a narrow column."""
