@@ -5,7 +5,7 @@ which words are the headline's own? docs/headline_check.md says how to read the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,14 @@ from framelens.alignment import Alignment, Words, align, content_words, cosines,
 from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
-from framelens.schema import BIO_TAGS, Attribution, HeadlineCheck, OwnWording, ScoredSegment
+from framelens.schema import (
+    BIO_TAGS,
+    Attribution,
+    HeadlineCheck,
+    OwnWording,
+    ScoredSegment,
+    Span,
+)
 from framelens.sentences import split_sentences, words_alone
 from framelens.token_vectors import TokenVectors
 
@@ -37,6 +44,9 @@ The best of many segments carries some of the headline by chance, and the more t
 """
 _RIVAL = 0.9  # share of the best score from which a segment of the outlet's says it as well
 _DOUBT = 0.1  # a headline as near as that to being attributed has dropped nothing for sure
+
+_Treatment = tuple[Span | None, Span | None, Attribution]
+_NOT_ATTRIBUTED: _Treatment = (None, None, "none_needed")
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
@@ -98,31 +108,18 @@ def check_headline(
     segment = body[best]
     threshold = decoding.thresholds["attributed"]
 
-    def said() -> bool:
+    def is_said() -> bool:
         return _carried_by_content(
             headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
         )
 
-    attributed = segment.scores["attributed"] >= threshold or (
-        any(span.type == "cue" for span in segment.spans) and said()
+    is_claim = _is_the_claim(best, scores, [_is_the_outlets(s, threshold) for s in body])
+    attributed = segment.scores["attributed"] >= threshold or (_has_cue(segment) and is_said())
+    source, cue, attribution = (
+        _treatment(head, segments, segment, threshold, lambda: is_claim and is_said())
+        if attributed
+        else _NOT_ATTRIBUTED
     )
-    source, cue = cue_and_source(segments, segment.index) if attributed else (None, None)
-    attribution: Attribution = "none_needed"
-    if attributed:
-        attribution = headline_attribution(
-            head,
-            segment,
-            source,
-            cue,
-            headline_attributed=head.scores["attributed"] >= threshold,
-        )
-    if attribution == "dropped" and not (
-        (source or cue)
-        and head.scores["attributed"] < threshold - _DOUBT
-        and _is_the_claim(best, scores, [_is_the_outlets(s, threshold) for s in body])
-        and said()
-    ):
-        attribution = "none_needed"
     return HeadlineCheck(
         outcome="supported",
         segment=segment.index,
@@ -133,6 +130,33 @@ def check_headline(
         attribution=attribution,
         own_wording=_own_wording(head, headline, alignment, best, loaded, config),
     )
+
+
+def _treatment(
+    head: ScoredSegment,
+    segments: Sequence[ScoredSegment],
+    segment: ScoredSegment,
+    threshold: float,
+    is_claim: Callable[[], bool],
+) -> _Treatment:
+    """To whom an attributed segment is attributed, in which words, and what the headline does.
+
+    `is_claim` tells whether what the source says in the segment is surely what the headline tells;
+    an attribution is said to be dropped only then, and where the headline has none for sure.
+    """
+    source, cue = cue_and_source(segments, segment.index)
+    evidence = head.scores["attributed"]
+    attribution = headline_attribution(
+        head, segment, source, cue, headline_attributed=evidence >= threshold
+    )
+    sure = bool(source or cue) and evidence < threshold - _DOUBT
+    if attribution == "dropped" and not (sure and is_claim()):
+        attribution = "none_needed"
+    return source, cue, attribution
+
+
+def _has_cue(segment: ScoredSegment) -> bool:
+    return any(span.type == "cue" for span in segment.spans)
 
 
 def _carried_by_content(
