@@ -34,7 +34,6 @@ from framelens_training.evaluation import (
     Metrics,
     axis_counts,
     bootstrap,
-    can_be_scored,
     evaluate,
     label_macro_f1,
     macro_f1,
@@ -46,6 +45,7 @@ from framelens_training.evaluation import (
 )
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data, gold_spans
+from framelens_training.scorable import can_be_scored
 from framelens_training.targets import LabelledFeatures, featurize_document
 
 GENERATOR = np.random.default_rng(5)

@@ -41,12 +41,13 @@ from framelens_training.data import (
 from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
-from framelens_training.evaluation import evaluate, refuse_unscored
+from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
 from framelens_training.pipeline import Say, record_inputs, train_model
 from framelens_training.predictions import predict
 from framelens_training.run_record import RunRecord, finish
+from framelens_training.scorable import refuse_unscored
 from framelens_training.seen_texts import OTHER_TEXTS, fingerprint, some_of
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document

@@ -26,7 +26,6 @@ from framelens.decoding import (
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
 from framelens_training.calibration import expected_calibration_error, uncalibrated
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
-from framelens_training.errors import SplitError
 from framelens_training.predictions import (
     AxisData,
     SpanKey,
@@ -143,36 +142,6 @@ class Metrics:
             values.append(float(np.mean(spans)))
         finite = [value for value in values if np.isfinite(value)]
         return float(np.mean(finite)) if finite else 0.0
-
-
-def can_be_scored(documents: Sequence[LabelledDocument]) -> bool:
-    """Whether `Metrics.score` says anything on documents: both answers of an axis, or spans."""
-    answers = {
-        (axis, segment.axis(axis))
-        for document in documents
-        for axis in document.annotated
-        if axis in AXES
-        for segment in document.segments
-    }
-    return any({(axis, True), (axis, False)} <= answers for axis in AXES) or any(
-        ("loaded_spans" if key[1] == "loaded" else "attribution_spans") in document.annotated
-        for document in documents
-        for key in gold_spans(document)
-    )
-
-
-def refuse_unscored(validation: Sequence[LabelledDocument]) -> None:
-    """Make sure that a step can be chosen by what is known of the validation documents.
-
-    Raises:
-        SplitError: if no validation score can be had.
-    """
-    if not can_be_scored(validation):
-        raise SplitError(
-            "expected validation documents with both answers of an axis, or with labelled spans, "
-            f"by which the best step is chosen; found one answer only in {len(validation)} "
-            "documents; add some of the other answer, or divide the documents anew"
-        )
 
 
 def evaluate(

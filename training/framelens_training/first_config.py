@@ -21,7 +21,7 @@ from framelens_training.corpora.reach import default_featurizer
 from framelens_training.corpora.report import Report, check
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign, group_of
 from framelens_training.errors import SplitError
-from framelens_training.evaluation import refuse_unscored
+from framelens_training.scorable import refuse_unscored
 
 SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 """More is held out than of a large corpus: a test of few articles cannot tell models apart."""

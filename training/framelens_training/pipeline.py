@@ -51,7 +51,7 @@ from framelens_training.environment import (
 )
 from framelens_training.errors import ExportError
 from framelens_training.errors_table import worst_errors
-from framelens_training.evaluation import Metrics, evaluate, refuse_unscored
+from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
@@ -69,6 +69,7 @@ from framelens_training.run_weights import (
     CHECKPOINTS,
     has_trained,
 )
+from framelens_training.scorable import refuse_unscored
 from framelens_training.seen_texts import (
     OTHER_TEXTS,
     Fingerprints,
