@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 import framelens_training.tracking as tracking
 from framelens_training.cli import main
-from framelens_training.config import Config
+from framelens_training.config import Config, without_credentials
 from framelens_training.errors import TrackingError
 from framelens_training.journal import Call, Journal
 from framelens_training.run_record import RunRecord
@@ -449,6 +449,8 @@ def test_what_is_kept_of_a_config_has_no_password(config: Config, tmp_path: Path
     config = config.model_copy(update={"tracking": tracked})
     assert config.to_dict()["tracking"]["uri"] == "postgresql://db.example:5432/mlflow"
     assert "s3cret" not in to_yaml(config)
+    assert without_credentials("https://s3cret@mlflow.example/") == "https://mlflow.example/"
+    assert without_credentials("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
     RunRecord.of(config, None, 1).begin(tmp_path / "run", is_resumed=False, allow_code=False)
     assert all("s3cret" not in path.read_text("utf-8") for path in (tmp_path / "run").iterdir())
     assert with_values(config, {"seed": 5}).tracking.uri == uri

@@ -420,11 +420,11 @@ class Config(_Strict):
     def to_dict(self) -> dict[str, Any]:
         """The resolved configuration, defaults included, with only JSON types.
 
-        This is what runs, records and models keep: without the password of a store.
+        This is what runs, records and models keep: without the credentials of a store.
         """
         row = self.model_dump(mode="json")
         if self.tracking.uri is not None:
-            row["tracking"]["uri"] = without_password(self.tracking.uri)
+            row["tracking"]["uri"] = without_credentials(self.tracking.uri)
         return row
 
     def digest(self) -> str:
@@ -433,10 +433,13 @@ class Config(_Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def without_password(uri: str) -> str:
-    """A store's URI that may be written down and shown: without the user and the password in it."""
+def without_credentials(uri: str) -> str:
+    """A store's URI that may be written down and shown: without the user and the password in it.
+
+    A user alone goes as well: it may be a token.
+    """
     parts = urlsplit(uri)
-    if parts.password is None:
+    if "@" not in parts.netloc:
         return uri
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 

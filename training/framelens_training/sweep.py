@@ -25,7 +25,7 @@ from transformers import (
     set_seed,
 )
 
-from framelens_training.config import without_password
+from framelens_training.config import without_credentials
 from framelens_training.corpora.base import Split
 from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
 from framelens_training.distillation import unlabelled_corpora
@@ -158,7 +158,7 @@ def search(
                 record_inputs(sweep.base, corpora, tracker)
                 tracker.text(_space_text(sweep), "sweep.txt")
             if tracker.run_id is not None:
-                study.parent = (without_password(uri), tracker.run_id)
+                study.parent = (without_credentials(uri), tracker.run_id)
             result = worker.work(tracker)
         return replace(result, failures=tuple(tracker.failures))
 
@@ -168,7 +168,7 @@ def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
 
     The runs of its dead trials are ended, also if they ran on another machine.
     """
-    if study.parent is None or study.parent[0] != without_password(uri):
+    if study.parent is None or study.parent[0] != without_credentials(uri):
         return None
 
     with asking(uri) as client:

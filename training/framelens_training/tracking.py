@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from framelens_training.config import Config, Tracking, without_password
+from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import TrackingError
 from framelens_training.journal import FILE_NAME, Call, Journal
@@ -407,7 +407,7 @@ def asking(uri: str) -> Iterator[Any]:
 
 def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell when a store cannot be used."""
-    shown = without_password(uri)
+    shown = without_credentials(uri)
     reason = _first_line(error).replace(uri, shown)
     return TrackingError(
         f"the MLflow store {shown!r} cannot be used: {reason}. Start the server, "
@@ -433,7 +433,7 @@ def connect(settings: Tracking) -> tuple[Any, str]:
         found = client.get_experiment_by_name(settings.experiment)
         if found is not None and found.lifecycle_stage == "deleted":
             raise TrackingError(
-                f"expected an experiment {settings.experiment!r} in {without_password(uri)!r}, "
+                f"expected an experiment {settings.experiment!r} in {without_credentials(uri)!r}, "
                 "found it deleted; restore it (mlflow experiments restore --experiment-id "
                 f"{found.experiment_id}, with MLFLOW_TRACKING_URI set), or record in another "
                 "(tracking.experiment, or --experiment)"
