@@ -275,12 +275,14 @@ def _beyond_table(options: argparse.Namespace) -> bool:
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
+    from framelens.records import STANDARD_INPUT
+
     problems = cascade_problems(options)
     if target is None and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
     if target is None and sys.stdout is None:
         problems.append("standard output is closed; give -o FILE")
-    if sys.stdin is None and "-" in options.inputs:
+    if sys.stdin is None and STANDARD_INPUT in options.inputs:
         problems.append("standard input is closed; give a file")
     if options.on_error == "stop" and options.max_errors is not None:
         problems.append("expected --on-error stop or --max-errors, found both")

@@ -113,12 +113,13 @@ def check_headline(
             headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
         )
 
-    is_claim = _is_the_claim(best, scores, [_is_the_outlets(s, threshold) for s in body])
+    def is_claim() -> bool:
+        outlets = [_is_the_outlets(item, threshold) for item in body]
+        return _is_the_claim(best, scores, outlets) and is_said()
+
     attributed = segment.scores["attributed"] >= threshold or (_has_cue(segment) and is_said())
     source, cue, attribution = (
-        _treatment(head, segments, segment, threshold, lambda: is_claim and is_said())
-        if attributed
-        else _NOT_ATTRIBUTED
+        _treatment(head, segments, segment, threshold, is_claim) if attributed else _NOT_ATTRIBUTED
     )
     return HeadlineCheck(
         outcome="supported",

@@ -26,7 +26,6 @@ from typing import IO, Any, Literal, cast
 from framelens.errors import InputError, MissingExtraError
 from framelens.rows import type_error
 from framelens.schema import RowError
-from framelens.sentences import words_alone
 
 STANDARD_INPUT = "-"
 JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -624,6 +623,8 @@ def _parted(text: str, title: str) -> tuple[str, str]:
     A title that is that line and the site's name ("Wall shut | Tarn Courier") loses the name. A
     line that is all of the text, as on a page of one post, stays.
     """
+    from framelens.sentences import words_alone
+
     sites = [found.start() for found in _BEFORE_SITE.finditer(title)]
     ends = (len(title), *sites[-3:])
     headlines = {words_alone(title[:end]): title[:end] for end in ends}
