@@ -106,6 +106,7 @@ def _check(generator: random.Random) -> dict[str, Any]:
         "source": None,
         "cue": None,
         "attribution": found,
+        "dropped_score": 0.8 if found == "dropped" else None,
         "own_wording": [],
     }
 

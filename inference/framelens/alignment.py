@@ -94,11 +94,13 @@ class Alignment:
 
     def scores(self) -> Floats:
         """How much of the headline each segment carries, (m,), from 0 to 1."""
-        total = float(self.weights.sum())
-        if not total:
-            return np.zeros(len(self.similarity), dtype=np.float32)
-        found: Floats = (self.similarity @ self.weights / total).astype(np.float32)
+        found: Floats = (self.similarity @ self.shares()).astype(np.float32)
         return found
+
+    def shares(self) -> Floats:
+        """The weights as shares of their sum, (n,); of a headline without words all are 0."""
+        total = float(self.weights.sum())
+        return self.weights / total if total else self.weights
 
 
 def is_function_word(word: str) -> bool:

@@ -96,7 +96,7 @@ def _span(row: Mapping[str, Any]) -> Span:
 def _check(row: Mapping[str, Any] | None) -> HeadlineCheck | None:
     if row is None:
         return None
-    source, cue = row["source"], row["cue"]
+    source, cue, score = row["source"], row["cue"], row.get("dropped_score")
     return HeadlineCheck(
         outcome=row["outcome"],
         segment=row["segment"],
@@ -109,4 +109,5 @@ def _check(row: Mapping[str, Any] | None) -> HeadlineCheck | None:
             OwnWording(int(own["start"]), int(own["end"]), own["text"], float(own["loaded"]))
             for own in row["own_wording"]
         ),
+        dropped_score=None if score is None else float(score),
     )

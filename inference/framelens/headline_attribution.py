@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from framelens.alignment import is_function_word, stem_of
+from framelens.alignment import is_function_word
 from framelens.quotations import named_later
 from framelens.schema import Attribution, ScoredSegment, Span
 
@@ -64,13 +64,16 @@ def headline_attribution(
 ) -> Attribution:
     """How a headline treats the attribution of an attributed body segment.
 
-    `source` and `cue` are the segment's. A headline that names its source keeps the
-    attribution; a plural class in place of a named source, a hedge with nobody behind it, or
-    quotation marks around a part of the claim weaken it. A question claims nothing, and what a
-    body decides ("the court ruled") comes true by being decided: neither needs a source.
+    `source` and `cue` are the segment's. A headline that names its source keeps the attribution,
+    unless all that it tells is that the source acts or decides; a plural class in place of a named
+    source, a hedge with nobody behind it, or quotation marks around a part of the claim weaken it.
+    A question claims nothing, and what a body decides ("the court ruled") comes true by being
+    decided: neither needs a source.
     """
-    own = _own_source(headline, source)
+    own = _own_source(headline, source, headline_attributed=headline_attributed)
     if own is not None:
+        if _reports_a_decision(headline):
+            return "none_needed"
         hidden = _is_plural(own, headline.text) and _is_named(source, segment)
         return "weakened" if hidden and not _shares_word(own, source) else "kept"
     if _HEDGES.search(headline.text):
@@ -80,8 +83,8 @@ def headline_attribution(
         return "kept"
     if repeated:
         return "weakened"
-    if headline_attributed or _names(headline, source):
-        return "kept"
+    if headline_attributed:
+        return "kept" if _says_something(headline) else "none_needed"
     if _QUESTION.search(headline.text) or _ADVICE.search(headline.text):
         return "none_needed"
     if _is_decision(segment, cue):
@@ -94,14 +97,18 @@ def is_hedge(text: str) -> bool:
     return _HEDGES.fullmatch(text.strip()) is not None
 
 
-def _own_source(headline: ScoredSegment, source: Span | None) -> str | None:
+def _own_source(
+    headline: ScoredSegment, source: Span | None, *, headline_attributed: bool
+) -> str | None:
     """The headline's source: a span of the model, or what a colon sets apart as one.
 
-    Whoever "allegedly" or "is said to" have done something is not who says so.
+    A span is one in an attributed headline that has something said in it: who "launches ads" says
+    nothing. Whoever "allegedly" or "is said to" have done something is not who says so.
     """
+    speaks = headline_attributed and _says_something(headline)
     for span in headline.spans:
         behind = headline.text[span.end - headline.start :].lstrip()
-        if span.type == "source" and not _HEDGES.match(behind):
+        if speaks and span.type == "source" and not _HEDGES.match(behind):
             return span.text
     for pattern in (_BEFORE_COLON, _BEHIND_COLON):
         match = pattern.search(headline.text)
@@ -138,15 +145,6 @@ def _shares_word(text: str, source: Span | None) -> bool:
     return not _content_words(text).isdisjoint(_content_words(source.text))
 
 
-def _names(headline: ScoredSegment, source: Span | None) -> bool:
-    """Whether a headline has the body's source in its own words ("Opposition cries foul")."""
-    return source is not None and not _stems(source.text).isdisjoint(_stems(headline.text))
-
-
-def _stems(text: str) -> set[str]:
-    return {stem_of(word) for word in _content_words(text)}
-
-
 def _content_words(text: str) -> set[str]:
     return {word.casefold() for word in _WORD.findall(text) if not is_function_word(word)}
 
@@ -179,6 +177,17 @@ def _quoted(headline: str, segment: str) -> tuple[float, bool]:
 
 def _folded(text: str) -> str:
     return " " + " ".join(word.casefold() for word in _WORD.findall(text)) + " "
+
+
+def _says_something(headline: ScoredSegment) -> bool:
+    return any(span.type == "content" for span in headline.spans)
+
+
+def _reports_a_decision(headline: ScoredSegment) -> bool:
+    """Whether what a headline's source does is to decide ("Court orders ...")."""
+    return any(
+        span.type == "cue" and _DECISIONS.search(span.text) is not None for span in headline.spans
+    )
 
 
 def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:

@@ -4,7 +4,6 @@ which words are the headline's own? docs/headline_check.md says how to read the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from framelens.alignment import Alignment, Words, align, content_words, cosines, word_vectors
 from framelens.decoding import DecodingConfig, Floats, sigmoid
+from framelens.dropped_attribution import LEAD, SURE, DroppedSigns, dropped_signs
 from framelens.features import TokenizedSegment
 from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
 from framelens.schema import (
@@ -28,25 +28,10 @@ from framelens.token_vectors import TokenVectors
 MAX_HEADLINE = 1000
 """Longest headline, in code points, that is checked: what is longer is none."""
 
-LEAD = 8
-"""Body segments among which an article tells what its headline says, as news does.
+_DEEP = 0.7  # what the score of a segment behind the lead counts: one shares words there always
 
-Deeper in, some sentence always shares words with the headline: what it says is not what the
-headline tells for sure, and it is chosen only with a score that is clearly better.
-"""
-_DEEP = 0.7  # what the score of a segment behind the lead counts in that choice
-
-CHANCE = 0.13
-"""Least score for "dropped", times the binary logarithm of half the number of body segments.
-
-The best of many segments carries some of the headline by chance, and the more the more there are.
-`benchmarks/headline_articles.py` measures what these limits give in whole articles.
-"""
-_RIVAL = 0.9  # share of the best score from which a segment of the outlet's says it as well
-_DOUBT = 0.1  # a headline as near as that to being attributed has dropped nothing for sure
-
-_Treatment = tuple[Span | None, Span | None, Attribution]
-_NOT_ATTRIBUTED: _Treatment = (None, None, "none_needed")
+_Treatment = tuple[Span | None, Span | None, Attribution, float | None]
+_NOT_ATTRIBUTED: _Treatment = (None, None, "none_needed", None)
 
 _BLOCK = 64  # body segments whose vectors are in memory at once
 _DIGITS = 4
@@ -108,18 +93,21 @@ def check_headline(
     segment = body[best]
     threshold = decoding.thresholds["attributed"]
 
-    def is_said() -> bool:
-        return _carried_by_content(
-            headline, tokenized[head.index], words[best], tokenized[segment.index], segment, vectors
-        )
+    def said() -> float:
+        parts = _content_and_rest(words[best], segment)
+        tokens_of = [tokenized[segment.index]] * len(parts)
+        cosine = _cosines(headline, tokenized[head.index], parts, tokens_of, vectors)
+        by_content, by_rest = align(headline, parts, cosine).similarity @ alignment.shares()
+        return float(by_content - by_rest)
 
-    def is_claim() -> bool:
-        outlets = [_is_the_outlets(item, threshold) for item in body]
-        return _is_the_claim(best, scores, outlets) and is_said()
+    def signs() -> DroppedSigns:
+        return dropped_signs(head, body, scores, best, said(), threshold)
 
-    attributed = segment.scores["attributed"] >= threshold or (_has_cue(segment) and is_said())
-    source, cue, attribution = (
-        _treatment(head, segments, segment, threshold, is_claim) if attributed else _NOT_ATTRIBUTED
+    attributed = segment.scores["attributed"] >= threshold or (
+        _has_cue_and_content(segment) and said() >= 0
+    )
+    source, cue, attribution, dropped_score = (
+        _treatment(head, segments, segment, threshold, signs) if attributed else _NOT_ATTRIBUTED
     )
     return HeadlineCheck(
         outcome="supported",
@@ -129,6 +117,7 @@ def check_headline(
         source=source,
         cue=cue,
         attribution=attribution,
+        dropped_score=dropped_score,
         own_wording=_own_wording(head, headline, alignment, best, loaded, config),
     )
 
@@ -138,67 +127,39 @@ def _treatment(
     segments: Sequence[ScoredSegment],
     segment: ScoredSegment,
     threshold: float,
-    is_claim: Callable[[], bool],
+    signs: Callable[[], DroppedSigns],
 ) -> _Treatment:
     """To whom an attributed segment is attributed, in which words, and what the headline does.
 
-    `is_claim` tells whether what the source says in the segment is surely what the headline tells;
-    an attribution is said to be dropped only then, and where the headline has none for sure.
+    Last comes the probability that it drops the attribution: where it shows none, the segment has
+    a source or a cue, and nothing rules it out.
     """
     source, cue = cue_and_source(segments, segment.index)
-    evidence = head.scores["attributed"]
+    is_attributed = head.scores["attributed"] >= threshold
     attribution = headline_attribution(
-        head, segment, source, cue, headline_attributed=evidence >= threshold
+        head, segment, source, cue, headline_attributed=is_attributed
     )
-    sure = bool(source or cue) and evidence < threshold - _DOUBT
-    if attribution == "dropped" and not (sure and is_claim()):
-        attribution = "none_needed"
-    return source, cue, attribution
+    if attribution != "dropped":
+        return source, cue, attribution, None
+    if not (source or cue) or (found := signs()).rule_it_out:
+        return source, cue, "none_needed", None
+    score = round(found.probability(), _DIGITS)
+    return source, cue, "dropped" if score >= SURE else "none_needed", score
 
 
-def _has_cue(segment: ScoredSegment) -> bool:
-    return any(span.type == "cue" for span in segment.spans)
+def _has_cue_and_content(segment: ScoredSegment) -> bool:
+    return {"cue", "content"} <= {span.type for span in segment.spans}
 
 
-def _carried_by_content(
-    headline: Words,
-    tokenized_headline: TokenizedSegment,
-    words: Words,
-    tokenized: TokenizedSegment,
-    segment: ScoredSegment,
-    vectors: TokenVectors | None,
-) -> bool:
-    """Whether what a source says in a segment carries as much of the headline as all the rest."""
+def _content_and_rest(words: Words, segment: ScoredSegment) -> tuple[Words, Words]:
+    """The words in which a source of a segment says something, and its other words."""
     contents = [
         (span.start - segment.start, span.end - segment.start)
         for span in segment.spans
         if span.type == "content"
     ]
     inside = [any(first <= start < end for first, end in contents) for start in words.starts]
-    if not any(inside):
-        return False
-    parts = [words.only(inside), words.only([not kept for kept in inside])]
-    cosine = _cosines(headline, tokenized_headline, parts, [tokenized, tokenized], vectors)
-    by_content, by_rest = align(headline, parts, cosine).similarity.sum(axis=1)
-    return bool(by_content >= by_rest)
-
-
-def _is_the_outlets(segment: ScoredSegment, threshold: float) -> bool:
-    """Whether no source says anything in a segment."""
-    reported = any(span.type == "content" for span in segment.spans)
-    return segment.scores["attributed"] < threshold and not reported
-
-
-def _is_the_claim(best: int, scores: Floats, outlets: Sequence[bool]) -> bool:
-    """Whether an attributed segment, and none of the outlet's, is what the headline tells."""
-    score = float(scores[best])
-    rivals = np.where(outlets, scores, 0.0)
-    rivals[best] = 0.0
-    return (
-        best < LEAD
-        and score >= CHANCE * math.log2(max(len(scores) / 2, 1))
-        and float(rivals.max()) <= _RIVAL * score
-    )
+    return words.only(inside), words.only([not kept for kept in inside])
 
 
 def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:

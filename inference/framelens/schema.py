@@ -194,6 +194,8 @@ class HeadlineCheck:
     `segment` is an index into the document's segments; `attributed` says whether that segment
     is, `source` to whom (a span of the segment, or of another one of the same quotation) and
     `cue` in which words. Both may be None for an attributed segment whose spans were not found.
+    `dropped_score`, of a headline that shows no attribution where the segment has one, is the
+    probability that it states as fact what the body only attributes.
     """
 
     outcome: Support
@@ -204,6 +206,7 @@ class HeadlineCheck:
     cue: Span | None
     attribution: Attribution | None
     own_wording: tuple[OwnWording, ...] = ()
+    dropped_score: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The check as it stands in an output row."""
@@ -215,6 +218,7 @@ class HeadlineCheck:
             "source": None if self.source is None else self.source.to_dict(),
             "cue": None if self.cue is None else self.cue.to_dict(),
             "attribution": self.attribution,
+            "dropped_score": self.dropped_score,
             "own_wording": [span.to_dict() for span in self.own_wording],
         }
 

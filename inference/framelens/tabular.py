@@ -58,6 +58,7 @@ _HEADLINE_CHECK = pa.struct(
         ("source", _SPAN),
         ("cue", _SPAN),
         ("attribution", _TEXT),
+        ("dropped_score", pa.float64()),
         ("own_wording", pa.list_(_OWN_WORDING)),
     ]
 )

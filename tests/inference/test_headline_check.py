@@ -13,9 +13,10 @@ import framelens
 from framelens.alignment import align, alike, content_words, stem_of, word_vectors
 from framelens.artifact import MODEL_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
+from framelens.dropped_attribution import LEAD, SURE
 from framelens.features import Featurizer
 from framelens.headline_attribution import cue_and_source, headline_attribution
-from framelens.headline_check import LEAD, check_headline
+from framelens.headline_check import check_headline
 from framelens.rows import segment_rows
 from framelens.schema import Attribution, HeadlineCheck, OwnWording, Role, ScoredSegment, Span
 from framelens.scorer import Scorer
@@ -91,7 +92,8 @@ def test_a_headline_that_nothing_carries(scorer: Scorer) -> None:
     found = check(scorer, "Shameful, she ranted")
     assert found.to_dict() == {
         "outcome": "unsupported", "segment": None, "score": 0.0, "attributed": False,
-        "source": None, "cue": None, "attribution": None, "own_wording": [],
+        "source": None, "cue": None, "attribution": None, "dropped_score": None,
+        "own_wording": [],
     }  # fmt: skip
 
 
@@ -219,7 +221,7 @@ SIGNED = segment(
         ("Wall is a time bomb, Tarn Engineers say", "Tarn Engineers", NAMED, "kept"),
         ("Residents: wall is a time bomb", "Residents", NAMED, "weakened"),
         ("US says wall is a time bomb", "US", NAMED, "kept"),
-        ("US frets over wall", None, AMERICAN, "kept"),
+        ("US frets over wall", None, AMERICAN, "dropped"),
         ("US: wall is a time bomb", None, AMERICAN, "kept"),
         ("Wall is a time bomb for us", None, AMERICAN, "dropped"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
@@ -247,7 +249,7 @@ SIGNED = segment(
         ("Old harbour wall is now a „time bomb“ for all", None, NAMED, "weakened"),
         ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
-        ("Engineer cries foul over wall", None, NAMED, "kept"),
+        ("Engineer cries foul over wall", None, NAMED, "dropped"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
         ("Don’t call the wall a time bomb", None, NAMED, "none_needed"),
         ("No, the wall is a time bomb", None, NAMED, "none_needed"),
@@ -270,15 +272,36 @@ SIGNED = segment(
 def test_what_becomes_of_the_attribution(
     headline: str, source: str | None, body: ScoredSegment, expected: Attribution
 ) -> None:
-    spans = {} if source is None else {"source": source}
+    spans = {} if source is None else {"source": source, "content": headline[-3:]}
     head = segment(headline, "headline", 0.1, **spans)
     theirs, cue = cue_and_source([body], 0)
-    found = headline_attribution(head, body, theirs, cue, headline_attributed=False)
+    attributed = source is not None
+    found = headline_attribution(head, body, theirs, cue, headline_attributed=attributed)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("spans", "attributed", "expected"),
+    [
+        ({"source": "Court", "cue": "says", "content": "must"}, True, "kept"),
+        ({"source": "Court", "cue": "orders", "content": "must"}, True, "none_needed"),
+        ({"source": "Court", "cue": "says", "content": "must"}, False, "dropped"),
+        ({"source": "Court", "cue": "says"}, True, "none_needed"),
+        ({"content": "must"}, True, "kept"),
+        ({"source": "Court", "cue": "says"}, False, "dropped"),
+    ],
+)
+def test_who_decides_or_says_nothing_is_no_source_of_a_claim(
+    spans: dict[str, str], attributed: bool, expected: Attribution
+) -> None:
+    head = segment("Court says and orders wall must be built", "headline", **spans)
+    theirs, cue = cue_and_source([NAMED], 0)
+    found = headline_attribution(head, NAMED, theirs, cue, headline_attributed=attributed)
     assert found == expected
 
 
 def test_a_headline_that_the_model_calls_attributed_keeps_it() -> None:
-    head = segment("Wall a time bomb for engineer", "headline")
+    head = segment("Wall a time bomb for engineer", "headline", content="time bomb")
     theirs, cue = cue_and_source([NAMED], 0)
     assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=True) == "kept"
 
@@ -344,28 +367,50 @@ def test_an_attribution_is_not_dropped_where_nothing_shows_whose_it_is(
     assert held(featurizer, "Road closed", replace(SAID, spans=())).attribution == "none_needed"
 
 
-@pytest.mark.parametrize(("attributed", "expected"), [(0.39, "dropped"), (0.41, "none_needed")])
-def test_a_headline_that_may_be_attributed_has_dropped_nothing_for_sure(
-    featurizer: Featurizer, attributed: float, expected: Attribution
+def falling(*found: HeadlineCheck) -> bool:
+    scores = [check.dropped_score or 0.0 for check in found]
+    return scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
+
+
+def test_the_nearer_a_headline_is_to_being_attributed_the_less_it_has_dropped(
+    featurizer: Featurizer,
 ) -> None:
-    found = held(featurizer, "Road closed", SAID, attributed=attributed)
-    assert found.attribution == expected
+    found = [held(featurizer, "Road closed", SAID, attributed=a) for a in (0.0, 0.1, 0.3, 0.49)]
+    assert falling(*found)
+    assert {check.attribution for check in found} == {"dropped"}
+    assert held(featurizer, "Road closed", SAID, attributed=0.51).dropped_score is None
+
+
+def test_an_attribution_is_dropped_from_a_limit_on(featurizer: Featurizer) -> None:
+    body = (SAID, *[replace(OTHER, scores={**OTHER.scores, "framed": 0.9})] * 7)
+    headline = "Road closed: news, news of another minister"
+    found = held(featurizer, headline, *body)
+    assert found.dropped_score is not None
+    assert found.dropped_score < SURE
+    assert (found.attribution, found.attributed) == ("none_needed", True)
+    sure = held(featurizer, "Road closed", *body)
+    assert sure.dropped_score is not None
+    assert sure.dropped_score >= SURE
+    assert sure.attribution == "dropped"
+
+
+def test_an_opinion_piece_drops_less(featurizer: Featurizer) -> None:
+    def body(framed: float) -> list[ScoredSegment]:
+        lead = [replace(s, scores={**s.scores, "framed": framed}) for s in [SAID, *[OTHER] * 7]]
+        return [*lead, *[replace(OTHER, scores={**OTHER.scores, "framed": 1 - framed})] * 7]
+
+    assert falling(*[held(featurizer, "Road closed", *body(f)) for f in (0.0, 0.5, 1.0)])
 
 
 def test_what_the_outlet_says_itself_needs_no_source(featurizer: Featurizer) -> None:
     own = segment("It was the road that closed.", attributed=0.1)
     assert held(featurizer, "Road closed", SAID, own).attribution == "none_needed"
     other = segment("The road is up.", attributed=0.1)
-    assert held(featurizer, "Road closed", SAID, other).attribution == "dropped"
+    beside = held(featurizer, "Road closed", SAID, other)
+    assert beside.attribution == "dropped"
+    assert falling(held(featurizer, "Road closed", SAID, OTHER), beside)
     partly = segment("It is news that the road closed.", attributed=0.3, content="the road closed")
     assert held(featurizer, "Road closed", SAID, partly).attribution == "dropped"
-
-
-def test_a_claim_behind_the_lead_is_not_the_headlines_for_sure(featurizer: Featurizer) -> None:
-    found = held(featurizer, "Road closed", *[OTHER] * (LEAD - 1), SAID)
-    assert (found.attribution, found.segment) == ("dropped", LEAD)
-    found = held(featurizer, "Road closed", *[OTHER] * LEAD, SAID)
-    assert (found.attribution, found.segment) == ("none_needed", LEAD + 1)
 
 
 def test_a_segment_behind_the_lead_must_carry_more(featurizer: Featurizer) -> None:
@@ -379,9 +424,9 @@ def test_a_segment_behind_the_lead_must_carry_more(featurizer: Featurizer) -> No
 
 def test_the_best_of_many_segments_must_carry_more_than_chance(featurizer: Featurizer) -> None:
     headline = "Road closed: news of another minister"
-    assert held(featurizer, headline, SAID, *[OTHER] * 3).attribution == "dropped"
-    assert held(featurizer, headline, SAID, *[OTHER] * 30).attribution == "none_needed"
-    assert held(featurizer, "Road closed", SAID, *[OTHER] * 30).attribution == "dropped"
+    bodies = [[SAID, *[OTHER] * more] for more in (3, 10, 30)]
+    assert falling(*[held(featurizer, headline, *body) for body in bodies])
+    assert falling(*[held(featurizer, text, *bodies[-1]) for text in ("Road closed", headline)])
 
 
 def test_what_a_source_says_in_a_segment_is_attributed_whatever_the_rest_is(
