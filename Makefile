@@ -49,6 +49,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/batch_throughput.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/throughput.json
 	$(BIN)/python benchmarks/batch_throughput.py $(QUICK) --runs 3 --model $(NEWS_EN_FAST) --defer-to $(NEWS_EN) \
 		--peer $(NEWS_EN) > $(BENCH)/throughput_cascade.json
+	$(BIN)/python benchmarks/batch_workers.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/workers.json
 	$(BIN)/python benchmarks/score_profile.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/profile.json
 	$(BIN)/python benchmarks/session_options.py $(QUICK) $(BENCH_MODEL) > $(BENCH)/session_options.json
 	$(BIN)/python benchmarks/batch_memory.py $(QUICK) > $(BENCH)/memory.json
