@@ -27,6 +27,17 @@ researchers scientists source sources study survey union watchdog witnesses
 _AFTER_COLON = frozenset(_COLON_SOURCES.split())
 """What stands before or after a headline's colon when it is the source ("...: report")."""
 
+_CLASS_NAMES = """
+activists advocates aides analysts campaigners critics customers detectives diplomats doctors
+economists employees engineers experts farmers fans firefighters fishers historians insiders
+investigators journalists lawmakers lawyers locals neighbors neighbours nurses observers officers
+officials opponents owners parents passengers patients prosecutors protesters relatives researchers
+residents scholars scientists sources students supporters survivors teachers tenants unions victims
+villagers volunteers voters witnesses workers
+"""
+_CLASSES = frozenset(_CLASS_NAMES.split())
+"""Classes of people, which a capital at the start of a headline does not make a name."""
+
 _HEDGES = re.compile(
     r"\b(?:allegedly|apparently|purportedly|reportedly|supposedly|alleged|purported|"
     r"(?:is|are|was|were)?\s*said to|rumou?red|claims emerge|allegations?|warning(?=:))\b",
@@ -74,19 +85,20 @@ def headline_attribution(
     if own is not None:
         if _reports_a_decision(headline):
             return "none_needed"
-        hidden = _is_plural(own, headline.text) and _is_named(source, segment)
+        hidden = _is_plural(own) and _is_named(source, segment)
         return "weakened" if hidden and not _shares_word(own, source) else "kept"
     if _HEDGES.search(headline.text):
         return "weakened"
-    share, repeated = _quoted(headline.text, segment.text)
+    said = " ".join(span.text for span in segment.spans if span.type == "content")
+    share, repeated = _quoted(headline.text, said)
     if share >= QUOTED_SHARE:
         return "kept"
-    if repeated:
-        return "weakened"
     if headline_attributed:
         return "kept" if _says_something(headline) else "none_needed"
     if _QUESTION.search(headline.text) or _ADVICE.search(headline.text):
         return "none_needed"
+    if repeated:
+        return "weakened"
     if _is_decision(segment, cue):
         return "none_needed"
     return "dropped"
@@ -122,11 +134,11 @@ def _own_source(
     return None
 
 
-def _is_plural(source: str, headline: str) -> bool:
+def _is_plural(source: str) -> bool:
     """Whether a source is a class of people ("officials", "aid workers") and so hides who speaks.
 
     "Police", "a minister" or "the union" do not: they are an institution or one person, whom
-    a reader can look for in the body. A capital counts as a name, except in the first word.
+    a reader can look for in the body. A capital makes a name, but not of "Residents" alone.
     """
     words = _WORD.findall(source)
     if not words:
@@ -134,9 +146,8 @@ def _is_plural(source: str, headline: str) -> bool:
     last = words[-1]
     if last.casefold() in _DOCUMENTS or last.endswith(("ss", "'s", "’s")):
         return False
-    first = len(words) == 1 and headline.startswith(last) and not last.isupper()  # "US"
-    known = last.casefold() in _AFTER_COLON
-    return last.casefold().endswith("s") and (last.islower() or first or known)
+    known = _CLASSES if len(words) == 1 else _AFTER_COLON
+    return last.casefold().endswith("s") and (last.islower() or last.casefold() in known)
 
 
 def _shares_word(text: str, source: Span | None) -> bool:
@@ -164,9 +175,9 @@ def _is_named(source: Span | None, segment: ScoredSegment) -> bool:
     return any(word[:1].isupper() for word in words)
 
 
-def _quoted(headline: str, segment: str) -> tuple[float, bool]:
-    """The share of a headline's words in quotation marks, and whether the segment has them too."""
-    theirs = _folded(segment)
+def _quoted(headline: str, said: str) -> tuple[float, bool]:
+    """The share of a headline's words in quotation marks, and whether a source has said them."""
+    theirs = _folded(said)
     inside, repeated = 0, False
     for match in _QUOTED.finditer(headline):
         inner = match[match.lastindex or 0]

@@ -226,7 +226,10 @@ SIGNED = segment(
         ("Wall is a time bomb for us", None, AMERICAN, "dropped"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
         ("Wall is a time bomb, say Wallmenders", "Wallmenders", NAMED, "kept"),
-        ("Wallmenders say wall is a time bomb", "Wallmenders", NAMED, "weakened"),
+        ("Wallmenders say wall is a time bomb", "Wallmenders", NAMED, "kept"),
+        ("Insiders say wall is a time bomb", "Insiders", NAMED, "weakened"),
+        ("Wall is a 'time bomb' for all of Tarn?", None, NAMED, "none_needed"),
+        ("Old wall by 'the engineer' is falling", None, NAMED, "dropped"),
         ("Wall is a time bomb, Quist engineers say", "Quist engineers", NAMED, "kept"),
         ("Wall moves, officials say", "officials", OPENING, "weakened"),
         ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
@@ -288,6 +291,7 @@ def test_what_becomes_of_the_attribution(
         ({"source": "Court", "cue": "says", "content": "must"}, False, "dropped"),
         ({"source": "Court", "cue": "says"}, True, "none_needed"),
         ({"content": "must"}, True, "kept"),
+        ({"content": "must"}, False, "dropped"),
         ({"source": "Court", "cue": "says"}, False, "dropped"),
     ],
 )
@@ -298,6 +302,13 @@ def test_who_decides_or_says_nothing_is_no_source_of_a_claim(
     theirs, cue = cue_and_source([NAMED], 0)
     found = headline_attribution(head, NAMED, theirs, cue, headline_attributed=attributed)
     assert found == expected
+
+
+def test_a_part_in_quotation_marks_does_not_weaken_what_is_kept() -> None:
+    head = segment("Old harbour wall is now a 'time bomb' for all", "headline", content="wall")
+    theirs, cue = cue_and_source([NAMED], 0)
+    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=True) == "kept"
+    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=False) == "weakened"
 
 
 def test_a_headline_that_the_model_calls_attributed_keeps_it() -> None:
