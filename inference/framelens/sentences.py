@@ -31,7 +31,8 @@ _FULL_WIDTH_STOPS = "。！？｡"
 _STOPS = ".!?…؟۔।" + _FULL_WIDTH_STOPS
 
 _CANDIDATE = re.compile(
-    rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*(?:[{_SWAPPED_CLOSERS}](?=[ \n,;:)\]]|\Z)|\[\d{{1,3}}\])?"
+    rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*"
+    rf"(?:[{_SWAPPED_CLOSERS}](?=[ \n,;:)\]]|\Z)|(?:\[\d{{1,3}}\])+)?"
 )
 # A closing mark that a stray space separates from the sentence it closes.
 _LATE_CLOSER = re.compile(r"\s{1,3}(?:[”»›)\]}]{1,8}(?![\w”»›)\]}])|\"(?=\s|\Z))")
@@ -55,20 +56,21 @@ def _words(spaced: str) -> frozenset[str]:
 
 # Never the last word of a sentence: the name or the thing that they introduce must follow.
 _INTRODUCES = _words(
-    "Mr Mrs Ms Mx Dr Prof Gov Govs Sen Sens Rep Reps Gen Gens Lt Col Sgt Capt Cmdr Cpl Pvt Pfc"
-    " Maj Adm Brig Rev Fr Hon Pres Supt Det Insp Messrs Mme Mlle Del Amb Atty Asst Assoc Cllr"
-    " Ald Ven vs v e.g i.e cf viz approx ca"
+    "Mr Mrs Ms Mx Dr Drs Prof Profs Gov Govs Sen Sens Rep Reps Gen Gens Lt Col Sgt Sgts Capt Cmdr"
+    " Cpl Pvt Pfc Maj Adm Brig Rev Revs Fr Hon Pres Supt Det Insp Messrs Mme Mlle Del Amb Atty Asst"
+    " Assoc Cllr Ald Ven vs v e.g i.e a.k.a cf viz approx ca"
 )
 # Belongs to the number that follows, if one does.
 _COUNTS = _words(
-    "No Nos no nos Vol vol Art art Sec sec Ch ch Fig fig pp p Para para Sect Op op Rte Rt Jan"
-    " Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
+    "No Nos no nos Vol vol Art art Sec sec Ch ch Fig Figs fig pp p Para para Sect Op op Rte Rt"
+    " Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
 )
 # May end a sentence, and does if the next word is one that opens sentences.
 _AMBIGUOUS = _words(
     "Inc Corp Co Cos Ltd Bros Jr Sr Esq PLC Plc St Ave Blvd Rd Ct Mt Ft Dept dept Assn Univ al"
     " est ret Ret Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill Ind Kan Ky"
     " La Md Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
+    " Mon Tue Tues Wed Thu Thurs Fri Sat"
 )
 _STARTERS = _words(
     "A About According After All Also Although Among An And Another Any Anyone As Asked At"
@@ -167,7 +169,7 @@ def _ends_sentence(text: str, start: int, stop: int, end: int) -> bool:
     word, other = opening["word"], opening["other"]
     if word is None and not _may_open(other):
         return marks[0] in ".?!" and _ELLIPSIS_AND_WORD.match(text, at) is not None
-    if word is not None and word[0].islower():
+    if word is not None and word[0].islower() and not word[1:2].isupper():  # "iPhone"
         return False
     trails_off = "…" in marks or ".." in marks
     may_have_cue = quoted and word is not None and (marks[0] in "!?" or trails_off)
