@@ -36,6 +36,7 @@ HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
 
 _BEFORE_SITE = re.compile(r"\s+[|–—·•«»-]\s")
+_RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 
 _JOURNAL = "_journal.jsonl"  # of a run's parts
@@ -620,14 +621,21 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
 def _parted(text: str, title: str) -> tuple[str, str]:
     """A page's text without the line at its top that is the title once more, and the headline.
 
-    A title that is that line and the site's name ("Wall shut | Tarn Courier") loses the name. A
-    line that is all of the text, as on a page of one post, stays.
+    A title that is that line and the site's name ("Wall shut | Tarn Courier"), or its rubric
+    ("Opinion | Who shut the wall?"), loses the name and the rubric. A line that is all of the
+    text, as on a page of one post, stays.
     """
     from framelens.sentences import words_alone
 
-    sites = [found.start() for found in _BEFORE_SITE.finditer(title)]
-    ends = (len(title), *sites[-3:])
-    headlines = {words_alone(title[:end]): title[:end] for end in ends}
+    sites = list(_BEFORE_SITE.finditer(title))
+    starts = [0]
+    if sites:
+        rubric, rest = title[: sites[0].start()].split(), title[sites[0].end() :].split()
+        if len(rubric) <= _RUBRIC_WORDS and len(rest) > 2 * _RUBRIC_WORDS:
+            starts.append(sites.pop(0).end())
+    ends = (len(title), *(site.start() for site in sites[-3:]))
+    pieces = (title[start:end] for start in starts for end in ends)
+    headlines = {words_alone(piece): piece for piece in pieces}
     lines = text.split("\n")
     for number, line in enumerate(lines[:_TOP_LINES]):
         words = words_alone(line)
