@@ -29,7 +29,7 @@ MIN_BODY_WORDS = 6
 
 _PARAGRAPHS_SEARCHED = 20
 _WORDS_SEARCHED = 400
-_FULL_STOP = re.compile(r"\.[\"'”’»)\]]*\Z")
+_FULL_STOP = re.compile(r"(?<![A-Z]\.[A-Z])\.[\"'”’»)\]]*\Z")  # but not of "sold to the U.S."
 _CRY = re.compile(r"[?!][\"'”’»)\]]*\Z")
 _UNFINISHED = frozenset(",;:-–—―")
 _TERMINAL = re.compile(r"[.!?…][\"'”’»)\]]*\Z")

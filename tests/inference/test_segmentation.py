@@ -252,6 +252,8 @@ def test_a_headline_field_is_one_segment() -> None:
         "Chaos!",
         "'We ran': keeper on the night the wall fell",
         "Okafor v. Tolk: what the U.S. court said",
+        "Harbour wall to be sold to the U.S.",
+        "Harbour wall ‘a gift to D.C.’",
     ],
 )
 @pytest.mark.parametrize("line_end", LINE_ENDS)
@@ -273,6 +275,7 @@ def test_a_first_line_that_reads_like_a_headline(
         "Share this article on social media",
         "The harbour wall is shut.",
         "He said: “The wall is shut.”",
+        "It was shut at 9 a.m.",
         "WESTPORT, the harbour office (TS) —",
         "What the harbour master told us:",
         "Was it shut? Who knew?",
