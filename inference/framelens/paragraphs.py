@@ -74,7 +74,7 @@ _FURNITURE = re.compile(
     "|".join(pattern.replace("MONTH", _MONTH) for pattern in _FURNITURE_PATTERNS), re.IGNORECASE
 )
 _BYLINE = re.compile(
-    r"(?:By|BY):? [A-Z][\w.'’-]*"
+    r"(?:(?:(?:Written|Posted|Story) )?[Bb]y|BY):? [A-Z][\w.'’-]*"
     r"(?:[ ,&/]{1,2}(?:[A-Z][\w.'’-]*|and|of|for|de|van|von|in|the)){0,11}"
     r"(?:\s?[|•·–—].*)?"
 )

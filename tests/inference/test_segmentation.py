@@ -270,6 +270,8 @@ def test_a_first_line_that_reads_like_a_headline(
     [
         "Menu",
         "By Ines Okafor",
+        "by Ines Okafor",
+        "Written by Ines Okafor",
         "By J. R. Tolk and Ann Lee | 4 min read",
         "3 May 2024, 10:15 BST",
         "Share this article on social media",
