@@ -26,12 +26,13 @@ _CLOSERS = "\"'”’»›)\\]}"
 _SWAPPED_CLOSERS = "“‘«‹"  # „so“, ‚so‘, »so«, ›so‹
 _SWAPPED_OPENERS = "”»›"
 _QUOTE_CLOSERS = frozenset("\"'’”»›" + _SWAPPED_CLOSERS)
+_INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff"  # of a word that they touch
 _DASHES = "–—―-"
 _FULL_WIDTH_STOPS = "。！？｡"
 _STOPS = ".!?…؟۔।" + _FULL_WIDTH_STOPS
 
 _CANDIDATE = re.compile(
-    rf"[{_STOPS}][{_STOPS}{_CLOSERS}]*"
+    rf"[{_STOPS}][{_STOPS}{_CLOSERS}{_INVISIBLE}]*"
     rf"(?:[{_SWAPPED_CLOSERS}](?=[ \n,;:)\]]|\Z)|(?:\[\d{{1,3}}\])+)?"
 )
 # A closing mark that a stray space separates from the sentence it closes.
@@ -40,7 +41,7 @@ _NOT_SPACE = re.compile(r"\S")
 _NO_WORD = re.compile(r"[\W_]+")
 _WORD_BEFORE = re.compile(r"[\w.&'’]+\Z")
 _OPENING = re.compile(
-    rf"[{re.escape(_OPENERS + _SWAPPED_OPENERS)}\s]{{0,6}}"
+    rf"[{re.escape(_OPENERS + _SWAPPED_OPENERS)}\s]{{0,6}}[{_INVISIBLE}]{{0,3}}"
     r"(?:(?P<word>[^\W\d_][\w'’]{0,40})|(?P<other>\S))"
 )
 _ELLIPSIS_AND_WORD = re.compile(

@@ -207,6 +207,15 @@ def test_a_missing_space_after_a_closing_mark() -> None:
     ]
 
 
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff"])
+def test_marks_without_width_do_not_hide_an_end(mark: str) -> None:
+    parts = ["The wall held.", f"{mark}It was old.", f"{mark * 2}40 people came.{mark}"]
+    parts += [f"She left.{mark}”", f"“{mark}He stayed.”{mark}"]
+    assert sentences(" ".join(parts)) == parts
+    whole = f"Dr. {mark}Orr paid 4.{mark}5 million, she {mark}said."
+    assert sentences(whole) == [whole]
+
+
 # Length
 
 
