@@ -84,6 +84,16 @@ def test_a_label_is_told_without_colour_and_to_screen_readers(article: Article) 
         assert element.xpath(".//*[@class='vh']")[0].text in ("source: ", "loaded: ")
 
 
+def test_what_only_screen_readers_hear_does_not_give_a_text_its_direction() -> None:
+    source = span("source", 0, "ראש העיר")
+    page = parsed(article_page(Article(document(segment("ראש העיר אמר שהקיר נסגר.", source)))))
+    (paragraph,) = page.xpath("//div[@id='text']/p")
+    assert paragraph.get("dir") == "auto"
+    heard = paragraph.find_class("vh")
+    assert [e.text for e in heard] == ["Plain: ", "source: "]
+    assert [e.get("dir") for e in heard] == ["ltr", "ltr"], "so that the browser passes them over"
+
+
 def test_the_text_in_paragraphs_is_the_articles(tmp_path: Path) -> None:
     for article in EXAMPLES:
         assert article.text is not None

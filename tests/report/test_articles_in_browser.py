@@ -169,6 +169,17 @@ def test_nothing_is_wider_than_the_window(opened: Open, report: Path, width: int
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_right_to_left_stands_so(opened: Open, model_folder: Path, tmp_path: Path) -> None:
+    row = {"headline": "הקיר נסגר", "text": "ראש העיר אמר שהקיר נסגר.\n\nThe wall is shut."}
+    source = tmp_path / "row.jsonl"
+    source.write_text(json.dumps(row), "utf-8")
+    target = tmp_path / "page.html"
+    assert main(["report", str(source), "-m", str(model_folder), "-o", str(target), "--quiet"]) == 0
+    page = opened(target)
+    script = "all => all.map((e) => getComputedStyle(e).direction)"
+    assert page.locator("h1, #text p").evaluate_all(script) == ["rtl", "rtl", "ltr"]
+
+
 def test_print_leaves_the_controls_out(opened: Open, report: Path) -> None:
     page = opened(page_of(report, 0))
     page.emulate_media(media="print")

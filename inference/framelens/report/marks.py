@@ -58,7 +58,7 @@ def segment_html(segment: ScoredSegment, *, anchor: bool = True) -> Markup:
     return Markup(
         f'<span class="seg {segment.label}{state}"{place} data-label="{segment.label}" '
         f'title="{escaped(f"{name} · {scores_text(segment)}")}">{shown_sign}'
-        f'<span class="vh">{name}: </span>{_marked(segment)}</span>'
+        f'<span class="vh" dir="ltr">{name}: </span>{_marked(segment)}</span>'
     )
 
 
@@ -100,6 +100,6 @@ def _tagged(tag: str, span: Span, inner: str, opened: set[int]) -> str:
     first = id(span) not in opened
     opened.add(id(span))
     spoken = _SPOKEN.get(span.type, "") if first else ""
-    lead = f'<span class="vh">{spoken}</span>' if spoken else ""
+    lead = f'<span class="vh" dir="ltr">{spoken}</span>' if spoken else ""
     data = f' data-span="{span.type}"' if first else ""
     return f'<{tag} class="{span.type}"{data}>{lead}{inner}</{tag}>'
