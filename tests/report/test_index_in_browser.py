@@ -72,6 +72,10 @@ def test_search_and_filters_narrow_the_list_together(opened: Open, index: Path) 
     assert page.get_by_role("status").inner_text() == "100 articles (of 1,000)"
     page.get_by_label("Outlet").select_option("The Whistle")
     assert page.get_by_role("status").inner_text() == "0 articles (of 1,000)"
+    page.get_by_role("searchbox").fill("99")
+    with_number = [e for e in entries(1000) if "99" in e.title and e.outlet == "The Whistle"]
+    assert column(page, 1) == [e.title for e in with_number], "and none whose shares have it"
+    page.get_by_role("searchbox").fill("HARBOUR story")
     page.get_by_label("Outlet").select_option("Novapress")
     page.get_by_label("Headline check").select_option("dropped")
     expected = [e.title for e in entries(1000) if "harbour" in e.title and e.outcome == "dropped"]

@@ -7,7 +7,7 @@
   const items = [...body.rows].map((row, order) => ({
     row,
     order,
-    text: row.textContent.toLowerCase(),
+    text: row.cells[0].textContent.toLowerCase(),
     values: [...row.cells].map((cell) => cell.textContent.trim()),
     outcome: row.dataset.outcome || "",
     error: "error" in row.dataset,
