@@ -131,6 +131,17 @@ def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path)
     assert "Novapress 2024-05-01" in page
 
 
+def test_outlets_that_differ_in_white_space_are_one(model_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "rows.jsonl"
+    outlets = ("Tarn Courier", "Tarn  Courier", "\u00a0Tarn\nCourier ", " \u2003")
+    rows = [json.dumps({"text": "A road.", "outlet": outlet}) for outlet in outlets]
+    source.write_text("\n".join(rows), "utf-8")
+    assert report(source, "-m", model_folder, "-o", f"{tmp_path}/report/") == 0
+    index = html.document_fromstring((tmp_path / "report" / "index.html").read_text("utf-8"))
+    assert index.xpath("//select[@id='outlet']/option/text()") == ["all", "Tarn Courier"]
+    assert [cell.text for cell in index.find_class("outlet")] == ["Tarn Courier"] * 3 + [None]
+
+
 def test_values_that_python_cannot_hold_are_read_as_text(
     model_folder: Path, tmp_path: Path
 ) -> None:

@@ -88,9 +88,11 @@ def article_of(
 
 
 def _plain(value: Any) -> str | None:
-    if value is None or value == "" or isinstance(value, dict | list):
+    """A value on one line without odd white space, as browsers compare what is chosen."""
+    if value is None or isinstance(value, dict | list):
         return None
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+    text = str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+    return " ".join(text.split()) or None
 
 
 def paragraphs(article: Article) -> list[tuple[ScoredSegment, ...]]:
