@@ -446,6 +446,9 @@ def test_a_notebook_shows_a_document_without_script_or_extra() -> None:
     page = html.fragment_fromstring(cell, create_parent="div")
     labels = [e.get("data-label") for e in page.xpath(".//*[@data-label]")]
     assert labels == [s.label for s in article.document.segments]
+    texts = page.xpath(".//*[@data-label]/..")
+    assert texts
+    assert {text.get("dir") for text in texts} == {"auto"}
     assert "headline: attribution dropped" in page.text_content()
     assert not page.xpath(".//script | .//@id | .//@src | .//@href")
     for rule in re.findall(r"^([^{}@\n]+)\{", page.xpath("string(.//style)"), re.MULTILINE):

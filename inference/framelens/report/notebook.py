@@ -46,7 +46,8 @@ def document_html(document: Document) -> str:
     article = Article(document)
     lines = [f"<style>{_STYLE}</style>", '<div class="framelens">']
     if article.headline is not None:
-        lines.append(f'<p class="head">{segment_html(article.headline, anchor=False)}</p>')
+        shown = segment_html(article.headline, anchor=False)
+        lines.append(f'<p class="head" dir="auto">{shown}</p>')
     left = MAX_SEGMENTS
     for group in paragraphs(article):
         lines.append(f'<p dir="auto">{paragraph_html(group[:left], anchor=False)}</p>')
