@@ -91,6 +91,8 @@ _AFTER_TIME = _words(
     " Central Mountain Pacific Greenwich GMT UTC BST CET ET EST EDT CT CST CDT MT MST MDT PT PST"
     " PDT"
 )
+# "British time", "Central European Summer Time".
+_TIME_ZONE = re.compile(r"\s{1,3}(?:[A-Z][\w’']{0,20}\s{1,3}){1,3}[Tt]ime\b")
 _CUE_VERBS = _words(
     "said says asked asks added adds told tells wrote writes tweeted posted replied replies"
     " cried shouted yelled screamed exclaimed answered responded quipped joked wondered demanded"
@@ -218,7 +220,8 @@ def _full_stop_ends(
     if ")" in marks:
         return marks.endswith(".")  # "(R-Wis.)" is inside a sentence, "(R-Wis.)." ends one
     if last.replace(".", "").lower() in ("am", "pm"):
-        return word not in _AFTER_TIME
+        zone = word not in _STARTERS and _TIME_ZONE.match(text, stop + len(marks))
+        return word not in _AFTER_TIME and not zone
     return word is not None and word.replace("’", "'") in _STARTERS
 
 
