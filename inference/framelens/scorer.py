@@ -48,7 +48,7 @@ from framelens.schema import (
     Summary,
 )
 from framelens.segmentation import TextSegment, segment_article, segment_unit
-from framelens.sentences import is_visible
+from framelens.sentences import has_words
 from framelens.token_vectors import TokenVectors
 
 Unit = Literal["article", "segment"]
@@ -167,9 +167,9 @@ class Scorer:
             )
         begun = time.monotonic()
         split = segment_article if unit == "article" else segment_unit
-        shown = headline if headline is not None and is_visible(headline) else None
-        # A network reads nothing in what is invisible, and answers all the same.
-        segments = [segment for segment in split(text, shown) if is_visible(segment.text)]
+        shown = headline if headline is not None and has_words(headline) else None
+        # A network reads nothing in "* * *" or in invisible marks, and answers all the same.
+        segments = [segment for segment in split(text, shown) if has_words(segment.text)]
         if len(segments) > limits.segments:
             raise LimitError(
                 "too_many_segments",

@@ -271,9 +271,9 @@ def stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def is_visible(text: str) -> bool:
-    """Whether a text holds more than white space, control characters and marks without width."""
-    return any(unicodedata.category(character)[0] not in "CZ" for character in text)
+def has_words(text: str) -> bool:
+    """Whether a text holds a letter, a figure or a picture, and not only marks or white space."""
+    return any(character.isalnum() or unicodedata.category(character) == "So" for character in text)
 
 
 def words_alone(text: str) -> str:

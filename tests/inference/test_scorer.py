@@ -96,8 +96,11 @@ def test_empty_text_is_a_good_row_without_segments(scorer: Scorer) -> None:
     assert document.summary == framelens.Summary(0, 0.0, 0.0, 0.0, 0)
 
 
-@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad \u200f", "\0", "\ufeff\n\u200b"])
-def test_what_is_invisible_is_no_segment(unseen: str, scorer: Scorer) -> None:
+@pytest.mark.parametrize(
+    "unseen",
+    ["\u200b", "\ufeff", "\u00ad \u200f", "\0", "\ufeff\n\u200b", "* * *", "—", "•", "____", "?!"],
+)
+def test_what_has_no_words_is_no_segment(unseen: str, scorer: Scorer) -> None:
     text = f"Road closed again\n\n{unseen}\n\nThe mayor said a road was closed."
     document = scorer.score(text, headline=unseen)
     assert [(s.role, s.text) for s in document.segments] == [
@@ -106,6 +109,11 @@ def test_what_is_invisible_is_no_segment(unseen: str, scorer: Scorer) -> None:
     ]
     assert text[document.segments[1].start :] == document.segments[1].text
     assert scorer.score(unseen).segments == scorer.score(unseen, unit="segment").segments == ()
+
+
+@pytest.mark.parametrize("shown", ["7", "é", "路", "\U0001f525"])
+def test_a_letter_a_figure_or_a_picture_is_a_segment(shown: str, scorer: Scorer) -> None:
+    assert [segment.text for segment in scorer.score(shown, unit="segment").segments] == [shown]
 
 
 def test_summary_leaves_boilerplate_out(scorer: Scorer) -> None:
