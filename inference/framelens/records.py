@@ -94,7 +94,10 @@ class Record:
         """About how much there is of the other columns."""
         if isinstance(self.cells, tuple):
             return sum(map(len, self.cells))
-        return len(self.kept or "") + (0 if self.cells is None else int(self.cells.nbytes))
+        columns = () if self.cells is None else self.cells.columns
+        # What a column of categories chooses from is there once for many rows.
+        own = (getattr(chunk, "indices", chunk) for column in columns for chunk in column.chunks)
+        return len(self.kept or "") + sum(int(chunk.nbytes) for chunk in own)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from framelens import records
@@ -84,3 +86,11 @@ def test_standard_input_is_read_once() -> None:
     assert expand_inputs(["-"]) == ["-"]
     with pytest.raises(InputError, match="expected standard input once"):
         expand_inputs(["-", "-"])
+
+
+def test_what_a_category_chooses_from_is_not_counted_in_every_row(tmp_path: Path) -> None:
+    authors = pa.array([f"author {number}" for number in range(1000)]).dictionary_encode()
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"text": ["A road was closed."] * 1000, "author": authors}), path)
+    record = next(read_records([str(path)], FieldNames(), keep="cells"))
+    assert 0 < record.kept_size < 100
