@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -48,14 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone; what is still in the buffer has nowhere to go either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except OSError as error:
         return _fail(str(error), EXIT_FAILURE)
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"framelens: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nobody can be told, the code still can
+        print(f"framelens: {message}", file=sys.stderr)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -94,10 +95,9 @@ class Progress:
         if self._bar:
             done = round(_BAR_WIDTH * (fraction or 0.0))
             bar = f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}] " if fraction is not None else ""
-            self._stream.write(f"\r\x1b[K{bar}{line}")
+            self._show(f"\r\x1b[K{bar}{line}")
         else:
-            self._stream.write(f"framelens: {line}\n")
-        self._stream.flush()
+            self._show(f"framelens: {line}\n")
 
     def line(self, tally: Tally, fraction: float | None) -> str:
         """The state in words: share, documents, rate, errors, time left."""
@@ -119,8 +119,13 @@ class Progress:
         if self._quiet:
             return
         clear = "\r\x1b[K" if self._bar else ""
-        self._stream.write(f"{clear}framelens: {self._final(tally)}\n")
-        self._stream.flush()
+        self._show(f"{clear}framelens: {self._final(tally)}\n")
+
+    def _show(self, text: str) -> None:
+        # A lost terminal, or a full disk below a log, is no reason to end the run.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
     def _final(self, tally: Tally) -> str:
         rate = (tally.documents - self._before) / max(self.seconds, 1e-9)

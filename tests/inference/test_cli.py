@@ -3,9 +3,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,38 @@ def test_standard_error_may_be_closed(
     assert score(model_folder, source, "-o", target) == 0
     sys.stderr.close()
     assert len(rows(target)) == 1
+
+
+class LostStream(io.StringIO):
+    """A log whose other end has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_standard_error_may_be_lost(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", LostStream())
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps(GOOD), "utf-8")
+    target = str(tmp_path / "out.jsonl")
+    assert main(["score", str(source), "-o", target, "-m", str(model_folder)]) == 0
+    assert main(["score", str(source), "-o", target, "-m", str(tmp_path / "none")]) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")
+def test_a_reader_that_leaves_ends_the_run_where_standard_output_is_closed(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, pipe = tmp_path / "in.jsonl", tmp_path / "pipe"
+    source.write_text(json.dumps(GOOD), "utf-8")
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: pipe.open("rb").close())
+    reader.start()
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["score", str(source), "-o", str(pipe), "-m", str(model_folder)]) == 1
+    reader.join()
 
 
 def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
