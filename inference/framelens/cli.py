@@ -189,7 +189,8 @@ def _score(options: argparse.Namespace) -> int:
     target = None if options.output in (None, "-") else _followed(Path(options.output))
     style = _style(options, target)
     _check_usage(options, target, style)
-    outputs = [] if target is None else [target, partial_of(target)]
+    # Standard output may be led into a file, which lies in a directory that is read.
+    outputs = [Path("/dev/stdout")] if target is None else [target, partial_of(target)]
     inputs = expand_inputs(options.inputs, outputs)
     check_apart(inputs, outputs)
     if style == "table":

@@ -431,6 +431,24 @@ def test_an_output_through_a_link_is_written_where_it_leads(
     assert [path.name for path in real.parent.iterdir()] == ["out.jsonl"]
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="asks where standard output leads")
+def test_a_directory_with_standard_output_in_it_is_read_without_it(
+    model_folder: Path, few: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(few.read_bytes())
+    output = tmp_path / "out.jsonl"
+    output.write_text('{"text": "A plan."}\n')
+    command = [sys.executable, "-m", "framelens.cli", "score", "-m", str(model_folder)]
+    environment = {**os.environ, "PYTHONPATH": str(INFERENCE)}
+    with output.open("ab") as stream:
+        codes = [
+            subprocess.run([*command, str(given)], env=environment, stdout=stream).returncode
+            for given in (tmp_path, output)
+        ]
+    assert codes == [3, 1]
+    assert len(output.read_text().splitlines()) == 1 + len(few.read_text().splitlines())
+
+
 def test_a_run_that_never_began_leaves_nothing(model_folder: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("{bad\n" + '{"text": "A plan."}\n', "utf-8")
