@@ -230,16 +230,18 @@ def _followed(target: Path) -> Path:
     """
     seen = target
     for _ in range(40):
+        if _is_device(seen):
+            return seen
         if not seen.is_symlink():
             break
         seen = seen.parent / seen.readlink()
-        if _is_device(seen):
-            return seen
     return target.resolve() if target.is_symlink() else target
 
 
 def _is_device(target: Path) -> bool:
-    return target.absolute().parts[1:2] in (("dev",), ("proc",))
+    """Whether it stands for something open, or a device; shared memory holds files as disks do."""
+    parts = target.absolute().parts
+    return parts[1:2] in (("dev",), ("proc",)) and parts[1:3] != ("dev", "shm")
 
 
 def _is_stream(path: Path) -> bool:
@@ -282,7 +284,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
     from framelens.records import STANDARD_INPUT
 
     problems = cascade_problems(options)
-    if target is None and (options.resume or options.overwrite):
+    streamed = target is None or _is_stream(target)
+    if streamed and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
     if target is None and sys.stdout is None:
         problems.append("standard output is closed; give -o FILE")
@@ -294,7 +297,7 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
         problems.append("expected the name of a file or directory, found an empty one")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
-    if target is None and style == "parquet":
+    if streamed and style == "parquet":
         problems.append("Parquet cannot be written to a pipe; give -o FILE.parquet")
     if style == "table" and (target is not None or _beyond_table(options)):
         problems.append(
@@ -344,14 +347,15 @@ def _batch(
     elif target.is_dir() or options.output.endswith(("/", os.sep)):
         outcome = run.to_directory(target)
     elif _is_stream(target):
-        with target.open("wb") as stream:
+        with target.open("ab") as stream:  # what `>>` has opened keeps what is in it
             outcome = run.to_stream(stream)
     else:
         outcome = run.to_file(target)
     if summary is not None:
         text = json.dumps(outcome.summary, indent=1).encode() + b"\n"
         if _is_stream(summary):
-            summary.write_bytes(text)
+            with summary.open("ab") as stream:
+                stream.write(text)
         else:
             write_whole(summary, text)
     if outcome.interrupted:

@@ -564,6 +564,8 @@ def test_errors_can_stop_a_run(
         ["--resume"],
         ["-o", "x.jsonl", "--resume", "--overwrite"],
         ["--format", "parquet"],
+        ["-o", os.devnull, "--format", "parquet"],
+        ["-o", os.devnull, "--resume"],
         ["-o", "x.jsonl", "--format", "table"],
         ["--max-seconds", "0"],
         ["--workers", "0"],

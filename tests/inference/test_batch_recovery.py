@@ -16,7 +16,7 @@ import pytest
 
 from framelens import parts
 from framelens.batch import Stop
-from framelens.cli import main
+from framelens.cli import _is_device, main
 from framelens.in_order import InOrder
 from framelens.records import expand_inputs
 
@@ -429,6 +429,36 @@ def test_an_output_through_a_link_is_written_where_it_leads(
     assert link.is_symlink()
     assert real.read_bytes() == unbroken
     assert [path.name for path in real.parent.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks what is open by its path")
+def test_an_output_that_is_open_already_is_written_to_as_it_is(
+    model_folder: Path, few: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("old\n")
+    with log.open("ab") as stream:
+        output = f"/dev/fd/{stream.fileno()}"
+        assert score(model_folder, few, "-o", output) == 3
+        assert score(model_folder, few, "-o", tmp_path / "out.jsonl", "--summary", output) == 3
+    rows = (tmp_path / "out.jsonl").read_text()
+    assert log.read_text().startswith(f"old\n{rows}{{\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "out.jsonl"]
+    short = tmp_path / "short.txt"
+    short.write_text("A plan.")
+    reading, writing = os.pipe()
+    assert score(model_folder, short, "-o", f"/dev/fd/{writing}") == 0
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert json.loads(pipe.read())["id"] == str(short)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/dev/stdout", True), ("/dev/fd/3", True), ("/proc/self/fd/1", True), ("/dev/shm/a", False)],
+)
+def test_files_in_shared_memory_are_files(path: str, expected: bool) -> None:
+    assert _is_device(Path(path)) is expected
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="asks where standard output leads")
