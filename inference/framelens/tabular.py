@@ -131,9 +131,16 @@ def parquet_columns(name: str) -> list[str]:
     return names
 
 
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of any name: pyarrow takes a colon for an address, and knows UTF-8 alone."""
+    with Path(path).open("rb") as stream, pq.ParquetFile(stream) as file:
+        yield file
+
+
 def _schema(name: str) -> pa.Schema:
     try:
-        with pq.ParquetFile(name) as file:
+        with opened(name) as file:
             return file.schema_arrow
     except pa.ArrowException as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
@@ -153,7 +160,7 @@ def parquet_records(
 ) -> Iterator[Record]:
     """The rows of a Parquet file, a few in memory at a time."""
     try:
-        with pq.ParquetFile(name) as file:
+        with opened(name) as file:
             size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)
             # By name only where a few are read: to pyarrow, `a` means `a.b` as well.
             columns = check_columns(file.schema_arrow.names, name, fields)
@@ -293,7 +300,8 @@ def join_parquet(parts: Sequence[Path], stream: IO[bytes], schema: pa.Schema) ->
     """Write the row groups of all parts, in order, as one file."""
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for part in parts:
-            table = pq.read_table(part, schema=schema)
+            with opened(part) as file:
+                table = file.read()
             writer.write_table(table, row_group_size=max(table.num_rows, 1))
 
 

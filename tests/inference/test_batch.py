@@ -222,6 +222,23 @@ def test_a_struct_with_a_column_of_nulls_is_kept(
     assert pq.read_table(target).column("deep").to_pylist() == columns["deep"]
 
 
+@pytest.mark.parametrize("lead", ["s3:", os.fsdecode(b"\xff")])
+def test_a_parquet_file_may_have_any_name(
+    lead: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"text": ["A plan."], "outlet": ["o1"]}), "plain.parquet")
+    try:
+        source = Path("plain.parquet").rename(f"{lead}in.parquet")
+    except OSError:
+        pytest.skip("the file system has no such names")
+    target = f"{lead}out.parquet"
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    ((document, columns),) = read_scored(target)
+    assert document.segments[0].text == "A plan."
+    assert columns == {"outlet": "o1"}
+
+
 def test_columns_with_dots_in_their_names_are_kept(model_folder: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
     others = {"n.a": [1], "c": [2], "n": [{"a": 3}]}

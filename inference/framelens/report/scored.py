@@ -119,13 +119,12 @@ def _jsonl_rows(name: str) -> Iterator[Any]:
 def _parquet_rows(name: str) -> Iterator[Any]:
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        from framelens.tabular import python_rows, row_batches
+        from framelens.tabular import opened, python_rows, row_batches
     except ImportError as error:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
     try:
-        with pq.ParquetFile(name) as file:
+        with opened(name) as file:
             for batch in row_batches(file):
                 yield from python_rows(batch)
     except (pa.ArrowException, *UNREADABLE) as error:
