@@ -183,10 +183,10 @@ def _seconds(value: str) -> float:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from framelens.parts import partial_of
+    from framelens.parts import followed, is_stream, partial_of
     from framelens.records import check_apart, expand_inputs
 
-    target = None if options.output in (None, "-") else _followed(Path(options.output))
+    target = None if options.output in (None, "-") else followed(Path(options.output))
     style = _style(options, target)
     _check_usage(options, target, style)
     # Standard output may be led into a file, which lies in a directory that is read.
@@ -195,8 +195,8 @@ def _score(options: argparse.Namespace) -> int:
     check_apart(inputs, outputs)
     if style == "table":
         return _table(inputs, options)
-    summary = None if options.summary is None else _followed(Path(options.summary))
-    if summary is not None and not _is_stream(summary):
+    summary = None if options.summary is None else followed(Path(options.summary))
+    if summary is not None and not is_stream(summary):
         _check_summary(summary, inputs, target)
     return _batch(inputs, target, summary, style, options)
 
@@ -221,32 +221,6 @@ def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> Non
         raise OutputError(
             f"{summary}: expected a file in a directory that can be written; give another --summary"
         )
-
-
-def _followed(target: Path) -> Path:
-    """What an output's link leads to: a rename would take the link's place.
-
-    What leads into /dev or /proc is left as it is, to be written to and not replaced.
-    """
-    seen = target
-    for _ in range(40):
-        if _is_device(seen):
-            return seen
-        if not seen.is_symlink():
-            break
-        seen = seen.parent / seen.readlink()
-    return target.resolve() if target.is_symlink() else target
-
-
-def _is_device(target: Path) -> bool:
-    """Whether it stands for something open, or a device; shared memory holds files as disks do."""
-    parts = target.absolute().parts
-    return parts[1:2] in (("dev",), ("proc",)) and parts[1:3] != ("dev", "shm")
-
-
-def _is_stream(path: Path) -> bool:
-    """Whether it is a pipe or a device, which has no parts and cannot be replaced."""
-    return _is_device(path) or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _style(options: argparse.Namespace, target: Path | None) -> Style:
@@ -281,10 +255,11 @@ def _beyond_table(options: argparse.Namespace) -> bool:
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
+    from framelens.parts import is_stream
     from framelens.records import STANDARD_INPUT
 
     problems = cascade_problems(options)
-    streamed = target is None or _is_stream(target)
+    streamed = target is None or is_stream(target)
     if streamed and (options.resume or options.overwrite):
         problems.append("--resume and --overwrite need -o FILE or -o DIR/")
     if target is None and sys.stdout is None:
@@ -317,7 +292,7 @@ def _batch(
 ) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens.batch import Plan, Run, Running
-    from framelens.parts import write_whole
+    from framelens.parts import is_stream, write_whole
     from framelens.progress import Progress
     from framelens.records import FieldNames
     from framelens.workers import usable_cores
@@ -346,14 +321,14 @@ def _batch(
         outcome = run.to_stream(sys.stdout.buffer)
     elif target.is_dir() or options.output.endswith(("/", os.sep)):
         outcome = run.to_directory(target)
-    elif _is_stream(target):
+    elif is_stream(target):
         with target.open("ab") as stream:  # what `>>` has opened keeps what is in it
             outcome = run.to_stream(stream)
     else:
         outcome = run.to_file(target)
     if summary is not None:
         text = json.dumps(outcome.summary, indent=1).encode() + b"\n"
-        if _is_stream(summary):
+        if is_stream(summary):
             with summary.open("ab") as stream:
                 stream.write(text)
         else:

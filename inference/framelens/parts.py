@@ -294,6 +294,32 @@ def partial_of(target: Path) -> Path:
     return target.parent / f"{target.name}.partial"
 
 
+def followed(target: Path) -> Path:
+    """What an output's link leads to: a rename would take the link's place.
+
+    What leads into /dev or /proc is left as it is, to be written to and not replaced.
+    """
+    seen = target
+    for _ in range(40):
+        if _is_device(seen):
+            return seen
+        if not seen.is_symlink():
+            break
+        seen = seen.parent / seen.readlink()
+    return target.resolve() if target.is_symlink() else target
+
+
+def _is_device(target: Path) -> bool:
+    """Whether it stands for something open, or a device; shared memory holds files as disks do."""
+    parts = target.absolute().parts
+    return parts[1:2] in (("dev",), ("proc",)) and parts[1:3] != ("dev", "shm")
+
+
+def is_stream(path: Path) -> bool:
+    """Whether it is a pipe or a device, which has no parts and cannot be replaced."""
+    return _is_device(path) or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 def is_of_run(path: Path, target: Path) -> bool:
     """Whether a run with this output, a file or a directory, writes a file of this name."""
     path, target = path.resolve(), target.resolve()

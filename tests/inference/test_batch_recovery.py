@@ -16,7 +16,7 @@ import pytest
 
 from framelens import parts
 from framelens.batch import Stop
-from framelens.cli import _is_device, main
+from framelens.cli import main
 from framelens.in_order import InOrder
 from framelens.records import expand_inputs
 
@@ -458,7 +458,7 @@ def test_an_output_that_is_open_already_is_written_to_as_it_is(
     [("/dev/stdout", True), ("/dev/fd/3", True), ("/proc/self/fd/1", True), ("/dev/shm/a", False)],
 )
 def test_files_in_shared_memory_are_files(path: str, expected: bool) -> None:
-    assert _is_device(Path(path)) is expected
+    assert parts.is_stream(Path(path)) is expected
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="asks where standard output leads")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -310,8 +311,29 @@ def test_a_report_is_never_one_of_its_inputs(
     assert "expected an output apart from the inputs" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")
+def test_a_page_is_written_where_a_link_leads_and_to_a_pipe(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source, page = tmp_path / "a.txt", tmp_path / "page.html"
+    source.write_text("A shameful plan.", "utf-8")
+    link, pipe = tmp_path / "link.html", tmp_path / "pipe"
+    link.symlink_to(page.name)
+    assert report(source, "-m", model_folder, "-o", link) == 0
+    assert link.is_symlink()
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert report(source, "-m", model_folder, "-o", pipe) == 0
+    with os.fdopen(reading, "rb") as stream:
+        assert stream.read() == page.read_bytes()
+    names = ["a.txt", "link.html", "page.html", "pipe"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_usage_errors(rows: Path, tmp_path: Path) -> None:
     for arguments in (
+        [rows, "-o", ""],
+        [rows, "-o", "-"],
         ["--summary", rows, "-o", f"{tmp_path}/x/"],
         ["-", "-o", tmp_path / "x.html"],
         [rows, "-o", tmp_path / "x.html", "--workers", "0"],

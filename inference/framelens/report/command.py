@@ -44,13 +44,16 @@ def add_report(report: argparse.ArgumentParser) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from framelens.parts import followed
     from framelens.records import STANDARD_INPUT, FieldNames, check_apart, expand_inputs
     from framelens.report.inputs import Reading, Source
     from framelens.report.pages import require_engine
     from framelens.report.write import write_article, write_dashboard, write_report
     from framelens.workers import usable_cores
 
-    target = Path(options.output)
+    if options.output in ("", "-"):
+        options.usage_error(f"expected the name of a page or a directory, found {options.output!r}")
+    target = followed(Path(options.output))
     many = options.output.endswith(("/", os.sep)) or target.is_dir()
     for problem in cascade_problems(options):
         options.usage_error(problem)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from framelens.errors import FramelensError, InputError
 from framelens.model_settings import DecodingConfig
+from framelens.parts import is_stream
 from framelens.report.article import Article
 from framelens.report.dashboard import Corpus
 from framelens.report.pages import (
@@ -159,6 +160,10 @@ def write_dashboard(
 
 
 def _write(target: Path, page: str) -> None:
+    if is_stream(target):  # a rename would take its place
+        with target.open("ab") as stream:
+            stream.write(page.encode("utf-8"))
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     partial.write_text(page, encoding="utf-8", newline="\n")
