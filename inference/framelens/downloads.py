@@ -16,9 +16,19 @@ CACHE_VARIABLE = "FRAMELENS_CACHE"
 
 
 def cache_folder() -> Path:
-    """Where fetched models are kept."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "framelens"
-    return Path(os.environ.get(CACHE_VARIABLE) or user) / "models"
+    """Where fetched models are kept.
+
+    Raises:
+        ArtifactError: if the environment names none, and the user has no home, as in containers.
+    """
+    user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "framelens"
+    try:
+        return Path(os.environ.get(CACHE_VARIABLE) or user).expanduser() / "models"
+    except RuntimeError as error:
+        raise ArtifactError(
+            "expected a home directory to keep fetched models in, found none; "
+            f"set {CACHE_VARIABLE} to a folder that can be written"
+        ) from error
 
 
 def download(uri: str) -> Path:

@@ -99,6 +99,18 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert cache_folder() == Path.home() / ".cache" / "framelens" / "models"
 
 
+def test_a_user_without_a_home_names_a_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    with pytest.raises(ArtifactError, match=f"set {CACHE_VARIABLE} to"):
+        cache_folder()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    assert cache_folder() == tmp_path / "models"
+
+
 def test_without_mlflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
     with pytest.raises(MissingExtraError, match=r"framelens\[mlflow\]"):
