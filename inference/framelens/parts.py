@@ -209,13 +209,14 @@ class PartStore:
             self._lock = None
 
     def remove(self) -> None:
-        """Delete the directory; what marks the run as complete goes last."""
-        for path in self.folder.iterdir():
+        """Delete the run's files, what marks it as complete last; then the directory, if empty."""
+        for path in filter(_is_own, list(self.folder.iterdir())):
             if path.name not in (MANIFEST, SUCCESS):
                 path.unlink()
         for name in (MANIFEST, SUCCESS):
             (self.folder / name).unlink(missing_ok=True)
-        self.folder.rmdir()
+        with contextlib.suppress(OSError):  # what another program has put there stays
+            self.folder.rmdir()
 
     def _name(self, number: int) -> str:
         return f"part-{number:05}.{self.ending}"

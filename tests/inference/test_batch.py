@@ -629,6 +629,20 @@ def test_what_lies_beside_a_runs_parts_is_left_alone(
     assert json.loads((target / "summary.json").read_text("utf-8"))["documents"] > 0
 
 
+def test_what_lies_beside_the_parts_of_a_file_is_left_alone(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "A plan."}, {}])
+    target, partial = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+    options = ("-o", target, "--part-rows", 1)
+    assert score(model_folder, source, *options, "--on-error", "stop") == 1
+    (partial / "notes").mkdir()
+    (partial / "notes.txt").write_text("mine", "utf-8")
+    assert score(model_folder, source, *options, "--overwrite") == 3
+    assert len(read_jsonl(target)) == 2
+    assert sorted(path.name for path in partial.iterdir()) == ["notes", "notes.txt"]
+
+
 class CountingPool:
     """Answers each job at once with a body of its own, and counts them."""
 
