@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from framelens.errors import FramelensError, InputError
-from framelens.records import STANDARD_INPUT
+from framelens.errors import FramelensError
+from framelens.records import STANDARD_INPUT, check_file
 
 FORMAT_VERSION = 1
 MANIFEST = "_manifest.json"
@@ -63,11 +63,7 @@ def fingerprints(inputs: Sequence[str]) -> list[dict[str, Any]]:
         if name == STANDARD_INPUT:
             found.append({"name": name})
             continue
-        if not Path(name).is_file():
-            raise InputError(
-                f"{name}: expected a file, which can be read a second time, found a pipe or a "
-                "device; give - and lead it into standard input"
-            )
+        check_file(name)
         with Path(name).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             found.append({"name": name, "bytes": stream.tell(), "sha256": digest})

@@ -221,6 +221,19 @@ def _require(package: str, extra: str, purpose: str) -> None:
         raise MissingExtraError(package, extra, purpose)
 
 
+def check_file(name: str) -> None:
+    """Make sure that an input can be read more than once.
+
+    Raises:
+        InputError: if it is a pipe or a device.
+    """
+    if Path(name).exists() and not Path(name).is_file():
+        raise InputError(
+            f"{name}: expected a file, which can be read a second time, found a pipe or a device; "
+            "write it to a file first, or let framelens score read it as JSONL from -"
+        )
+
+
 def columns_of(name: str, fields: FieldNames) -> list[str] | None:
     """The columns of a CSV or Parquet file; None for inputs whose rows have no fixed columns.
 
@@ -228,6 +241,8 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
         InputError: if it cannot be read, or lacks the text column or another one that is named.
     """
     lowered = name.lower()
+    if lowered.endswith(CSV_ENDINGS + PARQUET_ENDINGS):
+        check_file(name)
     try:
         if lowered.endswith(CSV_ENDINGS):
             with _open(name) as raw:

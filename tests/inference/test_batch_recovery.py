@@ -411,10 +411,16 @@ def test_an_output_is_never_one_of_the_inputs(
 def test_what_cannot_be_read_twice_is_refused(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = tmp_path / "in.jsonl"
+    source, table = tmp_path / "in.jsonl", tmp_path / "in.csv"
     os.mkfifo(source)
-    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
-    assert "give - and lead it into standard input" in capsys.readouterr().err
+    os.mkfifo(table)
+    for arguments in (
+        ["score", source, "-o", tmp_path / "out.jsonl"],
+        ["score", table],  # of which the columns are looked at first
+        ["report", source, "-o", tmp_path / "page.html"],
+    ):
+        assert main([*map(str, arguments), "-m", str(model_folder)]) == 1
+        assert "write it to a file first" in capsys.readouterr().err
 
 
 def test_an_output_through_a_link_is_written_where_it_leads(

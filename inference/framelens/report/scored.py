@@ -17,6 +17,7 @@ from framelens.records import (
     MAX_ROW_BYTES,
     PARQUET_ENDINGS,
     UNREADABLE,
+    check_file,
 )
 from framelens.schema import (
     SCHEMA_VERSION,
@@ -35,6 +36,7 @@ def is_scored(name: str) -> bool:
     Raises:
         InputError: if it was written with `--explode`, or cannot be read.
     """
+    check_file(name)
     lowered = name.lower()
     try:
         if lowered.endswith(PARQUET_ENDINGS):
