@@ -395,6 +395,8 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     A NaN among the three fields is none: pandas writes it where a value is missing.
     """
     text, headline, identifier = (_present(row.get(name)) for name in fields.all)
+    if fields.headline == fields.text:  # headlines as texts, which have none themselves
+        headline = None
     try:
         own_id = where if identifier is None else str(identifier)
     except (RecursionError, ValueError):
@@ -520,7 +522,7 @@ def _csv_record(
     row: dict[str, Any] = dict(zip(header, values, strict=True))
     if not row.get(fields.id) or fields.id in faults:
         row.pop(fields.id, None)
-    if not row.get(fields.headline):
+    if not row.get(fields.headline) and fields.headline != fields.text:
         row.pop(fields.headline, None)  # CSV has no null: an empty value is none
     record = record_of(row, where, fields, keep)
     if faults:

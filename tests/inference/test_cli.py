@@ -55,6 +55,22 @@ def test_fields_are_renamed_and_units_kept_whole(model_folder: Path, tmp_path: P
     assert [s["text"] for s in found["segments"]] == ["Road", "A plan. A road."]
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_headlines_that_are_the_texts_are_scored_once(
+    ending: str, model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / f"in.{ending}", tmp_path / "out.jsonl"
+    lines = {
+        "jsonl": '{"id": 1, "headline": "A plan. A road."}\n{"id": 2, "headline": ""}\n',
+        "csv": 'id,headline\n1,A plan. A road.\n2,""\n',
+    }
+    source.write_text(lines[ending], "utf-8")
+    options = ["--text-field", "headline", "--unit", "segment"]
+    assert score(model_folder, source, "-o", target, *options) == 0
+    found = [[(s["field"], s["text"]) for s in row["segments"]] for row in rows(target)]
+    assert found == [[("text", "A plan. A road.")], []]
+
+
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [
