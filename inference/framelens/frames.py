@@ -35,7 +35,7 @@ def score_frame(
 
     Raises:
         MissingExtraError: if the extra is not installed.
-        InputError: if the table has no such text column.
+        InputError: if the table has no such text column, or two columns of one name.
         TypeError: if it is no pandas or polars data frame and no Arrow table.
     """
     try:
@@ -54,6 +54,8 @@ def score_frame(
         raise TypeError(
             f"expected a pandas or polars data frame or an Arrow table, found {kind}"
         ) from None
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(f"{' '.join(str(error).split())}; rename or drop one of them") from None
     needed = _needed(table, fields)
     missing = fields.missing_from(needed.columns)
     if missing is not None:

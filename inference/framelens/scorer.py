@@ -307,7 +307,7 @@ class Scorer:
         Raises:
             ValueError: if there is no worker.
             MissingExtraError: if the extra is not installed.
-            InputError: if the frame has no such text column.
+            InputError: if the frame has no such text column, or two columns of one name.
         """
         from framelens.frames import score_frame
         from framelens.records import FieldNames

@@ -192,6 +192,16 @@ def test_a_frame_without_text_is_refused(scorer: Scorer) -> None:
     assert len(scorer.score_frame(pd.DataFrame({"body": ["x"]}), text_field="body")) == 1
 
 
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_a_frame_with_two_columns_of_one_name_is_refused(kind: str, scorer: Scorer) -> None:
+    table = pa.table([pa.array(["A plan."]), pa.array([1]), pa.array([2])], ["text", "a", "a"])
+    frame = (
+        table if kind == "arrow" else pd.DataFrame([["A plan.", 1, 2]], columns=table.schema.names)
+    )
+    with pytest.raises(framelens.InputError, match="'a' 2 times; rename or drop one of them"):
+        scorer.score_frame(frame)
+
+
 @pytest.mark.parametrize("frame", [[{"text": "A plan."}], pd.Series(["A plan."])])
 def test_what_is_no_frame_is_refused(frame: Any, scorer: Scorer) -> None:
     with pytest.raises(TypeError, match=r"expected a pandas or polars data frame .* found "):
