@@ -61,6 +61,22 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert "'seed' stands twice" in problems_of(tmp_path, MINIMAL + "seed: 1\nseed: 2\n")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{{ name }}", "a list or a mapping as a key"),
+        ("{[a, b]: 1}", "a list or a mapping as a key"),
+        ("2024-02-30", "day"),
+    ],
+)
+def test_a_value_that_yaml_cannot_read_is_told(tmp_path: Path, value: str, told: str) -> None:
+    path = write(tmp_path, f"{MINIMAL}version: {value}\n")
+    with pytest.raises(ConfigError, match=f"not YAML: .*{told}"):
+        load_config(path)
+    with pytest.raises(ConfigError, match=f"--set version=.*: not YAML: .*{told}"):
+        load_config(write(tmp_path, MINIMAL), [f"version={value}"])
+
+
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError, match=r"no such file; the config.* there are .*config.yaml"):

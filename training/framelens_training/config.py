@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -452,6 +452,13 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                "a list or a mapping as a key; quote a text in braces",
+                key_node.start_mark,
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key!r} stands twice", key_node.start_mark
@@ -512,7 +519,7 @@ def load_settings(kind: type[Settings], path: Path, overrides: Iterable[str] = (
 def _yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader: builds no objects
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a day that no month has is a ValueError
         raise ConfigError(where, [f"not YAML: {' '.join(str(error).split())}"]) from None
 
 
@@ -529,7 +536,7 @@ def _override(tree: dict[str, Any], override: str) -> str | None:
     try:
         place[last] = _yaml(value, f"--set {override}")
     except ConfigError as error:
-        return "; ".join(error.problems)
+        return f"--set {override}: {'; '.join(error.problems)}"
     return None
 
 
