@@ -273,6 +273,17 @@ def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) 
     assert [f.code for f in parsed.findings] == ["not-annotated"]
 
 
+def test_a_relation_drawn_in_label_studio_is_told_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    relation = {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right"}
+    tasks[0]["annotations"][0]["result"].append(relation)
+    path.write_text(json.dumps(tasks), "utf-8")
+    parsed = parse_any(path)
+    assert parsed.documents() == [_article()]
+    assert [(f.code, f.severity) for f in parsed.findings] == [("unknown-type", "warning")]
+
+
 def test_the_labelling_config_has_every_control_that_is_exported() -> None:
     config = Path(__file__).parents[3] / "configs/label_studio.xml"
     tree = ET.parse(config)

@@ -158,6 +158,12 @@ def _fill(
     regions: list[tuple[str, str, str, dict[str, Any]]] = []
     answers: dict[str, dict[str, bool]] = {}
     for item in result:
+        if isinstance(item, dict) and item.get("type") == "relation":  # has no value, only two ends
+            findings.append(
+                warning("unknown-type", where, "regions and choices of configs/label_studio.xml",
+                        "a relation", "it is not read")
+            )  # fmt: skip
+            continue
         value = item.get("value") if isinstance(item, dict) else None
         if not isinstance(value, dict):
             findings.append(
