@@ -273,6 +273,17 @@ def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) 
     assert [f.code for f in parsed.findings] == ["not-annotated"]
 
 
+def test_two_annotations_of_a_task_by_one_person_have_ids_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    again = {"result": [], "completed_by": {"id": 3, "email": "a@b.example"}, "id": 12}
+    tasks[0]["annotations"] = [{**again, "id": 11}, again]
+    path.write_text(json.dumps(tasks), "utf-8")
+    found = read_any(path)
+    assert [d.id for d in found] == ["a/1@3", "a/1@3-12"]
+    assert {d.meta["annotator"] for d in found} == {"3"}
+
+
 def test_a_relation_drawn_in_label_studio_is_told_and_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     tasks = json.loads(json.dumps(_exported(path)))

@@ -96,15 +96,23 @@ def _rows(task: object, where: str, findings: list[Finding]) -> list[dict[str, A
     for annotation in done:
         row = _head(data, task)
         if len(done) > 1:
-            annotator = str(annotation.get("completed_by", annotation.get("id", len(rows))))
+            annotator = _annotator(annotation, len(rows))
             row["meta"] = {"group": str(row["id"]), **row["meta"], "annotator": annotator}
             row["id"] = f"{row['id']}@{annotator}"
+            if any(other["id"] == row["id"] for other in rows):  # a second one by the same person
+                row["id"] += f"-{annotation.get('id', len(rows))}"
         before = len(findings)
         result = annotation.get("result")
         _fill(row, result if isinstance(result, list) else [], _extra(data), where, findings)
         if not any(f.severity == "error" for f in findings[before:]):
             rows.append(row)
     return rows
+
+
+def _annotator(annotation: Mapping[str, Any], number: int) -> str:
+    """The number of the person who made an annotation, never a name or an address."""
+    person = annotation.get("completed_by", annotation.get("id", number))
+    return str(person.get("id", number) if isinstance(person, dict) else person)
 
 
 def _head(data: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
