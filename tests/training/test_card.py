@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from framelens.artifact import CARD_FILE, Artifact
 from framelens.decoding import DecodingConfig
 from framelens.schema import AXES, Axis
-from framelens_training.assessment import Assessment
+from framelens_training.assessment import Assessment, summary_lines
 from framelens_training.baseline import Comparison
 from framelens_training.card import model_card, write_card
 from framelens_training.config import Config
@@ -74,6 +75,22 @@ def test_a_card_with_figures_has_every_section() -> None:
     assert "| `framed` | 0.5 | 1.0 | 0.021 | 0.034 |" in text
     assert "0.50% of\n1,234" in text
     assert "nan" not in text
+
+
+def test_what_has_no_figure_is_left_out() -> None:
+    found = assessment()
+    axes = {**found.metrics.axes, "framed": replace(found.metrics.axes["framed"], positives=0)}
+    spans = {"cue": SpanMetrics(0, 3, 0.0, 0.0, 0.0)}
+    found = replace(found, metrics=replace(found.metrics, axes=axes, spans=spans))
+    text = card([loaded("starter", "Apache-2.0")], found)
+    assert "| `cue` | 0 |  |  |  |  |" in text
+    assert "| `framed` | 1,500 | 0 | 0.900 [0.850, 0.950] |  |  | 0.880 |" in text
+    assert "segments: `framed` 0.040." in " ".join(text.split())
+    assert "test/cue/partial_f1" not in found.flat()
+    shown = "\n".join(summary_lines(found))
+    assert "cue" not in shown
+    assert "framed 0.040" in shown
+    assert "nan" not in shown
 
 
 def test_a_gap_that_is_no_chance_is_said_to_be_none() -> None:

@@ -185,6 +185,14 @@ def test_figures_that_some_fold_lacks_are_left_out() -> None:
     assert list(found.estimates()) == ["test/framed/macro_f1"]
     assert found.flat()["crossval/framed/macro_f1/mean"] == pytest.approx(0.6)
 
+    spans = (
+        FoldResult(1, 13, 9, {"test/cue/f1": 0.5, "test/loaded/f1": 0.5}),
+        FoldResult(2, 13, 9, {"test/cue/f1": 0.7}),
+    )
+    shown = crossval_lines(CrossValidation(None, 2, spans))
+    assert any(line.startswith("cue          0.600") for line in shown)
+    assert "loaded       none to find in some fold: no figure" in shown
+
 
 def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
     tiny_config: Config, monkeypatch: pytest.MonkeyPatch

@@ -423,6 +423,20 @@ def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> 
     assert all(np.isfinite(value) for value in flat.values())
 
 
+def test_where_nothing_is_to_be_found_there_is_no_figure_of_what_was(
+    featurizer: Featurizer,
+) -> None:
+    item, logits = answered(featurizer, wrong=False)
+    plain = tuple(replace(segment, framed=False) for segment in item.document.segments)
+    empty = replace(item, document=replace(item.document, segments=plain, spans=()))
+    found = evaluate([empty], [logits], DecodingConfig(), samples=0)
+    flat = found.flat("test")
+    assert (found.spans["source"].gold, found.axes["framed"].positives) == (0, 0)
+    for what in ("source", "framed"):
+        assert not {f"test/{what}/{figure}" for figure in ("precision", "recall", "f1")} & set(flat)
+    assert flat["test/attributed/f1"] == 1.0
+
+
 def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Featurizer) -> None:
     item = featurize_document(parse_markup("#id: d\n\n-| A plan.\n")[0], featurizer)
     logits = DocumentLogits(

@@ -49,7 +49,11 @@ class Assessment:
     def flat(self) -> dict[str, float]:
         """Every figure under its name in MLflow, without those that are undefined."""
         flat = self.metrics.flat("test")
-        flat |= {f"test/{kind}/partial_f1": item.f1 for kind, item in self.partial.items()}
+        flat |= {
+            f"test/{kind}/partial_f1": item.f1
+            for kind, item in self.partial.items()
+            if self.metrics.spans[kind].gold
+        }
         flat |= flat_slices(self.slices)
         flat |= self.false_alarms.flat()
         flat |= self.agreement.flat()
@@ -176,15 +180,19 @@ def summary_lines(assessment: Assessment) -> list[str]:
     spans = ", ".join(
         f"{kind} {item.f1:.3f} ({assessment.partial[kind].f1:.3f})"
         for kind, item in assessment.metrics.spans.items()
+        if item.gold
     )
     if spans:
         lines += ["", f"spans, exact F1 (partial): {spans}"]
     agreement = assessment.agreement
     if agreement.segments:
-        lines.append(
+        line = (
             f"alone against in its article, median difference over {agreement.segments} segments: "
-            f"framed {agreement.framed:.3f}, attributed {agreement.attributed:.3f}"
+            f"framed {agreement.framed:.3f}"
         )
+        if np.isfinite(agreement.attributed):
+            line += f", attributed {agreement.attributed:.3f}"
+        lines.append(line)
     alarms = assessment.false_alarms
     if alarms.rates:
         rates = ", ".join(f"{lean} {rate.value:.3f}" for lean, rate in alarms.rates.items())

@@ -227,25 +227,33 @@ def _figures(assessment: Assessment) -> str:
             better = comparison.differences[name].signed()
         lines.append(
             f"| `{axis}` | {item.n:,} | {item.positives:,} | {item.macro_f1 if known else ''} | "
-            f"{item.precision:.3f} | {item.recall:.3f} | {_number(item.average_precision)} | "
+            f"{_if_any(item.positives, item.precision)} | {_if_any(item.positives, item.recall)} | "
+            f"{_number(item.average_precision)} | "
             f"{best} | {better} |"
         )
     if assessment.metrics.spans:
         lines += ["", "| span | gold | exact F1 | precision | recall | partial F1 |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [
-            f"| `{kind}` | {span.gold:,} | {span.f1:.3f} | {span.precision:.3f} | "
-            f"{span.recall:.3f} | {assessment.partial[kind].f1:.3f} |"
+            f"| `{kind}` | {span.gold:,} | "
+            + " | ".join(
+                _if_any(span.gold, value)
+                for value in (span.f1, span.precision, span.recall, assessment.partial[kind].f1)
+            )
+            + " |"
             for kind, span in assessment.metrics.spans.items()
         ]
     agreement = assessment.agreement
     if agreement.segments:
-        lines += [
-            "",
+        line = (
             f"A sentence alone and in its article, median difference of scores over "
-            f"{agreement.segments} segments: `framed` {_number(agreement.framed)}, `attributed` "
-            f"(of those that name their source) {_number(agreement.attributed)}.",
-        ]
+            f"{agreement.segments} segments: `framed` {_number(agreement.framed)}"
+        )
+        if math.isfinite(agreement.attributed):
+            line += (
+                f", `attributed` (of those that name their source) {_number(agreement.attributed)}"
+            )
+        lines += ["", f"{line}."]
     return "\n".join(lines)
 
 
@@ -343,6 +351,11 @@ def _export(parity: Parity) -> str:
 Largest difference of a logit, fp32 ONNX from torch: {parity.torch_onnx_max_difference:.1e}.
 Share of segments whose label int8 changes against fp32: {parity.int8_changed_labels:.2%} of
 {parity.segments:,}; mean difference of a score: {parity.int8_mean_difference:.4f}."""
+
+
+def _if_any(wanted: int, value: float) -> str:
+    """A figure of what was found, which says nothing where there was nothing to find."""
+    return _number(value) if wanted else ""
 
 
 def _number(value: float) -> str:

@@ -407,6 +407,12 @@ def crossval_lines(found: CrossValidation) -> list[str]:
         lines.append(f"{axis:<13}" + "".join(f"{'' if c is None else str(c):<32}" for c in cells))
     spans = [name for name in estimates if name.endswith("/f1") and name.split("/")[1] not in names]
     lines += [f"{name.split('/')[1]:<13}{estimates[name]} exact F1" for name in spans]
+    some = {name for result in found.results for name in result.figures if name.endswith("/f1")}
+    lines += [
+        f"{name.split('/')[1]:<13}none to find in some fold: no figure"
+        for name in sorted(some.difference(estimates))
+        if name.split("/")[1] not in names
+    ]
     lines.append(
         f"mean ± standard deviation [95 % interval of the mean] over {count} results: "
         f"{found.folds} folds, {count // found.folds} seed(s)"

@@ -101,13 +101,16 @@ class Metrics:
     """Confusion of the one label, (4, 4), gold in rows, in `LABELS` order."""
 
     def flat(self, prefix: str) -> dict[str, float]:
-        """Figures as `prefix/axis/metric`, without those that are undefined."""
+        """Figures as `prefix/axis/metric`, without those that are undefined.
+
+        Where there is nothing to find, these are precision, recall and F1: they are 0 then
+        whatever a system does.
+        """
         flat: dict[str, float] = {}
         for axis, metrics in self.axes.items():
+            if metrics.positives:
+                flat |= _of_positives(f"{prefix}/{axis}", metrics)
             values = {
-                "precision": metrics.precision,
-                "recall": metrics.recall,
-                "f1": metrics.f1,
                 "macro_f1": metrics.macro_f1.value,
                 "macro_f1_low": metrics.macro_f1.low,
                 "macro_f1_high": metrics.macro_f1.high,
@@ -119,11 +122,8 @@ class Metrics:
             }
             flat |= {f"{prefix}/{axis}/{name}": value for name, value in values.items()}
         for kind, span in self.spans.items():
-            flat |= {
-                f"{prefix}/{kind}/precision": span.precision,
-                f"{prefix}/{kind}/recall": span.recall,
-                f"{prefix}/{kind}/f1": span.f1,
-            }
+            if span.gold:
+                flat |= _of_positives(f"{prefix}/{kind}", span)
         if self.labels.sum():
             flat[f"{prefix}/label/accuracy"] = float(np.trace(self.labels) / self.labels.sum())
             flat[f"{prefix}/label/macro_f1"] = label_macro_f1(self.labels)
@@ -372,6 +372,14 @@ def label_macro_f1(confusion: NDArray[np.int64]) -> float:
     either = confusion.sum(axis=0) + confusion.sum(axis=1)
     present = confusion.sum(axis=1) > 0
     return float((2 * right[present] / np.maximum(either[present], 1)).mean())
+
+
+def _of_positives(prefix: str, found: AxisMetrics | SpanMetrics) -> dict[str, float]:
+    return {
+        f"{prefix}/precision": found.precision,
+        f"{prefix}/recall": found.recall,
+        f"{prefix}/f1": found.f1,
+    }
 
 
 def _ratio(part: float, whole: float) -> float:
