@@ -57,6 +57,12 @@ def test_all_problems_come_in_one_report(tmp_path: Path) -> None:
     assert len(report.splitlines()) == 6
 
 
+def test_a_fault_of_the_only_corpus_is_not_told_as_the_lack_of_one(tmp_path: Path) -> None:
+    text = "name: tiny\ncorpora:\n  use: [{name: starter, wieght: 2}]\n"
+    expected = "corpora.use.0.wieght: unknown key; did you mean 'weight'?"
+    assert problems_of(tmp_path, text) == expected
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert "'seed' stands twice" in problems_of(tmp_path, MINIMAL + "seed: 1\nseed: 2\n")
 

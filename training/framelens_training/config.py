@@ -542,7 +542,13 @@ def _override(tree: dict[str, Any], override: str) -> str | None:
 
 def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     problems: list[str] = []
-    for item in error.errors():
+    faults = error.errors()
+    for item in faults:
+        place = item["loc"]
+        if item["type"] == "too_short" and any(
+            other is not item and other["loc"][: len(place)] == place for other in faults
+        ):
+            continue  # only because an entry that has a fault of its own was not counted
         where = ".".join(str(part) for part in item["loc"]) or "(top level)"
         found = item.get("input")
         if item["type"] == "extra_forbidden":
