@@ -63,6 +63,16 @@ def test_a_fault_of_the_only_corpus_is_not_told_as_the_lack_of_one(tmp_path: Pat
     assert problems_of(tmp_path, text) == expected
 
 
+@pytest.mark.parametrize("value", [".inf", ".nan"])
+def test_a_number_is_finite(tmp_path: Path, value: str) -> None:
+    report = problems_of(
+        tmp_path,
+        f"{MINIMAL}training: {{learning_rate: {value}, loss_weights: {{framed: {value}}}}}\n",
+    )
+    assert "training.learning_rate: input should be a finite number" in report
+    assert "training.loss_weights.framed: input should be a finite number" in report
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert "'seed' stands twice" in problems_of(tmp_path, MINIMAL + "seed: 1\nseed: 2\n")
 

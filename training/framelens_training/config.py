@@ -32,7 +32,7 @@ THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class CorpusUse(_Strict):
