@@ -52,6 +52,8 @@ def test_it_answers_as_the_library_does(saved: Path) -> None:
     assert as_one["document"] == json.dumps(
         scorer.score(TEXT, "Shameful plan", id="a", unit="segment").to_dict(), ensure_ascii=False
     )
+    nothing = model.predict(rows.iloc[:0])
+    assert list(nothing.columns) == list(as_one.index)
     with pytest.raises(ValueError, match="article or segment, found page"):
         model.predict(rows.iloc[:1], params={"unit": "page"})
 

@@ -20,6 +20,9 @@ from mlflow.pyfunc.model import PythonModel
 import framelens
 
 FIELDS = ("text", "headline", "id")
+COLUMNS = (
+    "id", "status", "error", "segments", "sourced", "framed", "plain", "sources", "document",
+)  # fmt: skip
 
 
 class FramelensModel(PythonModel):
@@ -58,7 +61,7 @@ class FramelensModel(PythonModel):
                     "document": json.dumps(answer, ensure_ascii=False),
                 }
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _present(value: object) -> bool:
