@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from framelens_training.corpora.findings import findings_of
 from framelens_training.corpora.labelled import (
     CorpusError,
     digest,
@@ -76,7 +77,7 @@ def test_a_row_is_read_and_written_back(tmp_path: Path) -> None:
         (changed(segments=[segment(field="body")]), "'field' must be 'headline' or 'text'"),
         (changed(segments=[segment(framed="yes")]), "'framed' must be true, false or null"),
         (changed(segments=[segment(biased=True)]), "unknown label 'biased'"),
-        (changed(segments=[segment(weights={"framed": 2})]), "'weights' must map axes"),
+        (changed(segments=[segment(weights={"framed": 2})]), "'weights' must be a mapping of axes"),
         (changed(segments=[segment(), segment(start=3)]), "overlap; expected disjoint segments"),
         (changed(segments=[segment(boilerplate=True, framed=True)]), "page furniture has no voice"),
         (changed(spans=[{"field": "text", "type": "bias", "start": 0, "end": 3}]), "found 'bias'"),
@@ -97,6 +98,7 @@ def test_what_is_wrong_with_a_row(row: object, says: str) -> None:
     assert document is None
     assert any(says in str(problem) for problem in problems), problems
     assert all(str(problem).startswith("file.jsonl:3: ") for problem in problems)
+    assert not any("to be must" in finding.expected for finding in findings_of(problems))
 
 
 def test_loaded_spans_may_lie_in_others() -> None:

@@ -260,7 +260,10 @@ def _parse_segment(
         or not 0 <= weight <= 1
         for axis, weight in weights.items()
     ):
-        complain(f"{place}: 'weights' must map axes to numbers from 0 to 1, found {weights!r}")
+        complain(
+            f"{place}: 'weights' must be a mapping of axes to numbers from 0 to 1, "
+            f"found {weights!r}"
+        )
         weights = {}
     offsets = _offsets(item, place, texts, complain)
     if offsets is None:
