@@ -436,6 +436,19 @@ def test_what_is_no_journal_is_refused(
     assert says in capsys.readouterr().err
 
 
+def test_where_no_journal_is_it_is_told_when_there_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "test.parquet").write_bytes(b"PAR1\xdb\xff")
+    assert main(["upload", str(tmp_path / "test.parquet")]) == 1
+    assert ":1: expected JSON" in capsys.readouterr().err
+    for path in (tmp_path, tmp_path / "tracking.jsonl"):  # of a run of which nothing is missing
+        assert main(["upload", str(path)]) == 1
+        assert f"only while MLflow lacks something of the run; found no file at {path}\n" in (
+            capsys.readouterr().err
+        )
+
+
 def test_a_password_is_not_written_down(config: Config, tmp_path: Path) -> None:
     assert tracking._without_password("postgresql://me:secret@db/mlflow") is None
     journal = Journal(tmp_path / "tracking.jsonl", None, "r")

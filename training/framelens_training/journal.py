@@ -54,7 +54,12 @@ class Journal:
             TrackingError: if it is not a journal.
             FileNotFoundError: if there is no such file.
         """
-        header = _parse(path, 1, path.read_text("utf-8").partition("\n")[0])
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected the {FILE_NAME} of a run's folder, which is there only while MLflow "
+                f"lacks something of the run; found no file at {path}"
+            )
+        header = _parse(path, 1, path.read_text("utf-8", "replace").partition("\n")[0])
         if header.get("journal") != FORMAT:
             raise TrackingError(
                 f"{path}:1: expected a tracking journal of format {FORMAT}, found "
