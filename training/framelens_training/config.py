@@ -16,7 +16,15 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from framelens.schema import AXES, Axis
 from framelens.windows import MAX_TOKENS, OVERLAP
@@ -25,6 +33,8 @@ from framelens_training.errors import ConfigError
 Settings = TypeVar("Settings", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+FromList = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""YAML has lists where a setting is a tuple."""
 LossPart = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
 LOSS_PARTS: tuple[LossPart, ...] = get_args(LossPart)
 THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
@@ -52,14 +62,9 @@ class CorpusUse(_Strict):
     """How often a window of this corpus is drawn, against one of weight 1."""
     evaluate: bool = True
     """Whether its validation and test splits count."""
-    taught: bool | tuple[LossPart, ...] = True
+    taught: Annotated[bool | tuple[LossPart, ...], FromList] = True
     """Whether teachers are asked about its training documents, or on which parts of the loss they
     are heard there; on all else only labels teach."""
-
-    @field_validator("taught", mode="before")
-    @classmethod
-    def _parts(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _files_belong_to_files(self) -> Self:
@@ -96,18 +101,13 @@ class Corpora(_Strict):
 
     root: str | None = None
     """Folder of the public corpora; otherwise the environment's FRAMELENS_CORPORA."""
-    use: tuple[CorpusUse, ...] = Field(min_length=1)
+    use: Annotated[tuple[CorpusUse, ...], FromList] = Field(min_length=1)
     sampling_temperature: float = Field(default=1.0, ge=1)
     """Draws corpora by their size to the power of 1 over this, the total kept: 1 by size, the
     higher the more evenly. A corpus's `weight` comes on top."""
     left_out: LeftOut | None = None
     """A part of every corpus's training documents that this run does not see, for one of several
     teachers that shall answer for what they never learnt (`distillation.unseen`)."""
-
-    @field_validator("use", mode="before")
-    @classmethod
-    def _sequence(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -227,10 +227,10 @@ class Distillation(_Strict):
     """Weight of the teachers' answers in the loss; the labels have the rest."""
     temperature: Positive = 2.0
     """Divides logits of both sides before they are compared (Hinton et al. 2015)."""
-    heard_on: dict[str, tuple[LossPart, ...]] = Field(default_factory=dict)
+    heard_on: dict[str, Annotated[tuple[LossPart, ...], FromList]] = Field(default_factory=dict)
     """For a teacher by its name in `teacher`, the parts of the loss on which it is heard; any
     other is heard on all that its run learnt."""
-    asked_about: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    asked_about: dict[str, Annotated[tuple[str, ...], FromList]] = Field(default_factory=dict)
     """For a teacher by its name in `teacher`, the corpora of `corpora.use` about whose training
     documents and their changed copies it is asked, and about nothing else; any other is asked
     about all texts."""
@@ -238,7 +238,7 @@ class Distillation(_Strict):
     """Whether a document's answers come only from the teachers that were not trained on it, where
     there are such: what a teacher says of its own training documents is little more than their
     labels."""
-    unlabelled: tuple[str, ...] = ()
+    unlabelled: Annotated[tuple[str, ...], FromList] = ()
     """More text for the teachers to answer: names of corpora, of which the training split is
     read without its labels, and files with `text` and perhaps `headline` (JSONL, CSV, Parquet)."""
     unlabelled_weight: Positive = 1.0
@@ -252,23 +252,13 @@ class Distillation(_Strict):
     augmented_weight: Positive = 1.0
     """How often a window of changed copies is drawn, against one of weight 1."""
 
-    @field_validator("unlabelled", mode="before")
-    @classmethod
-    def _sequence(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("heard_on", "asked_about", mode="before")
-    @classmethod
-    def _sequences(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {k: tuple(parts) if isinstance(parts, list) else parts for k, parts in value.items()}
-
 
 class Student(_Strict):
     """A smaller network, cut out of its teacher's torch weights or out of the encoder."""
 
-    layers: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    layers: Annotated[
+        Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] | None, FromList
+    ] = None
     """Which layers stay, counted from 0, or how many of them, evenly spread."""
     hidden_size: int | None = Field(default=None, ge=8)
     """Width of a token's representation: a multiple of the width of an attention head."""
@@ -276,11 +266,6 @@ class Student(_Strict):
     """Width of the feed-forward layers; by default in proportion to `hidden_size`."""
     vocabulary: int | None = Field(default=None, ge=16)
     """How many word pieces stay: those most frequent in the training texts."""
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _sequence(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -296,17 +281,12 @@ class Evaluation(_Strict):
 
     bootstrap_samples: int = Field(default=1000, ge=100)
     uncertain_band: Share = 0.1
-    threshold_range: tuple[Share, Share] = (0.2, 0.8)
+    threshold_range: Annotated[tuple[Share, Share], FromList] = (0.2, 0.8)
     """A threshold tuned on few examples is kept within these, both included."""
     baseline: bool = True
     slice_minimum: int = Field(default=20, ge=1)
     """Fewest supervised segments of a slice that is reported."""
     worst_errors: int = Field(default=50, ge=1)
-
-    @field_validator("threshold_range", mode="before")
-    @classmethod
-    def _pair(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("threshold_range")
     @classmethod
