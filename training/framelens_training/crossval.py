@@ -44,8 +44,9 @@ from framelens_training.errors import EncoderError, ResumeError, SplitError, Tea
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import Say, record_inputs, train_model
+from framelens_training.pipeline import record_inputs, train_model
 from framelens_training.predictions import predict
+from framelens_training.progress import Say
 from framelens_training.run_record import RunRecord, finish
 from framelens_training.scorable import refuse_unscored
 from framelens_training.seen_texts import OTHER_TEXTS, fingerprint, some_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from framelens_training.corpora.store import default_cache, open_corpus
 from framelens_training.data import LoadedCorpus, documents_of
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import TeacherError
+from framelens_training.progress import Say
 from framelens_training.seen_texts import OTHER_TEXTS, fingerprint
 from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.targets import LabelledFeatures, SegmentTargets, is_article_text
@@ -36,8 +37,6 @@ MIN_WORDS = 6
 """Fewest words of a segment that gives away that a held-out text is among the unlabelled ones."""
 
 _COPIES = "augmented "
-
-Say = Callable[[str], None]
 
 
 def unlabelled_corpora(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ from framelens_training.origins import origins_of
 from framelens_training.parity_texts import PARITY_TEXTS
 from framelens_training.predictions import predict
 from framelens_training.processes import ALONE, Processes
-from framelens_training.progress import progress_bars, training_report
+from framelens_training.progress import Say, progress_bars, training_report
 from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord, finish
 from framelens_training.run_weights import (
@@ -103,7 +103,6 @@ GOLDEN_INPUTS: tuple[tuple[str, str | None], ...] = (
     ("Sign up for our newsletter\nRain is expected in the valley on Friday.", None),
 )
 
-Say = Callable[[str], None]
 History = Sequence[Mapping[str, Any]]
 """Entries of the Trainer's log, each with its step."""
 log = logging.getLogger(__name__)

@@ -47,9 +47,8 @@ from framelens_training.predictions import (
     axis_data,
     by_axis,
 )
+from framelens_training.progress import Say
 from framelens_training.targets import LabelledFeatures, featurize_document, role_of
-
-Say = Callable[[str], None]
 
 _PROGRESS = 200
 """Segments between two lines of progress."""

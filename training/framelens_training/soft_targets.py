@@ -7,7 +7,7 @@ epochs share them: a teacher reads each text once, in the windows in which servi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from framelens.schema import AXES, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, aligned, pooled, preferred_mean
 from framelens_training.array_store import Arrays, code_version, store, stored
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.progress import Say
 from framelens_training.targets import LabelledFeatures, SoftTargets
 from framelens_training.teachers import Teacher
 
@@ -27,8 +28,6 @@ _CODE = (
 )
 _KEPT = 192
 """Files kept in the folder, the latest read."""
-
-Say = Callable[[str], None]
 
 
 def answers_for(

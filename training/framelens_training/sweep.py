@@ -31,8 +31,8 @@ from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError
-from framelens_training.pipeline import Say, prepared, record_inputs, train_model
-from framelens_training.progress import silent
+from framelens_training.pipeline import prepared, record_inputs, train_model
+from framelens_training.progress import Say, silent
 from framelens_training.search_space import Sweep, Value
 from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
