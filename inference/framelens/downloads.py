@@ -15,18 +15,18 @@ CACHE_VARIABLE = "FRAMELENS_CACHE"
 """Environment variable with the folder of all caches; default: `framelens` in the user's."""
 
 
-def cache_folder() -> Path:
-    """Where fetched models are kept.
+def cache_folder(of: str) -> Path:
+    """Where things of a kind, such as `models`, are kept; a leading `~` is the user's home.
 
     Raises:
         ArtifactError: if the environment names none, and the user has no home, as in containers.
     """
     user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "framelens"
     try:
-        return Path(os.environ.get(CACHE_VARIABLE) or user).expanduser() / "models"
+        return Path(os.environ.get(CACHE_VARIABLE) or user).expanduser() / of
     except RuntimeError as error:
         raise ArtifactError(
-            "expected a home directory to keep fetched models in, found none; "
+            f"expected a home directory to keep {of} in, found none; "
             f"set {CACHE_VARIABLE} to a folder that can be written"
         ) from error
 
@@ -45,7 +45,7 @@ def download(uri: str) -> Path:
         from mlflow.artifacts import download_artifacts
     except ImportError as error:
         raise MissingExtraError("mlflow", "mlflow", f"loading {uri!r}") from error
-    cache = cache_folder()
+    cache = cache_folder("models")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".fetched-") as name:

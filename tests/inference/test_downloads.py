@@ -94,9 +94,11 @@ def test_a_cache_that_cannot_be_written_is_named(
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "framelens" / "models"
+    assert cache_folder("models") == tmp_path / "framelens" / "models"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "framelens" / "models"
+    assert cache_folder("models") == Path.home() / ".cache" / "framelens" / "models"
+    monkeypatch.setenv(CACHE_VARIABLE, "~/kept")  # as an env file or a unit has it, without a shell
+    assert cache_folder("models") == Path.home() / "kept" / "models"
 
 
 def test_a_user_without_a_home_names_a_cache(

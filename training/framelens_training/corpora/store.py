@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from framelens import downloads
 from framelens_training.corpora.base import Corpus, Split
 from framelens_training.corpora.features import (
     FEATURES_VERSION,
@@ -30,9 +30,6 @@ from framelens_training.corpora.features import (
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
-
-CACHE_VARIABLE = "FRAMELENS_CACHE"
-"""Environment variable with the cache folder; otherwise ~/.cache/framelens."""
 
 _REPORT = "report.json"
 _KEPT = 3
@@ -81,9 +78,7 @@ def open_corpus(
 
 def default_cache() -> Path:
     """The folder for cached corpora."""
-    value = os.environ.get(CACHE_VARIABLE)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "framelens"
-    return (Path(value) if value else base).expanduser() / "corpora"
+    return downloads.cache_folder("corpora")
 
 
 def content_key(reader: Corpus, root: Path | None) -> str:
