@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from framelens.features import Featurizer
+from framelens.limits import MAX_CHARACTERS
 from framelens.schema import ATTRIBUTION_TYPES, AXES
 from framelens_training.corpora.findings import Finding, Located, error, warning
 from framelens_training.corpora.labelled import (
@@ -20,9 +21,6 @@ from framelens_training.corpora.labelled import (
     LabelledDocument,
 )
 from framelens_training.corpora.reach import Examined, examine
-
-MAX_CHARACTERS = 1_000_000
-"""Longest document, in code points, headline and text together: what scoring takes as well."""
 
 _MOJIBAKE = re.compile("â€[™œ\x9d\x9c˜“”\x99\x98]|Ã[\x80-\xbf©¨¢¼¶¤]|Â[\xa0-\xbf]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from framelens.features import Featurizer
+from framelens.limits import MAX_CHARACTERS
 from framelens.schema import AXES, Axis, Field
 from framelens_training.corpora.base import Split
-from framelens_training.corpora.checks import MAX_CHARACTERS, check_document
+from framelens_training.corpora.checks import check_document
 from framelens_training.corpora.comparisons import (
     KEYS,
     Entry,
