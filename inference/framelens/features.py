@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from framelens.model_settings import FEATURE_VERSION as FEATURE_VERSION
 from framelens.model_settings import FeatureConfig as FeatureConfig
 from framelens.schema import Role
 from framelens.windows import Piece, Window, pack

@@ -32,9 +32,7 @@ from framelens.deferral import Deferral
 from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
-from framelens.limits import MAX_CHARACTERS as MAX_CHARACTERS
-from framelens.limits import LimitError as LimitError
-from framelens.limits import Limits as Limits
+from framelens.limits import LimitError, Limits
 from framelens.network import Network
 from framelens.records import given_record
 from framelens.schema import (

@@ -13,7 +13,8 @@ from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, 
 from framelens.cli import main
 from framelens.decoding import decode_spans
 from framelens.errors import ArtifactError
-from framelens.features import FEATURE_VERSION, TokenizedSegment
+from framelens.features import TokenizedSegment
+from framelens.model_settings import FEATURE_VERSION
 from support import write_model
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import framelens
 from framelens.artifact import Artifact
-from framelens.scorer import Limits, Scorer
+from framelens.limits import Limits
+from framelens.scorer import Scorer
 from support import WORDS
 
 ARTICLE = (

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from framelens.artifact import MANIFEST_FILE, TOKENIZER_FILE, Artifact, resolve
-from framelens.features import FEATURE_VERSION, FeatureConfig, Featurizer
+from framelens.features import FeatureConfig, Featurizer
+from framelens.model_settings import FEATURE_VERSION
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError
 from framelens_training.run_weights import (
