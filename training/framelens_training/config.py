@@ -26,7 +26,6 @@ from pydantic import (
     model_validator,
 )
 
-from framelens.schema import AXES, Axis
 from framelens.windows import MAX_TOKENS, OVERLAP
 from framelens_training.errors import ConfigError
 
@@ -41,11 +40,14 @@ THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
 """The thresholds of an axis among which one is chosen."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A section of settings: unknown keys and values of another type are refused, and nan."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class CorpusUse(_Strict):
+
+class CorpusUse(Strict):
     """One corpus of a run."""
 
     name: str
@@ -81,7 +83,7 @@ class CorpusUse(_Strict):
         return self
 
 
-class LeftOut(_Strict):
+class LeftOut(Strict):
     """One of several parts of the training documents, which a run does not train on."""
 
     part: int = Field(ge=1)
@@ -96,7 +98,7 @@ class LeftOut(_Strict):
         return self
 
 
-class Corpora(_Strict):
+class Corpora(Strict):
     """Where labelled documents come from."""
 
     root: str | None = None
@@ -118,7 +120,7 @@ class Corpora(_Strict):
         return self
 
 
-class Windows(_Strict):
+class Windows(Strict):
     """How segments are packed for training."""
 
     max_tokens: int = Field(default=MAX_TOKENS, ge=16, le=4096)
@@ -141,7 +143,7 @@ class Windows(_Strict):
         return self
 
 
-class MixedIn(_Strict):
+class MixedIn(Strict):
     """A model of the same shape that descends from the same weights, and its share in a mean."""
 
     model: str
@@ -149,7 +151,7 @@ class MixedIn(_Strict):
     share: Share
 
 
-class Training(_Strict):
+class Training(Strict):
     """Optimisation."""
 
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -220,7 +222,7 @@ class Training(_Strict):
         return {part: value.get(part, 1.0) for part in LOSS_PARTS}
 
 
-class Distillation(_Strict):
+class Distillation(Strict):
     """How a student learns from its teachers' answers."""
 
     alpha: Share = 0.5
@@ -253,7 +255,7 @@ class Distillation(_Strict):
     """How often a window of changed copies is drawn, against one of weight 1."""
 
 
-class Student(_Strict):
+class Student(Strict):
     """A smaller network, cut out of its teacher's torch weights or out of the encoder."""
 
     layers: Annotated[
@@ -276,7 +278,7 @@ class Student(_Strict):
         return self
 
 
-class Evaluation(_Strict):
+class Evaluation(Strict):
     """What is computed from validation and test data."""
 
     bootstrap_samples: int = Field(default=1000, ge=100)
@@ -300,7 +302,7 @@ class Evaluation(_Strict):
         return value
 
 
-class Export(_Strict):
+class Export(Strict):
     """What the artifact holds."""
 
     precision: Literal["int8", "fp32"] = "int8"
@@ -308,7 +310,7 @@ class Export(_Strict):
     """Largest difference between a logit of torch and of fp32 ONNX."""
 
 
-class Tracking(_Strict):
+class Tracking(Strict):
     """MLflow."""
 
     experiment: str = "framelens"
@@ -322,7 +324,7 @@ NAME = r"^[a-z0-9][a-z0-9._-]*$"
 """What a model can be called, in MLflow's registry and as a folder."""
 
 
-class Config(_Strict):
+class Config(Strict):
     """A run."""
 
     name: str = Field(pattern=NAME)
@@ -563,4 +565,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
-__all__ = ["AXES", "LOSS_PARTS", "Axis", "Config", "LossPart", "load_config", "load_settings"]
+__all__ = ["LOSS_PARTS", "Config", "LossPart", "load_config", "load_settings"]

@@ -7,19 +7,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from framelens_training.config import load_settings
+from framelens_training.config import Share, Strict, load_settings
 
 NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class OverallGate(_Strict):
+class OverallGate(Strict):
     """On the mean of the axes' macro-F1 and the spans' exact F1."""
 
     rule: Literal["better", "not-worse"] = "better"
@@ -31,7 +26,7 @@ class OverallGate(_Strict):
     """Fewer articles than this in the test cannot decide anything."""
 
 
-class SliceGate(_Strict):
+class SliceGate(Strict):
     """On macro-F1 (accuracy, where gold has one answer only) of each axis on each slice."""
 
     margin: NotNegative = 0.05
@@ -42,7 +37,7 @@ class SliceGate(_Strict):
     several are worse by chance."""
 
 
-class CalibrationGate(_Strict):
+class CalibrationGate(Strict):
     """On each axis's expected calibration error."""
 
     maximum: Share = 0.15
@@ -52,7 +47,7 @@ class CalibrationGate(_Strict):
     """Segments below which the error is shown and not judged: on few it is large by chance."""
 
 
-class ParityGate(_Strict):
+class ParityGate(Strict):
     """On what the export of the challenger's run measured."""
 
     changed_labels: Share = 0.05
@@ -61,7 +56,7 @@ class ParityGate(_Strict):
     """Largest difference of a logit between torch and fp32 ONNX."""
 
 
-class Gates(_Strict):
+class Gates(Strict):
     """All limits."""
 
     overall: OverallGate = OverallGate()

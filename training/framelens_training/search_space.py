@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from framelens_training.config import Config, load_config, load_settings
+from framelens_training.config import NAME, Config, Strict, load_config, load_settings
 from framelens_training.errors import ConfigError
 from framelens_training.settings_text import flatten
 
@@ -58,11 +58,7 @@ _FIXED = {
 _MIXTURE = re.compile(r"corpora\.(use\.\d+\.weight|sampling_temperature)")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Pruning(_Strict):
+class Pruning(Strict):
     """When a trial is given up: its best validation score so far is below the median of what
     the finished trials had after as many evaluations (Golovin et al. 2017, "Google Vizier").
     """
@@ -73,12 +69,12 @@ class Pruning(_Strict):
     """Evaluations of a trial after which it is not given up yet."""
 
 
-class SweepSettings(_Strict):
+class SweepSettings(Strict):
     """The file of a sweep."""
 
     config: str
     """The run's YAML file, relative to this one."""
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str | None = Field(default=None, pattern=NAME)
     """What the sweep is called; by default the run's name and `-sweep`."""
     trials: int = Field(default=20, ge=1)
     seed: int = Field(default=13, ge=0, lt=2**32)
