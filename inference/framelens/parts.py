@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from framelens.errors import FramelensError
+from framelens.artifact import sha256
+from framelens.errors import FramelensError, InputError
 from framelens.records import STANDARD_INPUT, check_file
 
 FORMAT_VERSION = 1
@@ -168,7 +169,7 @@ class PartStore:
         entry = {
             "part": name,
             "bytes": temporary.stat().st_size,
-            "sha256": _sha256(temporary),
+            "sha256": sha256(temporary),
             "counts": dict(counts),
         }
         temporary.replace(self.folder / name)
@@ -263,7 +264,7 @@ class PartStore:
             path = self.folder / self._name(number)
             if entry["part"] != path.name or not path.is_file():
                 break
-            if path.stat().st_size != entry["bytes"] or _sha256(path) != entry["sha256"]:
+            if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
                 break
             self.counts.append(entry["counts"])
             sound += len(line) + 1
@@ -386,8 +387,3 @@ def _sync_directory(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
