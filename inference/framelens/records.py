@@ -245,7 +245,7 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
         check_file(name)
     try:
         if lowered.endswith(CSV_ENDINGS):
-            with _open(name) as raw:
+            with opened(name) as raw:
                 columns = _header(_csv_rows(_Lines(raw)), name)
         elif lowered.endswith(PARQUET_ENDINGS):
             from framelens.tabular import parquet_columns
@@ -339,7 +339,8 @@ def _read(name: str, fields: FieldNames, keep: Keep, position: Position) -> Iter
                 )
 
 
-def _open(name: str) -> IO[bytes]:
+def opened(name: str) -> IO[bytes]:
+    """The bytes of a file, those that a `.gz` holds."""
     if name.lower().endswith(".gz"):
         return cast(IO[bytes], gzip.open(name, "rb"))
     return Path(name).open("rb")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from framelens.documents import document_of, object_of
 from framelens.errors import InputError, MissingExtraError
@@ -18,6 +16,7 @@ from framelens.records import (
     PARQUET_ENDINGS,
     UNREADABLE,
     check_file,
+    opened,
 )
 from framelens.schema import (
     SCHEMA_VERSION,
@@ -67,7 +66,7 @@ def is_scored(name: str) -> bool:
 
 
 def _first_row(name: str) -> Mapping[str, Any]:
-    with _opened(name) as stream:
+    with opened(name) as stream:
         for raw in iter(lambda: stream.readline(MAX_ROW_BYTES), b""):
             if raw.strip():
                 try:
@@ -79,15 +78,9 @@ def _first_row(name: str) -> Mapping[str, Any]:
 
 
 def _header(name: str) -> set[str]:
-    with _opened(name) as stream:
+    with opened(name) as stream:
         line = stream.readline(MAX_ROW_BYTES).decode("utf-8-sig", "replace")
     return set(next(csv.reader([line]), []))
-
-
-def _opened(name: str) -> IO[bytes]:
-    if name.lower().endswith(".gz"):
-        return cast(IO[bytes], gzip.open(name, "rb"))
-    return Path(name).open("rb")
 
 
 def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
@@ -110,7 +103,7 @@ def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
 def _jsonl_rows(name: str) -> Iterator[Any]:
     number = 0
     try:
-        with _opened(name) as stream:
+        with opened(name) as stream:
             for number, raw in enumerate(stream, 1):
                 if raw.strip():
                     yield json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
