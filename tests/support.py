@@ -19,6 +19,7 @@ from framelens.schema import AXES, SPAN_LOGITS
 
 if TYPE_CHECKING:
     from framelens_training.corpora.labelled import LabelledDocument
+    from framelens_training.targets import LabelledFeatures
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = (
@@ -184,3 +185,15 @@ def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
         for number in range(count)
     ]
     return parse_markup("===\n".join(articles))
+
+
+def perfect_logits(item: LabelledFeatures) -> list[np.ndarray]:
+    """Token logits (n, 8) of each segment that say what its targets say."""
+    arrays = []
+    for target in item.targets:
+        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
+        heads = np.flatnonzero(target.tags >= 0)
+        array[heads, target.tags[heads]] = 9.0
+        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
+        arrays.append(array)
+    return arrays

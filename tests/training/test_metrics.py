@@ -14,7 +14,7 @@ from sklearn.metrics import (
 
 from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import DocumentFeatures, Featurizer
-from framelens.schema import AXES, LABELS, SPAN_LOGITS
+from framelens.schema import AXES, LABELS
 from framelens_training.calibration import (
     HEADLINE_ANSWERS,
     best_threshold,
@@ -47,6 +47,7 @@ from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data, gold_spans
 from framelens_training.scorable import can_be_scored
 from framelens_training.targets import LabelledFeatures, featurize_document
+from support import perfect_logits
 
 GENERATOR = np.random.default_rng(5)
 
@@ -344,13 +345,7 @@ def answered(featurizer: Featurizer, *, wrong: bool) -> tuple[LabelledFeatures, 
     """The article with perfect logits, or with `framed` missed and a span too long."""
     item = featurize_document(parse_markup(ARTICLE)[0], featurizer)
     segments = np.where(np.array([t.axes for t in item.targets]) > 0, 4.0, -4.0)
-    tokens = []
-    for target in item.targets:
-        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(target.tags >= 0)
-        array[heads, target.tags[heads]] = 9.0
-        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
-        tokens.append(array)
+    tokens = perfect_logits(item)
     if wrong:
         segments[0, AXES.index("framed")] = -3.0
         last = np.flatnonzero(item.targets[1].tags >= 0)[-1]

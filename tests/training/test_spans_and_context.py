@@ -17,6 +17,7 @@ from framelens_training.corpora.markup import parse_markup
 from framelens_training.predictions import predict
 from framelens_training.span_matching import partial_metrics
 from framelens_training.targets import LabelledFeatures, featurize_document, labelled_window
+from support import perfect_logits
 
 ARTICLE = """#id: d1
 
@@ -29,16 +30,9 @@ b| Sign up
 
 def gold_logits(item: LabelledFeatures) -> DocumentLogits:
     """Logits of a model that has every span right."""
-    tokens = []
-    for target in item.targets:
-        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(target.tags >= 0)
-        array[heads, target.tags[heads]] = 9.0
-        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
-        tokens.append(array)
     size = len(item.targets)
     axes, headlines = np.zeros((size, 3), np.float32), np.zeros(size, np.bool_)
-    return DocumentLogits(axes, tuple(tokens), headlines)
+    return DocumentLogits(axes, tuple(perfect_logits(item)), headlines)
 
 
 def test_partial_matches_count_half(featurizer: Featurizer) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from framelens.decoding import DecodingConfig, decode_spans
 from framelens.features import FeatureConfig, Featurizer
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.schema import AXES, BIO_TAGS
 from framelens_training.config import LOSS_PARTS, Windows
 from framelens_training.corpora.labelled import (
     Annotated,
@@ -27,7 +27,7 @@ from framelens_training.targets import (
     labelled_window,
     learnt_parts,
 )
-from support import make_tokenizer
+from support import make_tokenizer, perfect_logits
 
 ARTICLE = """#id: d1
 
@@ -45,18 +45,6 @@ def make() -> Featurizer:
 
 def names(tags: np.ndarray) -> list[str]:
     return [BIO_TAGS[tag] for tag in tags if tag != IGNORE]
-
-
-def perfect_logits(item: object) -> list[np.ndarray]:
-    """Token logits that repeat the targets."""
-    arrays = []
-    for target in item.targets:  # type: ignore[attr-defined]
-        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(target.tags != IGNORE)
-        array[heads, target.tags[heads]] = 9.0
-        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
-        arrays.append(array)
-    return arrays
 
 
 def test_targets_of_an_article() -> None:
