@@ -25,6 +25,7 @@ from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo
 from framelens.workers import Job, Settings
+from support import read_jsonl
 
 SENTENCES = (
     "The mayor said a road was closed.",
@@ -50,10 +51,6 @@ def write_jsonl(path: Path, records: Sequence[Any]) -> Path:
     lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
     path.write_text("".join(line + "\n" for line in lines), "utf-8")
     return path
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 ARTICLES = [article(number) for number in range(40)]

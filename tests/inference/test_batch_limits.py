@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,16 +20,13 @@ from framelens.schema import ModelInfo
 from framelens.scorer import Reading, Scorer
 from framelens.workers import Job, Settings, finished, read_job
 from hostile_texts import hostile_lines, hostile_texts, html_bombs
+from support import read_jsonl
 
 SIZE = 60_000
 
 
 def score(model: Path, *arguments: object) -> int:
     return main(["score", *map(str, arguments), "-m", str(model), "--quiet"])
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(

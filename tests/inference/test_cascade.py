@@ -24,7 +24,7 @@ from framelens.limits import Limits
 from framelens.progress import Tally
 from framelens.rows import Answer
 from framelens.workers import Settings, finished
-from support import EVIDENCE, write_model
+from support import EVIDENCE, read_jsonl, write_model
 
 DOUBTED = "Another plan."  # the mean evidence of its tokens makes it .52
 SURE = "A shameful plan."
@@ -299,7 +299,7 @@ def test_the_command_gives_the_same_rows_and_counts_what_was_deferred(
     options = (source, "--defer-to", second, "-o", out)
     assert run(first, *options, "--summary", summary, "--part-rows", 5) == 3
     expected = [d.to_dict() for d in cascade.score_many(records())]
-    assert [json.loads(line) for line in out.read_text("utf-8").splitlines()] == expected
+    assert read_jsonl(out) == expected
     found = json.loads(summary.read_text("utf-8"))
     assert (found["documents"], found["deferred"]) == (22, 11)
     assert found["model"]["name"] == "first"

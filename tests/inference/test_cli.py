@@ -14,16 +14,13 @@ import pytest
 
 from framelens.cli import main
 from framelens.records import extract_page
+from support import read_jsonl
 
 GOOD = {"id": "a1", "headline": "Road closed", "text": "The mayor said a road was closed."}
 
 
 def score(model: Path, *arguments: object) -> int:
     return main(["score", *map(str, arguments), "-m", str(model)])
-
-
-def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def write_lines(path: Path, *lines: bytes | dict) -> Path:
@@ -36,7 +33,7 @@ def test_jsonl_in_jsonl_out(model_folder: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in.jsonl", GOOD, {"text": ""}, {"text": "A plan."})
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
-    found = rows(target)
+    found = read_jsonl(target)
     assert [row["id"] for row in found] == ["a1", f"{source}:2", f"{source}:3"]
     assert [row["status"] for row in found] == ["ok"] * 3
     assert found[1]["segments"] == []
@@ -50,7 +47,7 @@ def test_fields_are_renamed_and_units_kept_whole(model_folder: Path, tmp_path: P
     target = tmp_path / "out.jsonl"
     names = ["--text-field", "body", "--headline-field", "title", "--id-field", "n"]
     assert score(model_folder, source, "-o", target, *names, "--unit", "segment") == 0
-    (found,) = rows(target)
+    (found,) = read_jsonl(target)
     assert found["id"] == "4"
     assert [s["text"] for s in found["segments"]] == ["Road", "A plan. A road."]
 
@@ -90,7 +87,7 @@ def test_a_bad_row_is_an_error_row_and_the_others_go_on(
     source = write_lines(tmp_path / "in.jsonl", GOOD, line, GOOD)
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 3
-    found = rows(target)
+    found = read_jsonl(target)
     assert [row["status"] for row in found] == ["ok", "error", "ok"]
     assert found[1]["id"] == f"{source}:2"
     assert found[1]["error"]["code"] == code
@@ -107,7 +104,7 @@ def test_nan_in_a_field_is_none(model_folder: Path, tmp_path: Path) -> None:
     lines = b'{"id": NaN, "headline": NaN, "text": "A plan."}', b'{"id": 1.5, "text": NaN}'
     source, target = write_lines(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 3
-    good, bad = rows(target)
+    good, bad = read_jsonl(target)
     assert (good["id"], good["status"]) == (f"{source}:1", "ok")
     assert (bad["id"], bad["error"]["code"]) == ("1.5", "missing_text")
 
@@ -116,7 +113,7 @@ def test_lone_surrogates_come_out_as_valid_utf8(model_folder: Path, tmp_path: Pa
     source = write_lines(tmp_path / "in.jsonl", b'{"text": "The mayor \\ud800 said, \xc3\xa9."}')
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
-    (found,) = rows(target)
+    (found,) = read_jsonl(target)
     assert found["segments"][0]["text"] == "The mayor \ud800 said, é."
     assert target.read_bytes().isascii()
 
@@ -166,7 +163,7 @@ def test_standard_error_may_be_closed(
     monkeypatch.setattr(sys, "stderr", None)
     assert score(model_folder, source, "-o", target) == 0
     sys.stderr.close()
-    assert len(rows(target)) == 1
+    assert len(read_jsonl(target)) == 1
 
 
 class LostStream(io.StringIO):
@@ -207,7 +204,7 @@ def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
     source.write_bytes(b"\xef\xbb\xbf" + text.encode())
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
-    (found,) = rows(target)
+    (found,) = read_jsonl(target)
     assert found["id"] == str(source)
     assert [s["role"] for s in found["segments"]] == ["headline", "body", "body"]
     assert all(text[s["start"] : s["end"]] == s["text"] for s in found["segments"])
@@ -223,7 +220,7 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     source.write_text(page, "utf-8")
     target = tmp_path / "out.jsonl"
     assert score(model_folder, source, "-o", target) == 0
-    (found,) = rows(target)
+    (found,) = read_jsonl(target)
     assert found["input"]["headline"] == "Road closed"
     assert [s["text"] for s in found["segments"]].count("Road closed") == 1
     for segment in found["segments"]:
@@ -233,7 +230,7 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.html"
     empty.write_text("<html></html>", "utf-8")
     assert score(model_folder, empty, "-o", target) == 3
-    assert rows(target)[0]["error"]["code"] == "no_main_text"
+    assert read_jsonl(target)[0]["error"]["code"] == "no_main_text"
 
 
 OPINION = "Who shut the road, and why?"
