@@ -40,7 +40,6 @@ STAGES = {
     ],
     "headline check": [("framelens.scorer", "check_headline")],
 }
-TIMED_HERE = ("reading", "writing")
 
 
 class Stopwatch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +136,6 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def with_meta(document: LabelledDocument, **values: str) -> LabelledDocument:
-    """A document with values added to its meta, except where it has its own."""
-    return replace(document, meta={**values, **document.meta})
 
 
 def write_bytes(path: Path, data: bytes) -> None:
