@@ -106,6 +106,14 @@ def timed(line: list[str]) -> tuple[float, int]:
     return time.perf_counter() - begun, done.returncode
 
 
+def completed(line: list[str]) -> float:
+    """Run a command that has to succeed: seconds from exec to exit."""
+    seconds, code = timed(line)
+    if code:
+        raise SystemExit(f"{' '.join(line[:5])} ... ended with {code}")
+    return seconds
+
+
 def alternated(systems: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
     """Seconds of each system in each run: one after another, every other run the other way round.
 

@@ -46,14 +46,7 @@ def _measured(count: int, model: str, folder: Path, runs: int) -> dict[str, Any]
     def scored(workers: int) -> Callable[[], float]:
         place = ("-o", folder / "out.jsonl", "-m", model, "--overwrite")
         line = common.command(source, *place, "--unit", "segment", "--workers", workers)
-
-        def run() -> float:
-            seconds, code = common.timed(line)
-            if code:
-                raise SystemExit(f"framelens score ended with {code}")
-            return seconds
-
-        return run
+        return lambda: common.completed(line)
 
     cores = usable_cores()
     one, all_ = "workers 1", f"workers {cores}"
