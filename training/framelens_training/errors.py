@@ -9,13 +9,17 @@ class TrainingError(Exception):
     """Base of all errors that the harness raises on purpose."""
 
 
-class ConfigError(TrainingError):
-    """A configuration that cannot be used; the message lists every problem."""
+class ListedError(TrainingError):
+    """Something that cannot be used; the message lists every problem of it."""
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{where}: {len(self.problems)} problem(s)\n{lines}")
+
+
+class ConfigError(ListedError):
+    """A configuration that cannot be used."""
 
 
 class CascadeError(TrainingError):

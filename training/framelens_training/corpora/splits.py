@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from framelens.schema import AXES
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import LabelledDocument, digest
-from framelens_training.errors import TrainingError
+from framelens_training.errors import ListedError
 
 SHARES: Mapping[Split, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 """Shares of a corpus without an official split."""
@@ -32,13 +32,8 @@ SPLIT_SEED = 13
 _FORMAT = 1
 
 
-class SplitFileError(TrainingError):
-    """A split file that cannot be used with these documents; the message lists every problem."""
-
-    def __init__(self, where: str, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{where}: {len(self.problems)} problem(s)\n{lines}")
+class SplitFileError(ListedError):
+    """A split file that cannot be used with these documents."""
 
 
 def group_of(document: LabelledDocument) -> str:
