@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from framelens_training.checkpoints import Checkpoints, saving, write_whole
-from framelens_training.config import Config
+from framelens_training.config import Config, Training
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
 from framelens_training.errors import NonFiniteLossError, TrainingError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
@@ -425,26 +425,30 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
-    mean = None
-    if settings.average:
-        other = settings.average_with
-        mean = evaluated.mean(
-            state.global_step,
-            first=settings.average_from,
-            start=settings.average_start,
-            fewest=1 if other else 2,
-        )
-        if mean is not None and other is not None:
-            mean = with_share_of(mean, other)
-    if mean is not None:
-        model.load_state_dict(mean)
-        score = evaluator(model)["score"]
-        line = {"step": state.global_step, MEAN_METRIC: score}
-        if processes.is_main:
-            saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
-        return Fitted(step, [*state.log_history, line])
-    load_weights(model, checkpoints, step)
-    return Fitted(step, list(state.log_history))
+    mean = _mean(evaluated, state.global_step, settings) if settings.average else None
+    if mean is None:
+        load_weights(model, checkpoints, step)
+        return Fitted(step, list(state.log_history))
+    model.load_state_dict(mean)
+    score = evaluator(model)["score"]
+    line = {"step": state.global_step, MEAN_METRIC: score}
+    if processes.is_main:
+        saving(lambda: checkpoints.put_weights(step, mean), checkpoints)
+    return Fitted(step, [*state.log_history, line])
+
+
+def _mean(
+    evaluated: EvaluatedWeights, last: int, settings: Training
+) -> Mapping[str, torch.Tensor] | None:
+    """The mean of the weights up to the last step, as `fit` says; None of too few evaluations."""
+    other = settings.average_with
+    mean = evaluated.mean(
+        last,
+        first=settings.average_from,
+        start=settings.average_start,
+        fewest=1 if other else 2,
+    )
+    return mean if mean is None or other is None else with_share_of(mean, other)
 
 
 def _has_unused(model: SegmentSpanModel, dataset: WindowDataset) -> bool:
