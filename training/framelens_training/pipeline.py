@@ -82,7 +82,7 @@ from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
-from framelens_training.trainer import MEAN_METRIC, Fitted, fit, load_weights
+from framelens_training.trainer import MEAN_METRIC, Evaluator, Fitted, fit, load_weights
 from framelens_training.weight_averaging import begun_with, mixable_model
 
 MIN_PARITY_TEXTS = 200
@@ -408,24 +408,11 @@ def train_model(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
     )
-
-    def evaluator(current: SegmentSpanModel) -> dict[str, float]:
-        own = validation[processes.rank :: processes.count]
-        shares = processes.gather(predict(TorchNetwork(current), own))
-        if not processes.is_main:
-            return processes.broadcast({})
-        found = [shares[i % len(shares)][i // len(shares)] for i in range(len(validation))]
-        metrics = evaluate(validation, found, DecodingConfig(), samples=0)
-        flat = metrics.flat("v")
-        return processes.broadcast(
-            {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
-        )
-
     fitted = fit(
         config,
         model,
         dataset,
-        evaluator,
+        _evaluator(validation, processes),
         checkpoints,
         [TrackingCallback(tracker, training_report(say)), *progress_bars(say), *callbacks],
         processes=processes,
@@ -435,6 +422,23 @@ def train_model(
         fitted.write(folder)
         checkpoints.keep_model(fitted.step)
     return model, fitted.history
+
+
+def _evaluator(validation: Sequence[LabelledFeatures], processes: Processes) -> Evaluator:
+    """A function that scores a model on validation, a share of the documents in each process."""
+
+    def evaluated(model: SegmentSpanModel) -> dict[str, float]:
+        own = validation[processes.rank :: processes.count]
+        shares = processes.gather(predict(TorchNetwork(model), own))
+        if not processes.is_main:
+            return processes.broadcast({})
+        found = [shares[i % len(shares)][i // len(shares)] for i in range(len(validation))]
+        flat = evaluate(validation, found, DecodingConfig(), samples=0).flat("v")
+        return processes.broadcast(
+            {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
+        )
+
+    return evaluated
 
 
 def _opening(encoder: Encoder, window: LabelledWindow) -> str:
