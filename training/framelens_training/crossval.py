@@ -184,22 +184,7 @@ def crossvalidate(
             folds, a fold has no validation score or trains on a text that it holds out, or a
             teacher is named, or the encoder has learnt from what the folds hold out.
     """
-    if config.teacher:
-        raise TeacherError(
-            f"expected no 'teacher' in a cross-validation, found {', '.join(config.teacher)}: it "
-            "has learnt from documents that other folds hold out, and its student would be told "
-            "their answers; take 'teacher' out, or use framelens-train run"
-        )
-    mixed_in = [
-        f"training.{setting}"
-        for setting in ("begin_with", "average_with")
-        if setting in named_weights(config.to_dict())
-    ]
-    if mixed_in:
-        raise EncoderError(
-            f"expected no {' and no '.join(mixed_in)} in a cross-validation, whose folds begin "
-            "with the encoder and mix nothing in; take it out, or use framelens-train run"
-        )
+    _refuse_other_models(config)
     _refuse_unknown(config)
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)
@@ -258,6 +243,31 @@ def crossvalidate(
     tracker.table(found.rows(), "crossval/folds.json")
     finish(folder)
     return found
+
+
+def _refuse_other_models(config: Config) -> None:
+    """Make sure that no model but the encoder has a part in the folds.
+
+    Raises:
+        TeacherError: if a teacher is named.
+        EncoderError: if weights are to be mixed in.
+    """
+    if config.teacher:
+        raise TeacherError(
+            f"expected no 'teacher' in a cross-validation, found {', '.join(config.teacher)}: it "
+            "has learnt from documents that other folds hold out, and its student would be told "
+            "their answers; take 'teacher' out, or use framelens-train run"
+        )
+    mixed_in = [
+        f"training.{setting}"
+        for setting in ("begin_with", "average_with")
+        if setting in named_weights(config.to_dict())
+    ]
+    if mixed_in:
+        raise EncoderError(
+            f"expected no {' and no '.join(mixed_in)} in a cross-validation, whose folds begin "
+            "with the encoder and mix nothing in; take it out, or use framelens-train run"
+        )
 
 
 def _refuse_unknown(config: Config) -> None:
