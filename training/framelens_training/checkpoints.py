@@ -19,7 +19,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from framelens_training.errors import CheckpointError
+from framelens_training.errors import CheckpointError, first_line
 from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
 
@@ -201,7 +201,7 @@ def _failure(error: Exception, checkpoints: Checkpoints) -> CheckpointError:
     )
     return CheckpointError(
         f"a checkpoint could not be written to {checkpoints.folder} ({free}): "
-        f"{(str(error).strip().splitlines() or [''])[0][:200]}; {last}"
+        f"{first_line(error)}; {last}"
     )
 
 

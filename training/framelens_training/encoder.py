@@ -16,7 +16,7 @@ from framelens.artifact import MANIFEST_FILE, TOKENIZER_FILE, Artifact, resolve
 from framelens.features import FeatureConfig, Featurizer
 from framelens.model_settings import FEATURE_VERSION
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
-from framelens_training.errors import EncoderError
+from framelens_training.errors import EncoderError, first_line
 from framelens_training.run_weights import (
     ARCHITECTURE,
     INNER,
@@ -109,7 +109,7 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(
             f"encoder {name!r}: neither a packaged encoder ({', '.join(PACKAGED)}), nor a local "
-            f"directory, nor reachable on a hub ({type(error).__name__}: {_first_line(error)}). "
+            f"directory, nor reachable on a hub ({type(error).__name__}: {first_line(error)}). "
             "Give the path of a directory with config.json, model.safetensors and "
             "tokenizer.json, of a run or an artifact, or use 'encoder: minilm-l6', which needs "
             "no download"
@@ -188,7 +188,7 @@ def _of_run(folder: Path, dropout: float) -> Encoder:
     except Exception as error:  # safetensors and torch raise each their own
         raise EncoderError(
             f"{weights}: expected the weights of the encoder in {folder / ARCHITECTURE} "
-            f"({type(error).__name__}: {_first_line(error)})"
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     return replace(encoder, heads=heads_of(state), learnt=learnt)
 
@@ -231,7 +231,7 @@ def load_architecture(
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(
             f"{folder}: expected an encoder's config.json, {TOKENIZER_FILE} and {_FEATURES_FILE}, "
-            f"as a run writes them ({type(error).__name__}: {_first_line(error)})"
+            f"as a run writes them ({type(error).__name__}: {first_line(error)})"
         ) from error
     if version != FEATURE_VERSION:
         raise EncoderError(
@@ -274,7 +274,3 @@ def _source(name: str) -> str:
             f"encoder {name!r}: the package {package.replace('_', '-')!r}, which carries its "
             "weights, is not installed; install framelens-training with its dependencies"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -76,3 +76,8 @@ class SweepError(TrainingError):
 
 class RecalibrationError(TrainingError):
     """Labels by which a model cannot be calibrated anew."""
+
+
+def first_line(error: BaseException) -> str:
+    """How an error of another library begins, in at most 300 characters."""
+    return (str(error).strip().splitlines() or [""])[0][:300]

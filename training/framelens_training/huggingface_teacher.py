@@ -20,7 +20,7 @@ from framelens.features import FeatureConfig, Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.windows import OVERLAP
 from framelens_training.encoder import positions_of
-from framelens_training.errors import TeacherError
+from framelens_training.errors import TeacherError, first_line
 
 _KINDS = ("ForSequenceClassification", "ForTokenClassification")
 _MOST_TOKENS = 512
@@ -135,7 +135,7 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise TeacherError(
             f"expected a classifier with config.json, weights and a fast tokenizer "
-            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]})"
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     sha = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):

@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 
 from framelens.schema import AXES, Axis
 from framelens_training.answers import Answers
-from framelens_training.errors import TrainingError
+from framelens_training.errors import TrainingError, first_line
 from framelens_training.evaluation import Interval, axis_counts, bootstrap, paired_difference
 
 PREDICTIONS = "predictions/test.parquet"
@@ -133,7 +133,7 @@ def load_answers(run: str, client: Any = None) -> Answers:
         try:
             return Answers.read(Path(client.download_artifacts(run, PREDICTIONS)))
         except (MlflowException, OSError) as error:
-            looked.append(f"MLflow run {run!r} ({str(error).splitlines()[0][:120]})")
+            looked.append(f"MLflow run {run!r} ({first_line(error)})")
     raise ComparisonError(
         f"no predictions of {run!r}: expected a Parquet file, a run's folder with {PREDICTIONS}, "
         f"or the id of an MLflow run that has it; looked at {'; '.join(looked)}"

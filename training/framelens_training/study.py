@@ -20,7 +20,7 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
-from framelens_training.errors import SweepError
+from framelens_training.errors import SweepError, first_line
 from framelens_training.search_space import Dimension, Sweep, Value
 
 MOST_ATTEMPTS = 3
@@ -234,11 +234,10 @@ def _load(sweep: Sweep, corpora: Mapping[str, str], url: str) -> optuna.Study:
             storage=url, study_name=sweep.name, direction="maximize", load_if_exists=True
         )
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError) as error:
-        message = (str(error).strip().splitlines() or [""])[0][:300]
         raise SweepError(
-            f"the storage {url!r} cannot be used: {type(error).__name__}: {message}. Expected the "
-            "URL of a database, such as sqlite:///sweep.db; leave --storage out to keep the "
-            "trials beside the sweep's files"
+            f"the storage {url!r} cannot be used: {type(error).__name__}: {first_line(error)}. "
+            "Expected the URL of a database, such as sqlite:///sweep.db; leave --storage out to "
+            "keep the trials beside the sweep's files"
         ) from error
     ours = {**sweep.identity(), **{f"corpus.{name}": digest for name, digest in corpora.items()}}
     theirs = study.user_attrs.get(_IDENTITY)

@@ -30,7 +30,7 @@ from framelens_training.corpora.base import Split
 from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
-from framelens_training.errors import SweepError
+from framelens_training.errors import SweepError, first_line
 from framelens_training.pipeline import prepared, record_inputs, train_model
 from framelens_training.progress import Say, silent
 from framelens_training.search_space import Sweep, Value
@@ -234,7 +234,7 @@ class _Worker:
         except Exception as error:
             before = self.study.results()
             tolerable = bool(before) and before[-1].state != "failed"
-            message = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+            message = f"{type(error).__name__}: {first_line(error)}"
             self.study.failed(trial, message if tolerable else None)
             if not tolerable:
                 raise

@@ -25,7 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.environment import has_ended, this_process
-from framelens_training.errors import TrackingError
+from framelens_training.errors import TrackingError, first_line
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
 
@@ -268,7 +268,7 @@ class MlflowTracker:
             log.warning(
                 "MLflow does not take %s (%s); it and what follows is kept in %s and sent later",
                 call,
-                _first_line(error),
+                first_line(error),
                 self.journal.path,
             )
             self._keep(call)
@@ -318,8 +318,8 @@ class MlflowTracker:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
 
     def _missed(self, what: str, error: Exception) -> None:
-        self.failures.append(f"{what}: {_first_line(error)}")
-        log.warning("MLflow did not take %s: %s", what, _first_line(error))
+        self.failures.append(f"{what}: {first_line(error)}")
+        log.warning("MLflow did not take %s: %s", what, first_line(error))
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
@@ -408,7 +408,7 @@ def asking(uri: str) -> Iterator[Any]:
 def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell when a store cannot be used."""
     shown = without_credentials(uri)
-    reason = _first_line(error).replace(uri, shown)
+    reason = first_line(error).replace(uri, shown)
     return TrackingError(
         f"the MLflow store {shown!r} cannot be used: {reason}. Start the server, "
         "correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to record in "
@@ -549,7 +549,7 @@ def _ended(tracker: MlflowTracker) -> Iterator[MlflowTracker]:
             yield tracker
     except BaseException as error:
         tracker.text(traceback.format_exc(), "traceback.txt")
-        tracker.tags({_ERROR_TAG: f"{type(error).__name__}: {_first_line(error)}"})
+        tracker.tags({_ERROR_TAG: f"{type(error).__name__}: {first_line(error)}"})
         tracker.end("KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED")
         raise
     tracker.end("FINISHED")
@@ -651,7 +651,3 @@ class TrackingCallback(TrainerCallback):
         if values:
             self._tracker.metrics(values, step=state.global_step)
             self._report(state, values)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]
