@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from framelens.windows import MAX_TOKENS, OVERLAP
+from framelens_training.corpora import labelled
 from framelens_training.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -34,8 +35,9 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 FromList = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 """YAML has lists where a setting is a tuple."""
-LossPart = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
-LOSS_PARTS: tuple[LossPart, ...] = get_args(LossPart)
+LossPart = labelled.Annotated
+LOSS_PARTS = labelled.ANNOTATED
+"""The loss has a part for each kind of answer that annotators can give."""
 THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
 """The thresholds of an axis among which one is chosen."""
 
