@@ -19,6 +19,7 @@ from framelens_training.graph_fusion import Graph
 from framelens_training.inheritance import inherited_corpora
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.progress import silent
 from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord
 from framelens_training.seen_texts import OTHER_TEXTS
@@ -28,10 +29,6 @@ from support import write_model
 pytestmark = pytest.mark.training
 
 TEXTS = ("The mayor said a road was closed.", "A shameful plan, yet another.", "Sign up to news")
-
-
-def silent(line: str) -> None:
-    """Say nothing."""
 
 
 def small_model() -> SegmentSpanModel:

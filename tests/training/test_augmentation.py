@@ -15,16 +15,13 @@ from framelens_training.data import load_corpora
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.encoder import Encoder, load_encoder
 from framelens_training.errors import EncoderError
+from framelens_training.progress import silent
 from support import VOCABULARY
 
 pytestmark = pytest.mark.training
 
 NEAR = {"shameful": ("mean", "low"), "mayor": ("governor",)}
 SENTENCE = "The SHAMEFUL Mayor doesn't see the mayor's (shameful) plan, one, two, three."
-
-
-def silent(line: str) -> None:
-    """Say nothing."""
 
 
 @pytest.fixture

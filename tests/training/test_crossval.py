@@ -25,6 +25,7 @@ from framelens_training.crossval import (
 from framelens_training.data import LoadedCorpus, load_corpora
 from framelens_training.errors import ResumeError, SplitError
 from framelens_training.pipeline import quiet_libraries
+from framelens_training.progress import silent
 from framelens_training.run_record import RunRecord, find_run
 from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import NullTracker, tracked_run
@@ -292,10 +293,6 @@ def short(tiny_config: Config) -> Config:
     """A config of one epoch."""
     training = {**tiny_config.training.model_dump(), "epochs": 1}
     return Config.model_validate({**tiny_config.model_dump(), "training": training})
-
-
-def silent(line: str) -> None:
-    """Says nothing."""
 
 
 def test_two_cross_validations_give_the_same_figures(short: Config) -> None:

@@ -34,6 +34,7 @@ from framelens_training.huggingface_teacher import load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
 from framelens_training.predictions import predict
+from framelens_training.progress import silent
 from framelens_training.run_record import RunRecord
 from framelens_training.run_weights import ARCHITECTURE
 from framelens_training.soft_targets import answers_for, with_soft_targets
@@ -55,10 +56,6 @@ ODD_TEXTS = (
     "e\u0301 \u200b emoji 👩‍🚒 x",
     "A" * 300,
 )
-
-
-def silent(line: str) -> None:
-    """Say nothing."""
 
 
 def changed(config: Config, **changes: object) -> Config:

@@ -29,6 +29,7 @@ from framelens_training.distillation import taught
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import TeacherError
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.progress import silent
 from framelens_training.seen_texts import fingerprint, read_seen
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.teachers import load_teacher, role_of
@@ -38,10 +39,6 @@ from support import tiny_documents, write_model
 pytestmark = pytest.mark.training
 
 NAN = float("nan")
-
-
-def silent(line: str) -> None:
-    """Say nothing."""
 
 
 @pytest.fixture
