@@ -158,7 +158,11 @@ def kept_schema(name: str, fields: FieldNames) -> pa.Schema:
 def parquet_records(
     name: str, fields: FieldNames, keep: Keep, position: Position
 ) -> Iterator[Record]:
-    """The rows of a Parquet file, a few in memory at a time."""
+    """The rows of a Parquet file, a few in memory at a time.
+
+    Raises:
+        InputError: if it cannot be read, or lacks a column that is needed.
+    """
     try:
         with opened(name) as file:
             size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)

@@ -70,6 +70,9 @@ def export_onnx(model: SegmentSpanModel, path: Path, longest: int | None = None)
 
     `longest` is the length of the longest window that the graph will read, in tokens; the
     positions after it are left out. Without it, all that the encoder has are kept.
+
+    Raises:
+        ExportError: if torch cannot export the encoder.
     """
     module = ExportModel(_with_positions(model, longest) if longest else model).eval()
     example = (torch.ones((1, 12), dtype=torch.int64), torch.zeros((1, 12), dtype=torch.int64))

@@ -38,7 +38,11 @@ class FramelensModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """One row a document, in order; a bad row has the status `error`."""
+        """One row a document, in order; a bad row has the status `error`.
+
+        Raises:
+            ValueError: if the parameter `unit` is neither `article` nor `segment`.
+        """
         unit = (params or {}).get("unit", "article")
         if unit not in ("article", "segment"):
             raise ValueError(f"expected the parameter unit to be article or segment, found {unit}")

@@ -68,7 +68,11 @@ class SweepResult:
 
     @property
     def best(self) -> TrialResult:
-        """The complete trial with the highest validation score."""
+        """The complete trial with the highest validation score.
+
+        Raises:
+            SweepError: if there is none.
+        """
         found = best_of(self.trials)
         if found is None:
             raise SweepError("expected a complete trial, found none")

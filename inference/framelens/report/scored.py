@@ -33,7 +33,8 @@ def is_scored(name: str) -> bool:
     """Whether a file holds scored rows, by the first row of JSONL or the columns of Parquet.
 
     Raises:
-        InputError: if it was written with `--explode`, or cannot be read.
+        InputError: if it was written with `--explode` or as CSV, or cannot be read.
+        MissingExtraError: if reading Parquet needs an extra that is not installed.
     """
     check_file(name)
     lowered = name.lower()
