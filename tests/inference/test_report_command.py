@@ -209,7 +209,7 @@ def test_a_row_of_another_kind_is_refused_by_name(
         list(read_scored(str(path)))
 
 
-def test_offsets_and_labels_of_a_row_are_checked(tmp_path: Path) -> None:
+def test_offsets_and_labels_of_a_row_are_checked() -> None:
     good = examples()[0].document.to_dict()
     for change in ({"end": 5}, {"label": "x"}, {"spans": [{"type": "x"}]}):
         segments = [{**good["segments"][0], **change}]

@@ -94,7 +94,7 @@ def test_what_only_screen_readers_hear_does_not_give_a_text_its_direction() -> N
     assert [e.get("dir") for e in heard] == ["ltr", "ltr"], "so that the browser passes them over"
 
 
-def test_the_text_in_paragraphs_is_the_articles(tmp_path: Path) -> None:
+def test_the_text_in_paragraphs_is_the_articles() -> None:
     for article in EXAMPLES:
         assert article.text is not None
         page = parsed(article_page(article))
@@ -145,7 +145,7 @@ def test_each_piece_has_the_first_span_over_it(seed: int) -> None:
         at += len(piece)
 
 
-def test_hostile_text_is_text(tmp_path: Path) -> None:
+def test_hostile_text_is_text() -> None:
     parts = HOSTILE_TEXT.split("\n\n")
     at, segments = 0, [replace(segment(HOSTILE_HEADLINE), role="headline", field="headline")]
     for part in parts:

@@ -202,9 +202,7 @@ def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Pa
     assert count > 60
 
 
-def test_an_export_that_differs_is_refused(
-    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_that_differs_is_refused(tiny_config: Config) -> None:
     tight = rerun(tiny_config, export={"precision": "fp32", "parity_tolerance": 1e-12})
     with quiet_libraries(), pytest.raises(ExportError, match=r"within 1e-12 of torch.*checkpoints"):
         run(tight, NullTracker(), silent)

@@ -449,7 +449,7 @@ def test_where_no_journal_is_it_is_told_when_there_is_one(
         )
 
 
-def test_a_password_is_not_written_down(config: Config, tmp_path: Path) -> None:
+def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     assert tracking._without_password("postgresql://me:secret@db/mlflow") is None
     journal = Journal(tmp_path / "tracking.jsonl", None, "r")
     journal.append(Call("tags", {"values": {}}))

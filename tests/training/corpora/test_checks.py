@@ -276,7 +276,7 @@ def test_a_cleaned_table_is_a_table(tmp_path: Path, featurizer: Featurizer) -> N
         write_fixed(parts, fixes, tmp_path / "clean")
 
 
-def test_two_paths_of_one_name_are_both_written(tmp_path: Path, featurizer: Featurizer) -> None:
+def test_two_paths_of_one_name_are_both_written(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_any([_line(name, f"The {name} road.")], tmp_path / name / "train.jsonl")

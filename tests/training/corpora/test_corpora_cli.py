@@ -170,7 +170,7 @@ def test_show_is_the_same_for_the_same_seed(
 
 
 def test_show_lets_no_control_character_through(
-    tmp_path: Path, article: LabelledDocument, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "one.csv"
     path.write_text('text,label\n"A \x1b[31mred\x07 line",plain\n', "utf-8")
