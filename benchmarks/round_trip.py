@@ -20,6 +20,7 @@ from framelens.decoding import DecodingConfig, decode_spans
 from framelens.schema import SPAN_LOGITS
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.reading import inside_word
 from framelens_training.corpora.registry import corpus
 from framelens_training.encoder import load_encoder
 from framelens_training.model import IGNORE
@@ -60,7 +61,7 @@ def reason(document: LabelledDocument, key: Key, found: set[Key]) -> str:
     inside = [s for s in document.segments if s.field == field and s.start < end and s.end > start]
     if not inside:
         return "outside every segment"
-    if _inside_word(text, start) or _inside_word(text, end):
+    if inside_word(text, start) or inside_word(text, end):
         return "begins or ends inside a word"
     same = {k for k in found if k[0] == field and k[1] == kind}
     if any(k[2] <= start and end <= k[3] for k in same):
@@ -68,10 +69,6 @@ def reason(document: LabelledDocument, key: Key, found: set[Key]) -> str:
     if any(start < k[3] and k[2] < end for k in same):
         return "other borders"
     return "nothing found there"
-
-
-def _inside_word(text: str, at: int) -> bool:
-    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
 
 
 def main(root: str, name: str = "polnear") -> None:

@@ -21,6 +21,7 @@ from framelens_training.corpora.labelled import (
     LabelledDocument,
 )
 from framelens_training.corpora.reach import Examined, examine
+from framelens_training.corpora.reading import inside_word
 
 _MOJIBAKE = re.compile("â€[™œ\x9d\x9c˜“”\x99\x98]|Ã[\x80-\xbf©¨¢¼¶¤]|Â[\xa0-\xbf]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
@@ -137,10 +138,7 @@ def _ends(words: str) -> str:
 
 def _cut_edges(text: str, start: int, end: int) -> int:
     """How many edges of a stretch stand inside a word."""
-    return sum(
-        0 < edge < len(text) and text[edge - 1].isalnum() and text[edge].isalnum()
-        for edge in (start, end)
-    )
+    return sum(inside_word(text, edge) for edge in (start, end))
 
 
 def _span_findings(document: LabelledDocument, where: str) -> Iterator[Finding]:

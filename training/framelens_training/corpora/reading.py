@@ -204,6 +204,11 @@ def words(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, 
     return [match.span() for match in _WORD.finditer(text, start, stop)]
 
 
+def inside_word(text: str, at: int) -> bool:
+    """Whether a place stands between two letters or digits."""
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+
+
 def share_of_words(text: str, start: int, end: int, ranges: Iterable[tuple[int, int]]) -> float:
     """Share of the words of `text[start:end]` that lie, with most of their letters, in `ranges`.
 

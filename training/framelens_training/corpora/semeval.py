@@ -36,6 +36,7 @@ from framelens_training.corpora.reading import (
     CorpusReader,
     ReadLog,
     Splits,
+    inside_word,
     read_text,
     share_of_words,
     words,
@@ -259,13 +260,9 @@ def _document(
 
 def _whole_words(raw: str, start: int, end: int) -> tuple[int, int]:
     """The extent, widened so that neither end stands inside a word."""
-
-    def cuts(at: int) -> bool:
-        return 0 < at < len(raw) and raw[at - 1].isalnum() and raw[at].isalnum()
-
-    while cuts(start):
+    while inside_word(raw, start):
         start -= 1
-    while cuts(end):
+    while inside_word(raw, end):
         end += 1
     return start, end
 
