@@ -33,3 +33,17 @@ def test_bound_threads_do_not_hide_cores() -> None:
     assert counted(ours, bound) == usable_cores()
     if hasattr(os, "sched_getaffinity"):
         assert counted(plain, bound) < usable_cores()  # otherwise there is nothing to guard against
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core is all there is to count")
+def test_a_containers_share_counts() -> None:
+    quota = """
+import pathlib
+read = pathlib.Path.read_text
+pathlib.Path.read_text = lambda path, *given, **named: (
+    "100000 100000" if path.name == "cpu.max" else read(path, *given, **named)
+)
+import framelens_training
+print(framelens_training.usable_cores())
+"""
+    assert counted(quota, {}) == 1

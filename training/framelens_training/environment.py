@@ -7,6 +7,8 @@ import os
 import platform
 import subprocess
 
+from framelens import workers
+
 _PACKAGES = (
     "framelens",
     "framelens-training",
@@ -53,19 +55,13 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _affinity() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-_CORES = _affinity()
+_CORES = workers.usable_cores()
 # Counted before torch is imported: where OMP_PROC_BIND is set, torch's OpenMP binds the main
 # thread to one core as it is loaded, and the rest would seem forbidden from then on.
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use, as scoring counts them."""
     return _CORES
 
 
