@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import batch_common as common
+from framelens.batch import PART_ROWS
 
 FORMATS = ("jsonl", "jsonl.gz", "csv", "parquet")
 CALLS = ("score_many", "score_frame")
-PART_ROWS = 256
 FRAMES = 20
 ALLOWED = 1.1
 Samples = list[tuple[float, float]]
