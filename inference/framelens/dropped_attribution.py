@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (2.57, 2.17, -5.11, -3.33, -0.41)
-BIAS = -0.61
+WEIGHTS = (2.55, 2.18, -5.13, -3.45, -0.4)
+BIAS = -0.52
 
 
 def dropped_signs(

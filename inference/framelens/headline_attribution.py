@@ -40,7 +40,8 @@ _CLASSES = frozenset(_CLASS_NAMES.split())
 
 _HEDGES = re.compile(
     r"\b(?:allegedly|apparently|purportedly|reportedly|supposedly|alleged|purported|"
-    r"(?:is|are|was|were)?\s*said to|rumou?red|claims emerge|allegations?|warning(?=:))\b",
+    r"(?:is|are|was|were)?\s*(?:said to|accused of|suspected of)|rumou?red|claims emerge|"
+    r"allegations?|warning(?=:))\b",
     re.IGNORECASE,
 )
 _DECISIONS = re.compile(

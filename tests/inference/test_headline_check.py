@@ -245,6 +245,8 @@ SIGNED = segment(
         ("Wall said to be a time bomb", None, NAMED, "weakened"),
         ("Builder allegedly made time bomb", "Builder", NAMED, "weakened"),
         ("Builder is said to have made time bomb", "Builder", NAMED, "weakened"),
+        ("Builder accused of making a time bomb", "Builder", NAMED, "weakened"),
+        ("Builder is suspected of making a time bomb", None, NAMED, "weakened"),
         ("Wall is allegedly a time bomb, engineer says", "engineer", NAMED, "kept"),
         ("Wall was 'a time bomb'", None, NAMED, "kept"),
         ("Old harbour wall is now a 'time bomb' for all", None, NAMED, "weakened"),
