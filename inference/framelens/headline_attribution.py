@@ -25,7 +25,7 @@ judge lawyer minister officials police poll probe prosecutor prosecutors report 
 researchers scientists source sources study survey union watchdog witnesses
 """
 _AFTER_COLON = frozenset(_COLON_SOURCES.split())
-"""What stands before or after a headline's colon when it is the source ("...: report")."""
+"""What stands before or after a headline's colon, or behind a dash, when it is the source."""
 
 _CLASS_NAMES = """
 activists advocates aides analysts campaigners critics customers detectives diplomats doctors
@@ -58,7 +58,7 @@ _QUOTED = re.compile(
 )
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
-_BEHIND_COLON = re.compile(r":\s+(?P<source>[^:]{2,40})\Z")
+_BEHIND_COLON = re.compile(r"(?::|\s[-–—])\s+(?P<source>[^:]{2,40})\Z")  # or behind a dash
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(r"\?['’\"”»)]*\s*\Z")
 _ADVICE = re.compile(r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop)\s", re.IGNORECASE)
