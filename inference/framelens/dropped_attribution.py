@@ -80,21 +80,19 @@ def dropped_signs(
     said: float,
     threshold: float,
 ) -> DroppedSigns:
-    """The signs, of a headline and its body's m segments, of which `best` carries its claim.
+    """The signs, of a headline and its body's m segments: the attributed `best` carries its claim.
 
     `scores`, (m,), is how much of the headline each carries; `said` how much more of it is carried
     by what the source says in the best one than by its other words; `threshold` that of the axis
     `attributed`.
     """
     outlets = [_is_the_outlets(segment, threshold) for segment in body]
-    rivals = np.where(outlets, scores, 0.0)
-    rivals[best] = 0.0
     return DroppedSigns(
         score=float(scores[best]),
         chance=CHANCE * math.log2(max(len(body) / 2, 1)),
         said=said,
         framed=float(np.mean([segment.scores["framed"] for segment in body[:LEAD]])),
-        rival=float(rivals.max()),
+        rival=float(np.where(outlets, scores, 0.0).max()),
         evidence=_logit(head.scores["attributed"]),
     )
 
