@@ -13,7 +13,7 @@ import framelens
 from framelens.alignment import align, alike, content_words, stem_of, word_vectors
 from framelens.artifact import MODEL_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
-from framelens.dropped_attribution import LEAD, SURE
+from framelens.dropped_attribution import LEAD, SURE, DroppedSigns
 from framelens.features import Featurizer
 from framelens.headline_attribution import cue_and_source, headline_attribution
 from framelens.headline_check import check_headline
@@ -76,7 +76,10 @@ def test_own_words_that_follow_each_other_are_one_stretch(scorer: Scorer) -> Non
     assert own("Road closed in another news to report") == ["another news to report"]
     assert own("Shameful, another road closed") == ["Shameful", "another"]
     assert own("Another road closed plan") == ["Another", "plan"]
+    assert own("Road closed another as it was plan") == ["another", "plan"]
     assert own("Mayor report: road closed") == ["report"], "a source is nobody's wording"
+    assert own("Road reportedly closed") == [], "nor is a hedge"
+    assert own("Minister ranted, road closed") == ["ranted"], "a loaded cue is the headline's own"
 
 
 def test_a_segment_that_is_not_attributed_has_no_source(scorer: Scorer) -> None:
@@ -196,6 +199,7 @@ AMERICAN = segment(
     "The wall is a time bomb, the US said.", source="the US", cue="said", content="The wall is"
 )
 OPENING = segment("Ada Quist said the wall moves.", source="Ada Quist", cue="said")
+MIDDLE = segment("On Monday Quist said the wall moves.", source="Quist", cue="said")
 UNNAMED = segment("Villagers say the wall moves.", source="Villagers", cue="say")
 CONVICTION = segment("A jury found Lee guilty of fraud.", source="A jury", cue="found")
 NOMINATION = segment("Lee was nominated for the port.", cue="nominated")
@@ -232,6 +236,7 @@ SIGNED = segment(
         ("Old wall by 'the engineer' is falling", None, NAMED, "dropped"),
         ("Wall is a time bomb, Quist engineers say", "Quist engineers", NAMED, "kept"),
         ("Wall moves, officials say", "officials", OPENING, "weakened"),
+        ("Wall moves, officials say", "officials", MIDDLE, "weakened"),
         ("Wall is moving, villagers say", "villagers", UNNAMED, "kept"),
         ("Wall is moving, locals say", "locals", UNNAMED, "kept"),
         ("Officials: wall is a time bomb", None, NAMED, "weakened"),
@@ -241,6 +246,7 @@ SIGNED = segment(
         ("Wall is a time bomb – after ten years", None, NAMED, "dropped"),
         ("Wall is a time bomb-report", None, NAMED, "dropped"),
         ("Villagers: wall moves", None, UNNAMED, "kept"),
+        ("New harbour report: wall is a time bomb", None, NAMED, "kept"),
         ("Ten years on: wall is a time bomb", None, NAMED, "dropped"),
         ("The fall: wall is a time bomb", None, NAMED, "dropped"),
         ("The engineer: wall is a time bomb", None, NAMED, "kept"),
@@ -253,6 +259,7 @@ SIGNED = segment(
         ("Builder is suspected of making a time bomb", None, NAMED, "weakened"),
         ("Wall is allegedly a time bomb, engineer says", "engineer", NAMED, "kept"),
         ("Wall was 'a time bomb'", None, NAMED, "kept"),
+        ("Wall is a 'time bomb'", None, NAMED, "kept"),
         ("Old harbour wall is now a 'time bomb' for all", None, NAMED, "weakened"),
         ("“Our ‘repaired’ wall, that is a bomb for all of us in Tarn”", None, NAMED, "kept"),
         ("Old harbour wall is now a „time bomb“ for all", None, NAMED, "weakened"),
@@ -294,6 +301,7 @@ def test_what_becomes_of_the_attribution(
     [
         ({"source": "Court", "cue": "says", "content": "must"}, True, "kept"),
         ({"source": "Court", "cue": "orders", "content": "must"}, True, "none_needed"),
+        ({"source": "Court", "cue": "says", "content": "orders wall must"}, True, "kept"),
         ({"source": "Court", "cue": "says", "content": "must"}, False, "dropped"),
         ({"source": "Court", "cue": "says"}, True, "none_needed"),
         ({"content": "must"}, True, "kept"),
@@ -332,6 +340,10 @@ def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     )
     assert cue_and_source([NAMED, furniture, more], 2)[0] == NAMED.spans[0]
     assert cue_and_source([plain, more], 1) == (None, None)
+    head = segment("Engineer: wall falls", "headline", source="Engineer")
+    assert cue_and_source([head, plain, more], 2) == (None, None)
+    two = replace(plain, spans=(NAMED.spans[0], OPENING.spans[0]))
+    assert cue_and_source([two, more], 1)[0] == OPENING.spans[0]
     assert cue_and_source([NAMED, plain], 1) == (None, None)
 
 
@@ -347,14 +359,19 @@ OTHER = segment("It is up.", attributed=0.1)
 
 
 def held(
-    featurizer: Featurizer, headline: str, *body: ScoredSegment, attributed: float = 0.1
+    featurizer: Featurizer,
+    headline: str,
+    *body: ScoredSegment,
+    attributed: float = 0.1,
+    threshold: float = 0.5,
 ) -> HeadlineCheck:
     """The check of a headline and body segments that are in different fields, each from 0 on."""
     head = segment(headline, "headline", attributed)
     segments = [replace(item, index=at) for at, item in enumerate((head, *body))]
     tokenized = featurizer.tokenize([s.text for s in segments], [s.role for s in segments])
     logits = [np.zeros((len(item.ids), 8), dtype=np.float32) for item in tokenized]
-    found = check_headline(segments, tokenized, logits, DecodingConfig())
+    thresholds = {"attributed": threshold, "framed": 0.5, "boilerplate": 0.5}
+    found = check_headline(segments, tokenized, logits, DecodingConfig(thresholds=thresholds))
     assert found is not None
     return found
 
@@ -373,6 +390,10 @@ def test_an_attribution_is_dropped_when_what_the_source_says_is_what_the_headlin
     found = held(featurizer, "Road closed", beside)
     assert (found.attribution, found.attributed) == ("none_needed", True)
     assert held(featurizer, "Plan", beside).attribution == "dropped"
+    both = segment("Closed, said the mayor, is closed.", content="Closed", source="the mayor")
+    assert held(featurizer, "Closed", both).attribution == "dropped"
+    first = segment("Closed, said the mayor.", content="Closed", source="the mayor")
+    assert held(featurizer, "Closed", first).attribution == "dropped"
 
 
 def test_an_attribution_is_not_dropped_where_nothing_shows_whose_it_is(
@@ -382,6 +403,10 @@ def test_an_attribution_is_not_dropped_where_nothing_shows_whose_it_is(
     assert held(featurizer, "Road closed", quoted).attribution == "none_needed"
     assert held(featurizer, "Road closed", SAID, quoted).attribution == "dropped"
     assert held(featurizer, "Road closed", replace(SAID, spans=())).attribution == "none_needed"
+    source, cue, content = SAID.spans
+    for shown in (source, cue):
+        shows = replace(SAID, spans=(shown, content))
+        assert held(featurizer, "Road closed", shows).attribution == "dropped"
 
 
 def falling(*found: HeadlineCheck) -> bool:
@@ -405,16 +430,22 @@ def test_an_attribution_is_dropped_from_a_limit_on(featurizer: Featurizer) -> No
     assert found.dropped_score is not None
     assert found.dropped_score < SURE
     assert (found.attribution, found.attributed) == ("none_needed", True)
-    sure = held(featurizer, "Road closed", *body)
-    assert sure.dropped_score is not None
-    assert sure.dropped_score >= SURE
-    assert sure.attribution == "dropped"
+    for framed in np.linspace(0, 1, 30):
+        lead = [replace(s, scores={**s.scores, "framed": float(framed)}) for s in body]
+        said = held(featurizer, headline, *lead)
+        assert said.dropped_score is not None
+        assert (said.attribution == "dropped") == (said.dropped_score >= SURE)
+    assert held(featurizer, "Road closed", *body).attribution == "dropped"
+
+
+def test_nothing_is_dropped_for_sure_where_nothing_speaks_for_it() -> None:
+    assert DroppedSigns(0, 0, 0, 0, 0, 0).probability() < SURE
 
 
 def test_an_opinion_piece_drops_less(featurizer: Featurizer) -> None:
     def body(framed: float) -> list[ScoredSegment]:
         lead = [replace(s, scores={**s.scores, "framed": framed}) for s in [SAID, *[OTHER] * 7]]
-        return [*lead, *[replace(OTHER, scores={**OTHER.scores, "framed": 1 - framed})] * 7]
+        return [*lead, *[replace(OTHER, scores={**OTHER.scores, "framed": 1 - framed})] * 8]
 
     assert falling(*[held(featurizer, "Road closed", *body(f)) for f in (0.0, 0.5, 1.0)])
 
@@ -428,6 +459,24 @@ def test_what_the_outlet_says_itself_needs_no_source(featurizer: Featurizer) -> 
     assert falling(held(featurizer, "Road closed", SAID, OTHER), beside)
     partly = segment("It is news that the road closed.", attributed=0.3, content="the road closed")
     assert held(featurizer, "Road closed", SAID, partly).attribution == "dropped"
+    sourced = replace(own, scores={**own.scores, "attributed": 0.9})
+    assert held(featurizer, "Road closed", SAID, sourced).attribution == "dropped"
+    most = segment("The mayor is to report the plan.", attributed=0.1)
+    whole = segment(
+        "The mayor is to report the plan on a road, it said.",
+        cue="said",
+        content="The mayor is to report the plan on a road",
+    )
+    road = segment("The road is up.", attributed=0.1)
+    found = held(featurizer, "Mayor to report plan on road", whole, most, road)
+    assert (found.segment, found.attribution) == (1, "dropped")
+
+
+def test_a_body_of_one_segment_carries_as_little_by_chance_as_one_of_two(
+    featurizer: Featurizer,
+) -> None:
+    one, two = held(featurizer, "Road closed", SAID), held(featurizer, "Road closed", SAID, OTHER)
+    assert one.dropped_score == two.dropped_score
 
 
 def test_a_segment_behind_the_lead_must_carry_more(featurizer: Featurizer) -> None:
@@ -437,6 +486,8 @@ def test_a_segment_behind_the_lead_must_carry_more(featurizer: Featurizer) -> No
     assert held(featurizer, headline, near, far).segment == 2
     assert held(featurizer, headline, near, *[OTHER] * LEAD, far).segment == 1
     assert held(featurizer, headline, *[OTHER] * LEAD, near, far).segment == LEAD + 2
+    less = segment("The news and the plan of a minister.", attributed=0.1)
+    assert held(featurizer, headline, less, *[OTHER] * LEAD, far).segment == LEAD + 2
 
 
 def test_the_best_of_many_segments_must_carry_more_than_chance(featurizer: Featurizer) -> None:
@@ -459,6 +510,17 @@ def test_what_a_source_says_in_a_segment_is_attributed_whatever_the_rest_is(
     found = held(featurizer, "Road closed", doubtful)
     assert (found.attributed, found.attribution) == (True, "dropped")
     assert found.source is not None
+    beside = segment(
+        "The road closed, and the mayor said it is a plan.",
+        attributed=0.3,
+        source="the mayor",
+        cue="said",
+        content="it is a plan",
+    )
+    assert not held(featurizer, "Road closed", beside).attributed
+    assert held(featurizer, "Road closed", beside, threshold=0.3).attributed
+    both = segment("Closed, he said, is closed.", attributed=0.3, cue="said", content="Closed")
+    assert held(featurizer, "Closed", both).attributed
     plain = held(featurizer, "Road closed", replace(doubtful, spans=()))
     assert (plain.attributed, plain.attribution) == (False, "none_needed")
 
@@ -587,6 +649,39 @@ def test_a_words_vector_is_the_sum_of_its_pieces_and_has_length_1(featurizer: Fe
     found = word_vectors(words, segments, vectors)
     assert found is not None
     assert np.allclose(found, [[1, 0, 0], [0.8, 0.6, 0], [16 / 17**0.5 / 4, 0, 1 / 17**0.5]])
+
+
+@pytest.mark.parametrize(
+    ("cosine", "loaded", "body", "expected"),
+    [
+        (0.14, False, ["Road closed."], []),
+        (0.11, False, ["Road closed."], ["plan"]),
+        (0.21, True, ["Road closed."], ["plan"]),
+        (0.24, True, ["Road closed."], []),
+        (0.17, False, ["Road.", "Closed."], ["plan"]),
+        (0.19, False, ["Road.", "Closed."], []),
+    ],
+)
+def test_a_word_is_the_headlines_own_if_none_of_the_body_comes_near(
+    featurizer: Featurizer, cosine: float, loaded: bool, body: list[str], expected: list[str]
+) -> None:
+    """A loaded word needs a nearer one, and one in another segment counts less."""
+    texts = ["Road plan", *body]
+    roles: list[Role] = ["headline", *["body"] * len(body)]  # type: ignore[list-item]
+    segments = [
+        replace(segment(t, r), index=at) for at, (t, r) in enumerate(zip(texts, roles, strict=True))
+    ]
+    tokenized = featurizer.tokenize(texts, roles)
+    logits = [np.full((len(item.ids), 8), -9.0, dtype=np.float32) for item in tokenized]
+    if loaded:
+        logits[0][1, -1] = 9
+    vectors = TokenVectors(len(VOCABULARY), 3)
+    rows = {"road": (1, 0, 0), "plan": (0, 1, 0), "closed": (0, cosine, (1 - cosine**2) ** 0.5)}
+    ids = np.array([VOCABULARY[word] for word in rows])
+    vectors.add(ids, np.array(list(rows.values()), dtype=np.float32))
+    found = check_headline(segments, tokenized, logits, DecodingConfig(), vectors)
+    assert found is not None
+    assert (found.segment, [own.text for own in found.own_wording]) == (1, expected)
 
 
 def test_logits_do_not_depend_on_the_embeddings(scorer: Scorer, embedding_folder: Path) -> None:
