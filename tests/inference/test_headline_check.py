@@ -13,6 +13,7 @@ import framelens
 from framelens.alignment import align, alike, content_words, stem_of, word_vectors
 from framelens.artifact import MODEL_FILE, Artifact, write_manifest
 from framelens.decoding import DecodingConfig
+from framelens.documents import document_of
 from framelens.dropped_attribution import LEAD, SURE, DroppedSigns
 from framelens.features import Featurizer
 from framelens.headline_attribution import cue_and_source, headline_attribution
@@ -165,6 +166,17 @@ def test_the_row_is_json_and_the_headlines_row_has_it_exploded(scorer: Scorer) -
     exploded = segment_rows(document)
     assert [bool(r["headline_check"]) for r in exploded] == [True, False, False]
     assert exploded[0]["headline_check"] == row["headline_check"]
+
+
+def test_a_document_comes_back_from_its_row(scorer: Scorer) -> None:
+    document = scorer.score(BODY, "Another road closed", id="a")
+    row = document.to_dict()
+    assert row["headline_check"]["dropped_score"] >= SURE
+    assert document_of(row) == document
+    del row["headline_check"]["dropped_score"]  # as older rows are
+    older = document_of(row).headline_check
+    assert document.headline_check is not None
+    assert older == replace(document.headline_check, dropped_score=None)
 
 
 def test_the_table_shows_it(scorer: Scorer) -> None:
