@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (2.55, 2.18, -5.13, -3.45, -0.4)
-BIAS = -0.52
+WEIGHTS = (2.41, 2.25, -5.22, -3.39, -0.39)
+BIAS = -0.53
 
 
 def dropped_signs(

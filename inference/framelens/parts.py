@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from framelens.artifact import sha256
-from framelens.errors import FramelensError, InputError
+from framelens.errors import FramelensError
 from framelens.records import STANDARD_INPUT, check_file
 
 FORMAT_VERSION = 1

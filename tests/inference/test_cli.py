@@ -64,7 +64,7 @@ def test_headlines_that_are_the_texts_are_scored_once(
     source.write_text(lines[ending], "utf-8")
     options = ["--text-field", "headline", "--unit", "segment"]
     assert score(model_folder, source, "-o", target, *options) == 0
-    found = [[(s["field"], s["text"]) for s in row["segments"]] for row in rows(target)]
+    found = [[(s["field"], s["text"]) for s in row["segments"]] for row in read_jsonl(target)]
     assert found == [[("text", "A plan. A road.")], []]
 
 

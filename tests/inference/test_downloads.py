@@ -108,9 +108,9 @@ def test_a_user_without_a_home_names_a_cache(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     with pytest.raises(ArtifactError, match=f"set {CACHE_VARIABLE} to"):
-        cache_folder()
+        cache_folder("models")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    assert cache_folder() == tmp_path / "models"
+    assert cache_folder("models") == tmp_path / "models"
 
 
 def test_without_mlflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,6 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-
 class CorpusUse(Strict):
     """One corpus of a run."""
 
