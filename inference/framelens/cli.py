@@ -33,6 +33,8 @@ EXIT_ERROR_ROWS = 3
 EXIT_MODEL = 4
 EXIT_INTERRUPTED = 130
 
+_MOST_DIGITS = 9  # of a number on the command line: a longer one is a slip
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
@@ -167,8 +169,10 @@ def _count(value: str) -> int:
 
 
 def _whole(value: str, least: int) -> int:
-    if not value.isdecimal() or int(value) < least:
-        raise argparse.ArgumentTypeError(f"expected a number from {least} up, found {value!r}")
+    if not value.isdecimal() or len(value) > _MOST_DIGITS or int(value) < least:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from {least} up, of at most {_MOST_DIGITS} digits, found {value!r}"
+        )
     return int(value)
 
 

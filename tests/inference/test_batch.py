@@ -584,6 +584,8 @@ def test_errors_can_stop_a_run(
         ["--max-seconds", "0"],
         ["--workers", "0"],
         ["--workers", "many"],
+        ["--threads", "1234567890"],
+        ["--part-rows", "1" + "0" * 5000],
         ["-o", "x.csv.gz"],
         ["-o", "x.tsv"],
         ["-o", ""],
