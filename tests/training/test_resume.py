@@ -230,6 +230,9 @@ def test_the_run_to_go_on_with_is_found(config: Config, tmp_path: Path) -> None:
     (output / "tiny-old" / "run.json").write_text(json.dumps({"format": 0}), "utf-8")
     with pytest.raises(ResumeError, match="format 1"):
         find_run(config, str(output / "tiny-old"))
+    (output / "tiny-other" / "run.json").write_text('{"run_id": 3}', "utf-8")
+    assert find_run(config, "") == output / "tiny-new", "others can be gone on with"
+    assert find_run(config, "feedfeed") == output / "tiny-new"
 
 
 def trained_only(config: Config, tmp_path: Path) -> tuple[Path, Path]:

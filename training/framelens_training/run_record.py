@@ -5,6 +5,7 @@ RUN_FOLDER/run.json
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -218,9 +219,7 @@ def find_run(config: Config, wanted: str, *, finished: bool = False) -> Path:
     folder = Path(wanted)
     if not (folder / FILE_NAME).is_file():
         matching = [
-            path.parent
-            for path in output.glob(f"*/{FILE_NAME}")
-            if (RunRecord.read(path.parent).run_id or "").startswith(wanted)
+            folder for folder, record in _runs(output) if (record.run_id or "").startswith(wanted)
         ]
         if len(matching) != 1:
             raise ResumeError(
@@ -259,9 +258,12 @@ def _as_today(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _runs(output: Path) -> list[tuple[Path, RunRecord]]:
-    return [
-        (path.parent, RunRecord.read(path.parent)) for path in sorted(output.glob(f"*/{FILE_NAME}"))
-    ]
+    """All runs but those of another version and those whose record is damaged."""
+    found: list[tuple[Path, RunRecord]] = []
+    for path in sorted(output.glob(f"*/{FILE_NAME}")):
+        with contextlib.suppress(ResumeError):
+            found.append((path.parent, RunRecord.read(path.parent)))
+    return found
 
 
 def _unfinished_line(output: Path) -> str:
