@@ -132,7 +132,7 @@ def parquet_columns(name: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[pq.ParquetFile]:
+def parquet_file(path: str | Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file of any name: pyarrow takes a colon for an address, and knows UTF-8 alone."""
     with Path(path).open("rb") as stream, pq.ParquetFile(stream) as file:
         yield file
@@ -140,7 +140,7 @@ def opened(path: str | Path) -> Iterator[pq.ParquetFile]:
 
 def _schema(name: str) -> pa.Schema:
     try:
-        with opened(name) as file:
+        with parquet_file(name) as file:
             return file.schema_arrow
     except pa.ArrowException as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
@@ -164,7 +164,7 @@ def parquet_records(
         InputError: if it cannot be read, or lacks a column that is needed.
     """
     try:
-        with opened(name) as file:
+        with parquet_file(name) as file:
             size, rows = Path(name).stat().st_size, max(file.metadata.num_rows, 1)
             # By name only where a few are read: to pyarrow, `a` means `a.b` as well.
             columns = check_columns(file.schema_arrow.names, name, fields)
@@ -304,7 +304,7 @@ def join_parquet(parts: Sequence[Path], stream: IO[bytes], schema: pa.Schema) ->
     """Write the row groups of all parts, in order, as one file."""
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for part in parts:
-            with opened(part) as file:
+            with parquet_file(part) as file:
                 table = file.read()
             writer.write_table(table, row_group_size=max(table.num_rows, 1))
 

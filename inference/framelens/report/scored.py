@@ -116,11 +116,11 @@ def _parquet_rows(name: str) -> Iterator[Any]:
     try:
         import pyarrow as pa
 
-        from framelens.tabular import opened, python_rows, row_batches
+        from framelens.tabular import parquet_file, python_rows, row_batches
     except ImportError as error:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
     try:
-        with opened(name) as file:
+        with parquet_file(name) as file:
             for batch in row_batches(file):
                 yield from python_rows(batch)
     except (pa.ArrowException, *UNREADABLE) as error:
