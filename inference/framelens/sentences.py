@@ -48,7 +48,7 @@ _ELLIPSIS_AND_WORD = re.compile(
     rf"(?:…|\.{{3}}|\.\s\.\s\.)\s{{0,3}}[{re.escape(_OPENERS)}]?[^\W\d_]"
 )
 _INSERTION_ENDS = re.compile(rf"[{_DASHES}]{{1,3}}\s{{0,3}}[a-z]")
-_DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,3}")
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.&?)+[^\W\d_]{1,3}")
 
 
 def _words(spaced: str) -> frozenset[str]:
@@ -59,18 +59,18 @@ def _words(spaced: str) -> frozenset[str]:
 _INTRODUCES = _words(
     "Mr Mrs Ms Mx Dr Drs Prof Profs Gov Govs Sen Sens Rep Reps Gen Gens Lt Col Sgt Sgts Capt Cmdr"
     " Cpl Pvt Pfc Maj Adm Brig Rev Revs Fr Hon Pres Supt Det Insp Messrs Mme Mlle Del Amb Atty Asst"
-    " Assoc Cllr Ald Ven vs v e.g i.e a.k.a cf viz approx ca"
+    " Msgr Msgrs Lieut Cdr Assoc Cllr Ald Ven vs v e.g i.e a.k.a cf viz approx ca"
 )
 # Belongs to the number that follows, if one does.
 _COUNTS = _words(
     "No Nos no nos Vol vol Art art Sec sec Ch ch Fig Figs fig pp p Para para Sect Op op Rte Rt"
-    " Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
+    " ft lb lbs Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
 )
 # May end a sentence, and does if the next word is one that opens sentences.
 _AMBIGUOUS = _words(
     "Inc Corp Co Cos Ltd Bros Jr Sr Esq PLC Plc St Ave Blvd Rd Ct Mt Ft Dept dept Assn Univ al"
-    " est ret Ret Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill Ind Kan Ky"
-    " La Md Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
+    " est ret Ret Sec Secs Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill"
+    " Ind Kan Ky La Md Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
     " Mon Tue Tues Wed Thu Thurs Fri Sat"
 )
 _STARTERS = _words(
@@ -91,8 +91,10 @@ _AFTER_TIME = _words(
     " Central Mountain Pacific Greenwich GMT UTC BST CET ET EST EDT CT CST CDT MT MST MDT PT PST"
     " PDT"
 )
-# "British time", "Central European Summer Time".
-_TIME_ZONE = re.compile(r"\s{1,3}(?:[A-Z][\w’']{0,20}\s{1,3}){1,3}[Tt]ime\b")
+# "British time", "Central European Summer Time", "E.T.", "E.S.T.".
+_TIME_ZONE = re.compile(
+    r"\s{1,3}(?:(?:[A-Z][\w’']{0,20}\s{1,3}){1,3}[Tt]ime\b|[A-Z]\.(?:[SD]\.)?T\b)"
+)
 _CUE_VERBS = _words(
     "said says asked asks added adds told tells wrote writes tweeted posted replied replies"
     " cried shouted yelled screamed exclaimed answered responded quipped joked wondered demanded"

@@ -6,7 +6,7 @@ import pytest
 
 from framelens_training.corpora.labelled import CorpusError, LabelledDocument
 from framelens_training.corpora.reading import ReadReport
-from framelens_training.corpora.semeval import SemEval
+from framelens_training.corpora.semeval import TEST_ARTICLES, SemEval
 
 RAW = (
     "Chaos club sacks manager\n\n"
@@ -139,10 +139,12 @@ def test_whose_loaded_words_they_are(tmp_path: Path) -> None:
 def test_articles_are_split_whole_and_always_alike(tmp_path: Path) -> None:
     write(tmp_path, RAW)
     folder = tmp_path / "semeval2023-task3/data/raw/en/train-articles-subtask-3"
-    for number in range(100, 140):
+    for number in [*range(100, 140), *TEST_ARTICLES]:
         (folder / f"article{number}.txt").write_text(RAW, "utf-8")
     splits = SemEval().read(tmp_path)
-    assert {name: len(documents) for name, documents in splits.items()} == {"train": 35, "test": 6}
+    assert len(splits["train"]) == 41
+    assert {d.meta["group"] for d in splits["test"]} == TEST_ARTICLES
+    assert len(TEST_ARTICLES) == 66
     assert splits == SemEval().read(tmp_path)
 
 
