@@ -93,11 +93,16 @@ class Featurizer:
         """The tokenizer as `tokenizer.json` holds it."""
         return str(self._tokenizer.to_str())
 
+    def token_id(self, token: str) -> int | None:
+        """The id of a token of the vocabulary; `None` if it is none."""
+        number: int | None = self._tokenizer.token_to_id(token)
+        return number
+
     def _special(self, token: str) -> int:
-        number = self._tokenizer.token_to_id(token)
+        number = self.token_id(token)
         if number is None:
             raise ValueError(f"expected the tokenizer to know {token!r}, found no such token")
-        return int(number)
+        return number
 
     def tokenize(self, texts: Sequence[str], roles: Sequence[Role]) -> list[TokenizedSegment]:
         """Split each segment's text into word pieces, without special tokens.

@@ -136,6 +136,9 @@ class Windows(Strict):
     epithets: int = Field(default=0, ge=0)
     """Made pairs an epoch in which a source, and then the outlet itself, calls something by a
     loaded name."""
+    typography_share: Share = 0.0
+    """Share of the documents that an epoch shows in other typography: without the full stop of the
+    last segment or of any, or with the other kind of quotation marks."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

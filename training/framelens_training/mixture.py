@@ -26,6 +26,7 @@ from framelens_training.targets import (
     labelled_window,
     unsupervised,
 )
+from framelens_training.typography import Typography
 
 MAX_COMPANY = 8
 """Most lone sentences that are packed together, or neighbours that one is set among."""
@@ -68,11 +69,12 @@ def training_windows(
     """All windows of an epoch; the same for the same seed and epoch."""
     generator = np.random.default_rng((seed, epoch))
     articles = [d for corpus in corpora for d in corpus.documents if len(d.targets) > 1]
+    typography = Typography(featurizer)
     shown: list[list[LabelledFeatures]] = []
     for corpus in corpora:
         drawn = _drawn(corpus, generator)
         made = _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
-        shown.append([*drawn, *made])
+        shown.append([*_typeset(drawn, typography, config.typography_share, generator), *made])
     shown.append([featurize_document(d, featurizer) for d in epithets(config.epithets, generator)])
     windows: list[LabelledWindow] = []
     for documents in shown:
@@ -86,6 +88,18 @@ def training_windows(
         accompanied = [d for d in lone if generator.random() < config.company_share]
         windows.extend(_company(accompanied, articles, featurizer, generator))
     return windows
+
+
+def _typeset(
+    drawn: Sequence[LabelledFeatures],
+    typography: Typography,
+    share: float,
+    generator: np.random.Generator,
+) -> list[LabelledFeatures]:
+    """The documents, some of them in other typography."""
+    if not share:
+        return list(drawn)
+    return [typography.varied(d, generator) if generator.random() < share else d for d in drawn]
 
 
 def _counterfactuals(
