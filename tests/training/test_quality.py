@@ -22,8 +22,9 @@ from framelens_training import quality
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
+from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.registry import corpus
-from framelens_training.corpora.semeval import LoadedPlace, SemEval
+from framelens_training.corpora.semeval import TEST_ARTICLES, LoadedPlace, SemEval
 from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
@@ -167,12 +168,12 @@ def test_whose_voice_is_measured_on_articles_that_were_not_trained_on(tmp_path: 
     (folder / "train-articles-subtask-3").mkdir(parents=True)
     raw = "The plan\n\nA shameful plan.\n\n“It was a shameful plan and a road,” she said.\n"
     labels = []
-    for number in range(20):
-        path = folder / f"train-articles-subtask-3/article{number}.txt"
+    for number, name in enumerate([*range(17), *sorted(TEST_ARTICLES)[:3]]):
+        path = folder / f"train-articles-subtask-3/article{name}.txt"
         path.write_text(raw.replace("plan", f"plan {number}"), encoding="utf-8")
         for word in ("A shameful", "a shameful"):
             at = path.read_text(encoding="utf-8").index(word)
-            labels.append(f"{number}\tLoaded_Language\t{at}\t{at + len(word)}\n")
+            labels.append(f"{name}\tLoaded_Language\t{at}\t{at + len(word)}\n")
     (folder / "train-labels-subtask-3-spans.txt").write_text("".join(labels), encoding="utf-8")
     splits = SemEval().read(tmp_path)
 
@@ -183,10 +184,37 @@ def test_whose_voice_is_measured_on_articles_that_were_not_trained_on(tmp_path: 
     )
     rows = {row.key: row for row in found.rows}
     count = len(splits["test"])
+    assert count == 3
     assert (rows["semeval/quoted"].n, rows["semeval/outlet"].n) == (count, count)
     assert rows["semeval/ratio"].value.value == 1.0
     assert rows["semeval/ratio"].documents == count
     assert found.scored == {"semeval2023-task3 test": digest(splits["test"])}
+
+
+def test_what_changes_with_typography_is_counted_where_typography_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To this model a window with a full stop is framed, and any other with a curly mark sourced.
+    evidence = {".": {"framed": 900.0}, "“": {"attributed": 900.0}}
+    bench = Bench(write_model(tmp_path / "model", evidence, training=training()), None, Settings())
+    articles = [
+        "-| The plan closed.\n-| The road was closed.\n",  # the first stop is enough
+        "-| The plan closed.\n-| The road was closed\n",
+        "-| “The plan”, she said.\n",
+        "-| A “plan\n-| The road\n",
+    ]
+    first, *others = parse_markup(
+        "===\n".join(f"#id: d{n}\n\n{text}" for n, text in enumerate(articles))
+    )
+    reads = {"validation": [first], "test": others}
+    monkeypatch.setattr(bench, "read", lambda name, split: bench.run(name, reads[split]))
+    rows = {row.key: row for row in measure(bench, "typography").rows}
+    assert {key.partition("/")[2]: (row.n, row.value.value) for key, row in rows.items()} == {
+        "last_stop": (2, 0.5),
+        "no_stops": (4, 1.0),
+        "other_marks": (2, 0.5),
+    }
+    assert not any(row.higher_is_better for row in rows.values())
 
 
 def _yeses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -421,7 +449,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/", "voices/",
+        "starter/", "voices/", "typography/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

@@ -47,7 +47,8 @@ from framelens_training.quality_bench import (
 )
 from framelens_training.slices import false_alarms
 from framelens_training.span_tuning import tune_spans
-from framelens_training.targets import is_article_text
+from framelens_training.targets import LabelledFeatures, is_article_text
+from framelens_training.typography import Typography
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -353,6 +354,50 @@ def voices(bench: Bench) -> list[Row]:
     return rows
 
 
+def typography(bench: Bench) -> list[Row]:
+    """Labels that change with what was lost in copying: full stops, and the kind of marks.
+
+    Of articles that were not trained on; each is read again in its other form.
+    """
+    read = bench.read(POLNEAR, "validation") + bench.read(SEMEVAL, "test")
+    form = Typography(bench.featurizer)
+    before = read.labels(bench.decoding)
+    questions: tuple[tuple[str, str, Callable[[LabelledFeatures], LabelledFeatures]], ...] = (
+        ("last_stop", "labels that change without a last sentence’s full stop, share",
+         form.without_last_stop),
+        ("no_stops", "labels that change without any sentence’s full stop, share",
+         form.without_stops),
+        ("other_marks", "labels that change where quotation marks are of the other kind, share",
+         form.with_other_marks),
+    )  # fmt: skip
+    numbers = article_numbers(read.documents)
+    rows: list[Row] = []
+    for key, what, change in questions:
+        items = [change(item) for item in read.items]
+        after = bench.run_on(f"typography, {key}", items).labels(bench.decoding)
+        counts = np.zeros((article_count(read.documents), 2))
+        for number, old, new, labels, others in zip(
+            numbers, read.items, items, before, after, strict=True
+        ):
+            for segment, changed, label, other in zip(
+                old.features.segments, new.features.segments, labels, others, strict=True
+            ):
+                if not np.array_equal(segment.ids, changed.ids):
+                    counts[number] += (label != other, 1)
+        rows.append(
+            Row(
+                f"typography/{key}",
+                what,
+                "PolNeAR dev and SemEval test, what is changed in them",
+                bench.bootstrap(counts, _share),
+                int(counts[:, 1].sum()),
+                len(counts),
+                higher_is_better=False,
+            )
+        )
+    return rows
+
+
 def _is_framed(gold: bool, document: LabelledDocument) -> bool:
     return document.segments[0].framed is gold
 
@@ -507,9 +552,11 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     TITLES: titles,
     PAGES: pages,
     "calibration": calibration,
+    "typography": typography,
     VOICE_PAIRS: voices,
     STARTER: starter,
 })  # fmt: skip
-"""Every measure by the corpus that it needs; `calibration` needs those of the training."""
+"""Every measure by the corpus that it needs; `calibration` needs those of the training, and
+`typography` needs PolNeAR and SemEval."""
 PACKAGED = (STARTER, VOICE_PAIRS)
 """The measures that need no public corpus."""

@@ -25,7 +25,7 @@ from framelens.decoding import (
 )
 from framelens.features import Featurizer
 from framelens.network import Network
-from framelens.schema import AXES, Axis, ModelInfo
+from framelens.schema import AXES, Axis, Label, ModelInfo
 from framelens_training.baseline import AxisBaseline, fit_baselines, labelled_segments
 from framelens_training.config import Evaluation
 from framelens_training.corpora.base import Split
@@ -105,13 +105,17 @@ class Read:
         The label is what readers see, and page furniture goes before framing in it.
         """
         return [
-            np.array(
-                [
-                    label_of(by_axis(row), decoding, role_of(segment)) == "framed"
-                    for segment, row in zip(document.segments, rows, strict=True)
-                ],
-                dtype=np.float32,
-            )
+            np.array([label == "framed" for label in labels], dtype=np.float32)
+            for labels in self.labels(decoding)
+        ]
+
+    def labels(self, decoding: DecodingConfig) -> list[list[Label]]:
+        """The label of each segment, a list a document."""
+        return [
+            [
+                label_of(by_axis(row), decoding, role_of(segment))
+                for segment, row in zip(document.segments, rows, strict=True)
+            ]
             for document, rows in zip(self.documents, self.scores(decoding), strict=True)
         ]
 
@@ -183,18 +187,19 @@ class Bench:
 
     def run(self, title: str, documents: Sequence[LabelledDocument]) -> Read:
         """What the network says of any documents."""
-        items: list[LabelledFeatures] = []
+        return self.run_on(title, [featurize_document(d, self.featurizer) for d in documents])
+
+    def run_on(self, title: str, items: Sequence[LabelledFeatures]) -> Read:
+        """What the network says of documents in the tokens that they have."""
         logits: list[DocumentLogits] = []
         segments, told = 0, 0
-        for document in documents:
-            item = featurize_document(document, self.featurizer)
-            items.append(item)
+        for item in items:
             outputs = [self.network(window) for window in item.features.windows]
             logits.append(merge_windows(item.features, outputs))
-            segments += len(document.segments)
+            segments += len(item.targets)
             if segments - told >= _PROGRESS:
                 told = segments
-                self._say(f"  {title}: {len(items)} of {len(documents)} documents")
+                self._say(f"  {title}: {len(logits)} of {len(items)} documents")
         self._say(f"{title}: {len(items)} documents, {segments} segments read")
         return Read(items, logits)
 
