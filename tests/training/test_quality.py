@@ -18,7 +18,7 @@ from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
 from framelens.schema import Field
-from framelens_training import quality
+from framelens_training import parties, quality
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
@@ -215,6 +215,30 @@ def test_what_changes_with_typography_is_counted_where_typography_changes(
         "other_marks": (2, 0.5),
     }
     assert not any(row.higher_is_better for row in rows.values())
+
+
+def test_labels_that_change_with_the_party_are_counted_by_kind_of_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parties, "_EXCHANGED", (("mayor", "minister"),))
+    evidence = {"mayor": {"framed": 900.0}}
+    bench = Bench(write_model(tmp_path / "model", evidence, training=training()), None, Settings())
+    texts = {
+        ("polnear", "validation"): "-| The minister.\n\n-| The road closed.\n",
+        ("semeval2023-task3", "test"): "-| The plan.\n",
+        ("babe", "validation"): "-| The mayor closed the road.\n",
+        ("babe", "test"): "-| The mayor and the minister closed the road.\n",
+        ("hyperpartisan-titles", "test"): "H-| Mayor closed road\n",
+    }
+    reads = {
+        key: bench.run(key[0], parse_markup(f"#id: {'-'.join(key)}\n\n{text}"))
+        for key, text in texts.items()
+    }
+    monkeypatch.setattr(bench, "read", lambda *key: reads[key])
+    rows = {row.key: (row.n, row.value.value) for row in measure(bench, "parties").rows}
+    assert rows == {
+        "parties/articles": (1, 1.0), "parties/sentences": (2, 0.5), "parties/headlines": (1, 1.0),
+    }  # fmt: skip
 
 
 def _yeses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -449,7 +473,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/", "voices/", "typography/",
+        "starter/", "voices/", "typography/", "parties/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

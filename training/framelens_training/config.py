@@ -139,6 +139,9 @@ class Windows(Strict):
     typography_share: Share = 0.0
     """Share of the documents that an epoch shows in other typography: without the full stop of the
     last segment or of any, or with the other kind of quotation marks."""
+    parties_share: Share = 0.0
+    """Share of the documents that an epoch shows with the parties of the United States exchanged,
+    and some of their politicians, under the same labels."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:

@@ -8,7 +8,7 @@ neighbours from an article. What is drawn by chance is drawn anew for every epoc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from framelens.windows import Piece
 from framelens_training import counterfactuals
 from framelens_training.config import Windows
 from framelens_training.epithets import epithets
+from framelens_training.parties import Parties
 from framelens_training.targets import (
     LabelledFeatures,
     LabelledWindow,
@@ -69,12 +70,18 @@ def training_windows(
     """All windows of an epoch; the same for the same seed and epoch."""
     generator = np.random.default_rng((seed, epoch))
     articles = [d for corpus in corpora for d in corpus.documents if len(d.targets) > 1]
-    typography = Typography(featurizer)
+    typography, parties = Typography(featurizer), Parties(featurizer)
+
+    def exchanged(item: LabelledFeatures, _: np.random.Generator) -> LabelledFeatures:
+        return parties.exchanged(item)
+
     shown: list[list[LabelledFeatures]] = []
     for corpus in corpora:
         drawn = _drawn(corpus, generator)
         made = _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
-        shown.append([*_typeset(drawn, typography, config.typography_share, generator), *made])
+        drawn = _changed(drawn, typography.varied, config.typography_share, generator)
+        drawn = _changed(drawn, exchanged, config.parties_share, generator)
+        shown.append([*drawn, *made])
     shown.append([featurize_document(d, featurizer) for d in epithets(config.epithets, generator)])
     windows: list[LabelledWindow] = []
     for documents in shown:
@@ -90,16 +97,16 @@ def training_windows(
     return windows
 
 
-def _typeset(
+def _changed(
     drawn: Sequence[LabelledFeatures],
-    typography: Typography,
+    change: Callable[[LabelledFeatures, np.random.Generator], LabelledFeatures],
     share: float,
     generator: np.random.Generator,
 ) -> list[LabelledFeatures]:
-    """The documents, some of them in other typography."""
+    """The documents, a share of them changed."""
     if not share:
         return list(drawn)
-    return [typography.varied(d, generator) if generator.random() < share else d for d in drawn]
+    return [change(item, generator) if generator.random() < share else item for item in drawn]
 
 
 def _counterfactuals(

@@ -30,6 +30,7 @@ from framelens_training.corpora.labelled import LabelledDocument, digest, read_j
 from framelens_training.corpora.semeval import SemEval
 from framelens_training.evaluation import Interval, Statistic, macro_f1, span_f1, weighted_f1
 from framelens_training.held_out import half_of
+from framelens_training.parties import Parties
 from framelens_training.predictions import (
     article_count,
     article_numbers,
@@ -63,6 +64,8 @@ POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-ex
 
 VOICE_PAIRS = "voices"
 STARTER_PACKAGE = "framelens_training.corpora"
+
+_Change = Callable[[LabelledFeatures], LabelledFeatures]
 
 _ECE_SAMPLES = 300
 _NEUTRAL_MINIMUM = 20
@@ -361,41 +364,71 @@ def typography(bench: Bench) -> list[Row]:
     """
     read = bench.read(POLNEAR, "validation") + bench.read(SEMEVAL, "test")
     form = Typography(bench.featurizer)
-    before = read.labels(bench.decoding)
-    questions: tuple[tuple[str, str, Callable[[LabelledFeatures], LabelledFeatures]], ...] = (
-        ("last_stop", "labels that change without a last sentence’s full stop, share",
-         form.without_last_stop),
-        ("no_stops", "labels that change without any sentence’s full stop, share",
-         form.without_stops),
-        ("other_marks", "labels that change where quotation marks are of the other kind, share",
-         form.with_other_marks),
+    where = "PolNeAR dev and SemEval test, what is changed in them"
+    questions: tuple[tuple[str, str, _Change], ...] = (
+        ("last_stop", "without a last sentence’s full stop", form.without_last_stop),
+        ("no_stops", "without any sentence’s full stop", form.without_stops),
+        ("other_marks", "with quotation marks of the other kind", form.with_other_marks),
+    )
+    return [
+        _changed_labels(bench, read, change, f"typography/{key}", what, where)
+        for key, what, change in questions
+    ]
+
+
+def parties(bench: Bench) -> list[Row]:
+    """Labels that change where the parties are exchanged, in articles, lone sentences and titles.
+
+    The same words about the other side are framed or are not (counterfactual token fairness,
+    Garg et al. 2019).
+    """
+    exchanged = Parties(bench.featurizer).exchanged
+    what = "with the parties of the United States exchanged"
+    reads = (
+        ("articles", bench.read(POLNEAR, "validation") + bench.read(SEMEVAL, "test"),
+         "PolNeAR dev and SemEval test"),
+        ("sentences", bench.read(BABE, "validation") + bench.read(BABE, "test"),
+         "babe validation and test"),
+        ("headlines", bench.read(TITLES, "test"), f"{TITLES} test"),
     )  # fmt: skip
-    numbers = article_numbers(read.documents)
-    rows: list[Row] = []
-    for key, what, change in questions:
-        items = [change(item) for item in read.items]
-        after = bench.run_on(f"typography, {key}", items).labels(bench.decoding)
-        counts = np.zeros((article_count(read.documents), 2))
-        for number, old, new, labels, others in zip(
-            numbers, read.items, items, before, after, strict=True
-        ):
-            for segment, changed, label, other in zip(
-                old.features.segments, new.features.segments, labels, others, strict=True
-            ):
-                if not np.array_equal(segment.ids, changed.ids):
-                    counts[number] += (label != other, 1)
-        rows.append(
-            Row(
-                f"typography/{key}",
-                what,
-                "PolNeAR dev and SemEval test, what is changed in them",
-                bench.bootstrap(counts, _share),
-                int(counts[:, 1].sum()),
-                len(counts),
-                higher_is_better=False,
-            )
+    return [
+        _changed_labels(
+            bench, read, exchanged, f"parties/{key}", what, f"{where}, what is changed in them"
         )
-    return rows
+        for key, read, where in reads
+    ]
+
+
+def _changed_labels(
+    bench: Bench, read: Read, change: _Change, key: str, what: str, where: str
+) -> Row:
+    """The share of other labels among segments that a change of the documents concerns."""
+    items = [change(item) for item in read.items]
+    after = bench.run_on(key, items)
+    counts = np.zeros((article_count(read.documents), 2))
+    for article, old, new, labels, others in zip(
+        article_numbers(read.documents),
+        read.items,
+        items,
+        read.labels(bench.decoding),
+        after.labels(bench.decoding),
+        strict=True,
+    ):
+        for segment, changed, label, other in zip(
+            old.features.segments, new.features.segments, labels, others, strict=True
+        ):
+            if not np.array_equal(segment.ids, changed.ids):
+                counts[article] += (label != other, 1)
+    counts = counts[counts[:, 1] > 0]
+    return Row(
+        key,
+        f"labels that change {what}, share",
+        where,
+        bench.bootstrap(counts, _share),
+        int(counts[:, 1].sum()),
+        len(counts),
+        higher_is_better=False,
+    )
 
 
 def _is_framed(gold: bool, document: LabelledDocument) -> bool:
@@ -553,10 +586,11 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     PAGES: pages,
     "calibration": calibration,
     "typography": typography,
+    "parties": parties,
     VOICE_PAIRS: voices,
     STARTER: starter,
 })  # fmt: skip
-"""Every measure by the corpus that it needs; `calibration` needs those of the training, and
-`typography` needs PolNeAR and SemEval."""
+"""Every measure by the corpus that it needs; `calibration` needs those of the training,
+`typography` PolNeAR and SemEval, and `parties` these, BABE and the titles."""
 PACKAGED = (STARTER, VOICE_PAIRS)
 """The measures that need no public corpus."""
