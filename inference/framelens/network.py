@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+# As it is imported, ONNX Runtime (from 1.29 on) begins to report to its makers what it runs, and by
+# a thread that no fork can end, unless the environment tells it not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from framelens.decoding import Floats

@@ -249,3 +249,24 @@ def test_scoring_loads_neither_torch_nor_transformers(model_folder: Path) -> Non
         [sys.executable, "-c", code, str(model_folder)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_scoring_tells_nobody_and_a_fork_ends(model_folder: Path, tmp_path: Path) -> None:
+    """The telemetry of ONNX Runtime keeps a number of the machine in the user's home, and has a
+    thread for which a forked process would wait at its end.
+    """
+    code = (
+        "import os, sys, framelens; framelens.load(sys.argv[1]).score('The mayor said a plan.');"
+        "pid = os.fork(); sys.exit(0) if pid == 0 else print(os.waitpid(pid, 0)[1])"
+    )
+    inference = str(Path(framelens.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model_folder)],
+        env={"HOME": str(tmp_path), "PYTHONPATH": inference},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout.strip() == "0"
+    assert list(tmp_path.iterdir()) == []
