@@ -236,7 +236,8 @@ def _value(item: pa.Scalar) -> Any:
 
 def _values(column: pa.Array) -> list[Any]:
     """Python values; of a string that is no UTF-8, the error."""
-    if pa.types.is_dictionary(column.type):
+    # Of views, as categories of polars are in Arrow, pyarrow decodes none.
+    if pa.types.is_dictionary(column.type) and not pa.types.is_string_view(column.type.value_type):
         column = column.dictionary_decode()
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())

@@ -179,6 +179,15 @@ def test_kept_columns_of_polars_and_arrow_stay(explode: bool, scorer: Scorer) ->
     assert found.to_pylist() == [table.select(kept).to_pylist()[number] for number in at]
 
 
+def test_texts_of_polars_may_be_categories(scorer: Scorer) -> None:
+    pl = pytest.importorskip("polars")
+    texts = [RECORDS[0]["text"], None, "A plan.", "A plan."]
+    frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.Categorical), "kind": texts})
+    expected = scorer.score_frame(frame.cast({"text": pl.String}))["segments"].to_list()
+    for given in (frame, frame.to_arrow(), pa.table(frame)):
+        assert pa.table(scorer.score_frame(given)).column("segments").to_pylist() == expected
+
+
 @pytest.mark.parametrize("explode", [False, True])
 def test_a_frame_without_rows_keeps_its_types(explode: bool, scorer: Scorer) -> None:
     found = scorer.score_frame(kept_frame().head(0), explode=explode, keep=True)
