@@ -34,11 +34,13 @@ class InOrder:
 
     A record with the same text and headline as another one that is in work, or was answered
     not long ago, gets the other one's answer.
+
+    An exception among the records is raised when all before it are answered.
     """
 
     def __init__(
         self,
-        records: Iterator[Record],
+        records: Iterator[Record | Exception],
         pool: Pool,
         settings: Settings,
         *,
@@ -50,6 +52,7 @@ class InOrder:
         many as are `enough`.
         """
         self._exhausted = False
+        self._failure: Exception | None = None
         self._enough = enough
         self._records = records
         self._pool = pool
@@ -67,12 +70,14 @@ class InOrder:
     @property
     def finished(self) -> bool:
         """Whether all records were read, and all of their answers given."""
-        return self._exhausted and not self._waiting
+        return self._exhausted and not self._waiting and self._failure is None
 
     def __iter__(self) -> Iterator[tuple[Record, Answer]]:
         while True:
             self._fill()
             if not self._waiting:
+                if self._failure is not None:
+                    raise self._failure
                 return
             entry = self._waiting[0]
             if entry.answer is None:
@@ -92,7 +97,8 @@ class InOrder:
             and self._characters < _AHEAD_CHARACTERS
         ):
             record = next(self._records, None)
-            if record is None:
+            if record is None or isinstance(record, Exception):
+                self._failure = record
                 self._exhausted = True
                 self._pool.no_more()
                 return
@@ -203,11 +209,12 @@ def in_order(
     A few short records are scored in this process, by `scorer` if it is at hand: that takes less
     time than to start another.
     """
-    first, all_read = _few(records)
+    given = _with_failure(records)
+    first, all_read = _few(given)
     pool: Pool = LocalPool(settings, scorer) if all_read else WorkerPool(settings, workers)
     try:
         yield InOrder(
-            itertools.chain(first, records),
+            itertools.chain(first, given),
             pool,
             settings,
             ahead=_AHEAD_DOCUMENTS * workers,
@@ -218,12 +225,22 @@ def in_order(
         pool.close()
 
 
-def _few(records: Iterator[Record]) -> tuple[list[Record], bool]:
+def _with_failure(records: Iterator[Record]) -> Iterator[Record | Exception]:
+    """The records, and last the exception, if one ends them: it must not overtake answers."""
+    try:
+        yield from records
+    except Exception as error:
+        yield error
+
+
+def _few(records: Iterator[Record | Exception]) -> tuple[list[Record | Exception], bool]:
     """The first records, and whether they are all there is."""
-    first: list[Record] = []
+    first: list[Record | Exception] = []
     size = 0
     for record in records:
         first.append(record)
+        if isinstance(record, Exception):
+            break
         size += Job(0, record.row, record.page).size
         if len(first) > _FEW_DOCUMENTS or size > _FEW_CHARACTERS:
             return first, False

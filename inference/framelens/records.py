@@ -301,7 +301,8 @@ def read_records(
             yield from _read(name, fields, keep, position)
         except UNREADABLE as error:
             raise InputError(f"{name}: cannot be read: {error}") from error
-        position.leave(size)
+        finally:  # answers to what was read before may still follow
+            position.leave(size)
 
 
 def _size(name: str) -> int:

@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,6 +50,21 @@ def test_workers_give_the_same_documents_in_the_same_order(model_folder: Path) -
     few = ["A plan.", {"text": None, "id": "b"}]
     assert list(scorer.score_many(few, workers=2)) == list(scorer.score_many(few))
     assert list(scorer.score_many([], workers=2)) == []
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_what_was_read_before_a_source_fails_is_answered(count: int, scorer: Scorer) -> None:
+    def records() -> Iterator[str]:
+        yield from (f"A plan for road {number}." for number in range(count))
+        raise ConnectionError("the source is gone")
+
+    for workers in (1, 2):
+        stream = scorer.score_many(records(), workers=workers)
+        assert [document.id for document in itertools.islice(stream, count)] == [
+            str(number) for number in range(count)
+        ]
+        with pytest.raises(ConnectionError, match="the source is gone"):
+            next(stream)
 
 
 def test_a_text_may_have_a_class_of_its_own(model_folder: Path) -> None:
