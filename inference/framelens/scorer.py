@@ -555,20 +555,11 @@ def check_golden(scorer: Scorer) -> None:
         reading = scorer.read_segments("golden", segments, time.monotonic(), math.inf)
         document = scorer.decode_own([reading])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
-        same_shape = len(found) == len(golden.scores)
-        worst = (
-            max(
-                (
-                    abs(a - b)
-                    for row, expected in zip(found, golden.scores, strict=True)
-                    for a, b in zip(row, expected, strict=True)
-                ),
-                default=0.0,
-            )
-            if same_shape
-            else float("inf")
-        )
-        if worst > manifest.golden_tolerance:
+        expected, answered = np.array(golden.scores), np.array(found)
+        # Written so that NaN, which is neither more nor less, differs from everything.
+        if expected.shape != answered.shape or not (
+            np.abs(answered - expected).max(initial=0.0) <= manifest.golden_tolerance
+        ):
             raise ArtifactError(
                 f"{scorer.artifact.path}: golden input {number} ({golden.text[:40]!r}...): "
                 f"expected scores {[list(r) for r in golden.scores]}, found {found}; this machine "

@@ -15,7 +15,7 @@ from framelens.decoding import decode_spans
 from framelens.errors import ArtifactError
 from framelens.features import TokenizedSegment
 from framelens.model_settings import FEATURE_VERSION
-from support import write_model
+from support import EVIDENCE, write_model
 
 
 @pytest.fixture
@@ -145,11 +145,15 @@ def test_golden_inputs_guard_against_another_arithmetic(tmp_path: Path) -> None:
     labels = tuple(segment.label for segment in answer.segments)
     good = Golden(text, None, labels, scores)
     framelens.load(write_model(tmp_path / "good", golden=[good]))
-    bad = Golden(text, None, labels, ((0.9, 0.9, 0.9),))
-    folder = write_model(tmp_path / "bad", golden=[good, bad])
-    with pytest.raises(ArtifactError, match="golden input 1"):
-        framelens.load(folder)
-    framelens.load(folder, self_test=False)
+    for wrong in (((0.9, 0.9, 0.9),), scores * 2, ()):
+        bad = Golden(text, None, labels, wrong)
+        folder = write_model(tmp_path / "bad", golden=[good, bad])
+        with pytest.raises(ArtifactError, match="golden input 1"):
+            framelens.load(folder)
+        framelens.load(folder, self_test=False)
+    overflowing = {**EVIDENCE, "said": {**EVIDENCE["said"], "framed": math.nan}}
+    with pytest.raises(ArtifactError, match=r"golden input 0 .*found .*nan"):
+        framelens.load(write_model(tmp_path / "overflowing", overflowing, golden=[good]))
 
 
 def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
