@@ -470,9 +470,11 @@ def test_a_notebook_shows_hostile_text_and_errors_as_text() -> None:
 
 def test_a_notebook_cuts_very_long_documents() -> None:
     many = [segment("A road.", index=n, start=n * 9) for n in range(1000)]
-    cell = document_html(document(*many))
-    assert cell.count("data-label") == 400
-    assert "600 more segments" in cell
+    for count, more in ((1000, "600 more segments<"), (401, "1 more segment<")):
+        cell = document_html(document(*many[:count]))
+        assert cell.count("data-label") == 400
+        assert more in cell
+    assert "more segment" not in document_html(document(*many[:400]))
 
 
 def test_showing_a_document_in_a_notebook_loads_nothing_heavy() -> None:

@@ -53,8 +53,9 @@ def document_html(document: Document) -> str:
         lines.append(f'<p dir="auto">{paragraph_html(group[:left], anchor=False)}</p>')
         left -= len(group[:left])
         if not left:
-            lines.append(f"<p>… {len(article.body) - MAX_SEGMENTS} more segments</p>")
             break
+    if more := len(article.body[MAX_SEGMENTS:]):
+        lines.append(f"<p>… {more} more segment{'s' if more > 1 else ''}</p>")
     lines.append(f'<p class="foot">{_figures(document)}</p></div>')
     return "\n".join(lines)
 
