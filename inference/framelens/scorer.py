@@ -243,7 +243,8 @@ class Scorer:
 
         Raises:
             ValueError: if there is no worker.
-            TypeError: if `records` is one record, whose characters or keys would be scored.
+            TypeError: if `records` is one record, whose characters or keys would be scored, or a
+                table, whose columns or their names would.
             FramelensError: while iterating, if the workers cannot start.
         """
         if workers < 1:
@@ -253,6 +254,9 @@ class Scorer:
                 f"expected records, found one ({type(records).__name__}); put it into a list, or "
                 "use score or score_record"
             )
+        if hasattr(records, "shape") and hasattr(records, "columns"):
+            kind = type(records).__name__
+            raise TypeError(f"expected records, found a table ({kind}); use score_frame")
         if workers == 1:
             return (
                 self.score_record(record, default_id=str(index), unit=unit)

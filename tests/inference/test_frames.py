@@ -211,6 +211,15 @@ def test_a_frame_with_two_columns_of_one_name_is_refused(kind: str, scorer: Scor
         scorer.score_frame(frame)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow"])
+def test_a_frame_is_not_taken_for_records(kind: str, scorer: Scorer) -> None:
+    """Iterating one gives its columns, and in pandas their names, which are texts too."""
+    with pytest.raises(TypeError, match=r"found a table \((DataFrame|Table)\); use score_frame"):
+        scorer.score_many(frame_of(kind))
+    texts = scorer.score_many(pd.DataFrame(RECORDS)["text"].dropna())
+    assert [document.status for document in texts] == ["ok", "ok"]
+
+
 @pytest.mark.parametrize("frame", [[{"text": "A plan."}], pd.Series(["A plan."])])
 def test_what_is_no_frame_is_refused(frame: Any, scorer: Scorer) -> None:
     with pytest.raises(TypeError, match=r"expected a pandas or polars data frame .* found "):
