@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -131,6 +131,7 @@ class Scorer:
 
         Raises:
             TypeError: if `text` or `headline` is not a string.
+            ValueError: if there is no such unit.
             LimitError: (a ValueError) if the document is over a limit.
         """
         document = self.decode([self.read(text, headline, id=id, unit=unit)])[0]
@@ -149,8 +150,9 @@ class Scorer:
         """What the network says of a document; `decode` makes the answer of it.
 
         Raises:
-            TypeError, LimitError: as `score`.
+            TypeError, ValueError, LimitError: as `score`.
         """
+        _check_options(unit)
         limits = self.limits
         if not isinstance(text, str):
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
@@ -242,13 +244,12 @@ class Scorer:
         scored once, and the documents are the same.
 
         Raises:
-            ValueError: if there is no worker.
+            ValueError: if there is no worker, or no such unit.
             TypeError: if `records` is one record, whose characters or keys would be scored, or a
                 table, whose columns or their names would.
             FramelensError: while iterating, if the workers cannot start.
         """
-        if workers < 1:
-            raise ValueError(f"expected at least one worker, found {workers}")
+        _check_options(unit, workers)
         if isinstance(records, str | Mapping):
             raise TypeError(
                 f"expected records, found one ({type(records).__name__}); put it into a list, or "
@@ -307,15 +308,14 @@ class Scorer:
         `frames`.
 
         Raises:
-            ValueError: if there is no worker.
+            ValueError: if there is no worker, or no such unit.
             MissingExtraError: if the extra is not installed.
             InputError: if the frame has no such text column, or two columns of one name.
         """
         from framelens.frames import score_frame
         from framelens.records import FieldNames
 
-        if workers < 1:
-            raise ValueError(f"expected at least one worker, found {workers}")
+        _check_options(unit, workers)
         fields = FieldNames(text_field, headline_field, id_field)
         return score_frame(
             self, frame, fields, unit=unit, explode=explode, keep=keep, workers=workers
@@ -493,6 +493,13 @@ def summarize(segments: list[ScoredSegment]) -> Summary:
         plain=share("plain"),
         sources=len(sources),
     )
+
+
+def _check_options(unit: str, workers: int = 1) -> None:
+    if unit not in get_args(Unit):
+        raise ValueError(f"expected the unit 'article' or 'segment', found {unit!r}")
+    if workers < 1:
+        raise ValueError(f"expected at least one worker, found {workers}")
 
 
 def _reopen(path: Path, threads: int, limits: Limits, cached_windows: int) -> Scorer:

@@ -231,6 +231,13 @@ def test_types_are_checked(scorer: Scorer) -> None:
         scorer.score("text", 3)  # type: ignore[arg-type]
 
 
+def test_there_are_two_units(scorer: Scorer) -> None:
+    """A third one was taken for the second: a whole article as one segment."""
+    for score in (scorer.score, scorer.score_many, scorer.score_frame):
+        with pytest.raises(ValueError, match="'article' or 'segment', found 'sentence'"):
+            score(["A plan."], unit="sentence")  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("module", ["framelens", "framelens.batch"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """Neither the package nor the parent of a batch run, whose workers start the sooner for it."""
