@@ -45,6 +45,7 @@ def download(uri: str) -> Path:
         from mlflow.artifacts import download_artifacts
     except ImportError as error:
         raise MissingExtraError("mlflow", "mlflow", f"loading {uri!r}") from error
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # as --quiet promises
     cache = cache_folder("models")
     try:
         cache.mkdir(parents=True, exist_ok=True)

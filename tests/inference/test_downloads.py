@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import types
@@ -33,6 +34,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         def download_artifacts(artifact_uri: str, dst_path: str) -> str:
             if artifact_uri != URI:
                 raise OSError("no such model")
+            if os.environ.get("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR") != "false":
+                print("Downloading artifacts: 100%", file=sys.stderr)
             return str(shutil.copytree(source, Path(dst_path), dirs_exist_ok=True))
 
         module = types.ModuleType("mlflow.artifacts")
@@ -57,6 +60,21 @@ def test_a_model_is_kept_once_and_nothing_else_is(
     # What was loaded before goes on, and opens anew in another process.
     again = scorer.__reduce__()
     assert again[0](*again[1]).model == scorer.model
+
+
+def test_nothing_is_shown_while_a_model_is_fetched(
+    tmp_path: Path,
+    cache: Path,
+    serve: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """MLflow has a progress bar of its own, which knows nothing of --quiet."""
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "")  # put back afterwards
+    monkeypatch.delenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR")
+    serve(write_model(tmp_path / "model"))
+    framelens.load(URI)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_damaged_copy_is_fetched_again(
