@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add_report(commands.add_parser("report", help="write HTML pages of articles"))
 
     info = commands.add_parser("info", help="show a model", description="Show a model's manifest.")
-    info.set_defaults(command=_info)
+    info.set_defaults(command=_info, usage_error=info.error)
     info.add_argument("model", nargs="?", help="directory, bundled name, or MLflow URI")
     return parser
 
@@ -383,6 +383,8 @@ def _table(inputs: list[str], options: argparse.Namespace) -> int:
 def _info(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
 
+    if sys.stdout is None:
+        options.usage_error("standard output is closed")
     artifact = Artifact.open(resolve(options.model))
     row: dict[str, object] = {"path": str(artifact.path), "sha256": artifact.info.sha256}
     row |= artifact.manifest.to_dict()

@@ -601,15 +601,21 @@ def test_usage_errors(arguments: list[str]) -> None:
     assert stopped.value.code == 2
 
 
-@pytest.mark.parametrize(("stream", "inputs"), [("stdin", "-"), ("stdout", "in.jsonl")])
+@pytest.mark.parametrize(
+    ("stream", "arguments"),
+    [("stdin", ["score", "-"]), ("stdout", ["score", "in.jsonl"]), ("stdout", ["info"])],
+)
 def test_a_closed_stream_that_is_needed_is_told(
-    stream: str, inputs: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stream: str,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, stream, None)
     with pytest.raises(SystemExit) as stopped:
-        main(["score", inputs])
+        main(arguments)
     assert stopped.value.code == 2
-    assert "is closed; give" in capsys.readouterr().err
+    assert "is closed" in capsys.readouterr().err
 
 
 def test_what_lies_beside_a_runs_parts_is_left_alone(
