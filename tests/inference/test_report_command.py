@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import sys
 from datetime import date
 from pathlib import Path
@@ -251,7 +252,7 @@ def test_an_earlier_report_is_replaced_only_when_told_so(
 ) -> None:
     folder = tmp_path / "report"
     report(rows, "-m", model_folder, "-o", f"{folder}/")
-    (folder / "articles" / "00009.html").write_text("old", "utf-8")
+    shutil.copy(folder / "articles" / "00001.html", folder / "articles" / "00009.html")
     (folder / "notes.html").write_text("mine", "utf-8")
     assert report(rows, "-m", model_folder, "-o", f"{folder}/") == 1
     assert "--overwrite" in capsys.readouterr().err
@@ -274,6 +275,17 @@ def test_somebody_elses_pages_are_left_alone(
     assert report(rows, "-m", model_folder, "-o", f"{tmp_path}/site/", "--overwrite") == 1
     assert f"{page}: expected a page of an earlier report" in capsys.readouterr().err
     assert [p.read_text("utf-8") for p in page.parent.rglob("*.html")] == ["years of work"]
+
+
+def test_a_page_of_ones_own_among_those_of_a_report_is_left_alone(
+    model_folder: Path, rows: Path, tmp_path: Path
+) -> None:
+    arguments = (rows, "-m", model_folder, "-o", f"{tmp_path}/report/", "--overwrite")
+    assert report(*arguments) == 3
+    page = tmp_path / "report" / "articles" / "20240501.html"
+    page.write_text("years of work", "utf-8")
+    assert report(*arguments) == 1
+    assert page.read_text("utf-8") == "years of work"
 
 
 @pytest.mark.parametrize("left", ["dashboard.html", "articles/00001.html", None])

@@ -123,9 +123,7 @@ def _prepare(folder: Path, pages: Path, *, overwrite: bool) -> None:
         )
     earlier = [path for path in pages.glob("*.html") if _PAGE.fullmatch(path.name)]
     others = [path for path in (folder / INDEX, folder / DASHBOARD) if path.exists()]
-    # Without its index, what is there may be a report that was cut short: then each page tells.
-    telling = others if folder / INDEX in others else others + earlier
-    foreign = [path for path in telling if not _is_own(path)]
+    foreign = [path for path in others + earlier if not _is_own(path)]
     if foreign:
         raise OutputExistsError(
             f"{foreign[0]}: expected a page of an earlier report, found one that framelens did not "
