@@ -77,12 +77,13 @@ def _kept(fetched: Path, cache: Path) -> Path:
     """The model's directory in the cache: the one that is there already, if it is whole."""
     digest = hashlib.sha256((fetched / MANIFEST_FILE).read_bytes()).hexdigest()
     target = cache / digest
-    try:
-        Artifact.open(target)
-    except ArtifactError:
-        shutil.rmtree(target, ignore_errors=True)
-    else:
-        return target
+    if target.is_dir():  # otherwise another process may put it there before anything is removed
+        try:
+            Artifact.open(target)
+        except ArtifactError:
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            return target
     try:
         fetched.rename(target)
     except OSError:

@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,27 @@ def test_a_damaged_copy_is_fetched_again(
     (path / MODEL_FILE).write_bytes(b"damaged")
     assert framelens.load(URI).artifact.path == path
     assert list(cache.iterdir()) == [path]
+
+
+def test_what_another_process_has_just_fetched_is_not_removed(
+    tmp_path: Path,
+    cache: Path,
+    serve: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    removed: list[Path] = []
+    remove = shutil.rmtree
+
+    def noted(path: Any, *arguments: Any, **options: Any) -> None:
+        removed.append(Path(path))
+        remove(path, *arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", noted)
+    serve(write_model(tmp_path / "model"))
+    path = framelens.load(URI).artifact.path
+    assert path.parent == cache
+    assert removed
+    assert path not in removed
 
 
 def test_a_fetch_that_fails_leaves_nothing(
