@@ -115,6 +115,13 @@ def test_quotation_marks_become_those_of_the_other_kind(
     assert changed.targets == item.targets
 
 
+def test_a_document_without_segments_stays(featurizer: Featurizer) -> None:
+    item = featurize_document(LabelledDocument("e", ""), featurizer)
+    typography = Typography(featurizer)
+    for change in (typography.without_last_stop, typography.without_stops):
+        assert change(item) == item
+
+
 def test_marks_that_a_tokenizer_does_not_know_stay() -> None:
     words = {word: n for n, word in enumerate(w for w in VOCABULARY if w not in "“”‘’.")}
     tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))

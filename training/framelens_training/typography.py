@@ -51,7 +51,7 @@ class Typography:
 
     def without_last_stop(self, item: LabelledFeatures) -> LabelledFeatures:
         """A document whose last segment has lost its full stop."""
-        return self._without_stops(item, len(item.targets) - 1)
+        return self._without_stops(item, -1)
 
     def without_stops(self, item: LabelledFeatures) -> LabelledFeatures:
         """A document whose segments have all lost their final full stops."""
@@ -70,7 +70,7 @@ class Typography:
 
     def _without_stops(self, item: LabelledFeatures, first: int) -> LabelledFeatures:
         segments, targets = list(item.features.segments), list(item.targets)
-        for index in range(first, len(segments)):
+        for index in range(len(segments))[first:]:
             segments[index], targets[index] = self._unstopped(segments[index], targets[index])
         return self._of(item, segments, targets)
 
