@@ -10,20 +10,25 @@ need not be true.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
-from framelens.features import Featurizer
+from framelens.features import Featurizer, TokenizedSegment
+from framelens_training.corpora.reading import inside_word
 from framelens_training.targets import LabelledFeatures
 
 _EXCHANGED = (
-    ("republican", "democrat"), ("republicans", "democrats"), ("democratic", "republican"),
-    ("conservative", "liberal"), ("conservatives", "liberals"), ("trump", "clinton"),
-    ("donald", "hillary"), ("obama", "romney"), ("barack", "mitt"), ("sanders", "cruz"),
-    ("bernie", "ted"), ("mccain", "kerry"),
+    ("Republican", "Democrat"), ("Republicans", "Democrats"), ("Democratic", "Republican"),
+    ("Conservative", "Liberal"), ("Conservatives", "Liberals"), ("Trump", "Clinton"),
+    ("Donald", "Hillary"), ("Obama", "Romney"), ("Barack", "Mitt"), ("Sanders", "Cruz"),
+    ("Bernie", "Ted"), ("McCain", "Kerry"),
 )  # fmt: skip
 """Words for each other. "Democratic" becomes "Republican", which becomes "Democrat"."""
+_BEFORE = ("", "Ġ", "▁")
+"""What stands before a word that follows white space, in the vocabularies of some tokenizers."""
 
 
 class Parties:
@@ -33,29 +38,35 @@ class Parties:
         """Take the featurizer that the documents come from."""
         self._featurizer = featurizer
         self._other: dict[int, int] = {}
-        for word, counterpart in _EXCHANGED:
-            first, second = featurizer.token_id(word), featurizer.token_id(counterpart)
-            if first is not None and second is not None:
-                self._other[first] = second
-                self._other.setdefault(second, first)
-
-    def are_named(self, item: LabelledFeatures) -> bool:
-        """Whether anything would change."""
-        return any(
-            not self._other.keys().isdisjoint(segment.ids.tolist())
-            for segment in item.features.segments
-        )
+        for pair, before in product(_EXCHANGED, _BEFORE):
+            for words in (pair, map(str.lower, pair)):
+                first, second = (featurizer.token_id(before + word) for word in words)
+                if first is not None and second is not None:
+                    self._other[first] = second
+                    self._other.setdefault(second, first)
 
     def exchanged(self, item: LabelledFeatures) -> LabelledFeatures:
-        """The document about the other side; the words' places, labels and answers stay."""
-        if not self.are_named(item):
+        """The document about the other side; the words' places, labels and answers stay.
+
+        One that names no side is given back as it is.
+        """
+        texts = map(item.document.segment_text, item.document.segments)
+        segments = tuple(map(self._of_the_other, item.features.segments, texts))
+        if all(map(operator.is_, segments, item.features.segments)):
             return item
-        segments = tuple(
-            replace(
-                segment,
-                ids=np.array([self._other.get(i, i) for i in segment.ids.tolist()], np.int64),
-            )
-            for segment in item.features.segments
-        )
         windows = tuple(self._featurizer.windows(segments))
         return replace(item, features=replace(item.features, segments=segments, windows=windows))
+
+    def _of_the_other(self, segment: TokenizedSegment, text: str) -> TokenizedSegment:
+        """A segment whose tokens that are whole words are exchanged: no "Ted" in "tedious"."""
+        ids = segment.ids.tolist()
+        places = [
+            at
+            for at, (number, edges) in enumerate(zip(ids, segment.offsets.tolist(), strict=True))
+            if number in self._other and not any(inside_word(text, edge) for edge in edges)
+        ]
+        if not places:
+            return segment
+        for at in places:
+            ids[at] = self._other[ids[at]]
+        return replace(segment, ids=np.array(ids, np.int64))
