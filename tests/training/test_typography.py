@@ -135,6 +135,17 @@ def test_marks_that_a_tokenizer_does_not_know_stay() -> None:
             assert ids(change(item).features.segments) == ids(item.features.segments)
 
 
+def test_marks_that_a_tokenizer_has_in_several_tokens_stay() -> None:
+    pieces = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁said", *"“”‘’\"'.", *(f"▁{m}" for m in "“‘\"'"))
+    tokenizer = Tokenizer(models.Unigram([(piece, 0.0) for piece in pieces], unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    featurizer = Featurizer(tokenizer, FeatureConfig(max_tokens=32, overlap=8))
+    for markup in (CURLY, STRAIGHT):
+        item = featurize_document(document(markup), featurizer)
+        changed = Typography(featurizer).with_other_marks(item)
+        assert ids(changed.features.segments) == ids(item.features.segments)
+
+
 def test_a_share_of_the_documents_is_shown_otherwise(featurizer: Featurizer) -> None:
     documents = [featurize_document(d, featurizer) for d in tiny_documents(60)]
     corpus = CorpusFeatures(documents)

@@ -138,7 +138,8 @@ class Windows(Strict):
     loaded name."""
     typography_share: Share = 0.0
     """Share of the documents that an epoch shows in other typography: without the full stop of the
-    last segment or of any, or with the other kind of quotation marks."""
+    last segment or of any, or with the other kind of quotation marks, where the tokenizer has a
+    token for each of them."""
     parties_share: Share = 0.0
     """Share of the documents that an epoch shows with the parties of the United States exchanged,
     and some of their politicians, under the same labels."""

@@ -21,27 +21,38 @@ from framelens_training.targets import LabelledFeatures, SegmentTargets
 _STRAIGHT = {"“": '"', "”": '"', "‘": "'", "’": "'"}
 _CURLY = {'"': ("“", "”"), "'": ("‘", "’")}
 """What stands for a straight mark that opens, and for one that closes or stands in a word."""
+_USES = "“So,” ‘so.’ \"So,\" 'so.' So’s so's"
+"""Where a text has marks."""
 
 
 class Typography:
-    """Changes documents that a tokenizer has split; marks that it does not know stay."""
+    """Changes documents that a tokenizer has split.
+
+    Marks that it does not know stay, and those that are within other tokens too, such as `▁"`:
+    with the rest of them changed, a quotation would have marks of both kinds.
+    """
 
     def __init__(self, featurizer: Featurizer) -> None:
         """Take the featurizer that the documents come from."""
         self._featurizer = featurizer
         self._stop = featurizer.token_id(".")
-        ids = {mark: featurizer.token_id(mark) for mark in "“”‘’\"'"}
+        (segment,) = featurizer.tokenize([_USES], ["body"])
+        found = segment.ids.tolist()
+        ids = {
+            mark: number
+            for mark in "“”‘’\"'"
+            if (number := featurizer.token_id(mark)) is not None
+            and found.count(number) == _USES.count(mark)
+        }
         self._straight = {
-            curly_id: straight_id
+            ids[curly]: ids[straight]
             for curly, straight in _STRAIGHT.items()
-            if (curly_id := ids[curly]) is not None and (straight_id := ids[straight]) is not None
+            if {curly, straight} <= ids.keys()
         }
         self._curly = {
-            straight_id: (opening, closing)
-            for straight, (first, second) in _CURLY.items()
-            if (straight_id := ids[straight]) is not None
-            and (opening := ids[first]) is not None
-            and (closing := ids[second]) is not None
+            ids[straight]: (ids[opening], ids[closing])
+            for straight, (opening, closing) in _CURLY.items()
+            if {straight, opening, closing} <= ids.keys()
         }
 
     def varied(self, item: LabelledFeatures, generator: np.random.Generator) -> LabelledFeatures:
