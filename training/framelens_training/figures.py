@@ -186,13 +186,14 @@ def learning_curves_figure(history: Sequence[Mapping[str, Any]], title: str) -> 
         if points:
             style = {"linewidth": 2.2} if name == "score" else {"linewidth": 1.2, "alpha": 0.8}
             right.plot(*zip(*points, strict=True), marker="o", color=color, label=name, **style)
-    scores = [(row["eval_score"], row["step"]) for row in history if "eval_score" in row]
+    evaluations = [row for row in history if "eval_score" in row]
     of_mean = [row[MEAN_METRIC] for row in history if MEAN_METRIC in row]
     kept = {"color": "#7f8c8d", "linestyle": "--", "linewidth": 1}
     if of_mean:
         right.axhline(of_mean[-1], label="kept: the mean of the weights", **kept)
-    elif scores:
-        right.axvline(max(scores)[1], label="kept", **kept)
+    elif evaluations:  # of equal ones the first, as the Trainer has it
+        best = max(evaluations, key=lambda row: row["eval_score"])
+        right.axvline(best["step"], label="kept", **kept)
     right.set_ylim(0, 1.02)
     right.set_title("validation: average precision, and the score that stops", fontsize=10)
     if right.get_legend_handles_labels()[0]:
