@@ -200,6 +200,16 @@ def test_one_side_alone_has_a_rate_and_no_gap(lean: str) -> None:
     assert found.gap is None
 
 
+def test_one_article_of_a_side_tells_nothing_of_chance() -> None:
+    documents = [article(f"d{n}", lean="left" if n else "right") for n in range(10)]
+    answers = [scores(document) for document in documents]
+    found = false_alarms(documents, answers, DecodingConfig(), minimum=1, samples=100, seed=1)
+    assert set(found.rates) == {"left", "right"}
+    assert np.isnan((found.rates["right"].low, found.rates["right"].high)).all()
+    assert np.isfinite(found.rates["left"].low)
+    assert found.gap is None
+
+
 def test_documents_without_a_lean_have_no_fairness_line() -> None:
     documents = [article("a")]
     found = false_alarms(

@@ -67,7 +67,7 @@ class FalseAlarms:
     """How often neutral sentences (gold: not framed) are called framed, by the outlet's lean.
 
     `rates` and `neutral` have an entry for each lean with enough neutral sentences; `gap` is
-    left less right, `None` unless both are there.
+    left less right, `None` unless both are there, each with two articles or more.
     """
 
     rates: Mapping[str, Interval]
@@ -262,12 +262,11 @@ def false_alarms(
 
     Articles are drawn with replacement from all that have a lean, so that the interval of
     the gap holds the chance in both sides. A lean with fewer than `minimum` neutral sentences
-    is left out.
+    is left out; of one article nothing is known of chance, and the ends are NaN.
     """
     leaning = [i for i, document in enumerate(documents) if document.lean in LEANS]
     texts = [documents[i] for i in leaning]
     articles = article_count(texts)
-    weights = draws(articles, samples, seed) if articles > 1 else None
     rates: dict[str, Interval] = {}
     neutral: dict[str, int] = {}
     resampled: dict[str, NDArray[np.float64]] = {}
@@ -282,9 +281,10 @@ def false_alarms(
             continue
         neutral[lean] = n
         value = float(alarms.sum() / n)
-        if weights is None:
+        if np.count_nonzero(alarms + quiet) < 2:
             rates[lean] = Interval(value, float("nan"), float("nan"))
             continue
+        weights = draws(articles, samples, seed)
         with np.errstate(invalid="ignore"):
             resampled[lean] = (weights @ alarms) / (weights @ (alarms + quiet))
         rates[lean] = _interval(value, resampled[lean])
