@@ -276,6 +276,18 @@ def test_a_cleaned_table_is_a_table(tmp_path: Path, featurizer: Featurizer) -> N
         write_fixed(parts, fixes, tmp_path / "clean")
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\x07", " \u2003\x00", "\ufeff\u200a"])
+def test_what_is_blank_around_a_text_is_taken_off(
+    tmp_path: Path, featurizer: Featurizer, blank: str
+) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(f"text,label\n{blank}Rain fell.{blank},plain\n", encoding="utf-8")
+    parts, fixes = fix(read_inputs([str(path)], None), featurizer)
+    written = write_fixed(parts, fixes, tmp_path / "clean")
+    assert written[0].name == "train.csv"
+    assert [d.text for d in read_any(written[0])] == ["Rain fell."]
+
+
 def test_two_paths_of_one_name_are_both_written(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

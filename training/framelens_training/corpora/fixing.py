@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from framelens_training.corpora.reach import examine
 from framelens_training.corpora.reading import marked_wording
 
 FIXES_FILE = "fixes.jsonl"
+_BLANK = re.compile("[\\s\ufeff\x00-\x1f\x7f-\x9f]+")
 Mark = TypeVar("Mark", GoldSegment, GoldSpan)
 
 _RANK: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
@@ -139,8 +141,8 @@ def _clean(text: str, strip: bool) -> tuple[str, list[int]]:
     """A text without what does not belong, and for each old offset the new one."""
     kept: list[str] = []
     places: list[int] = []
-    first = len(text) - len(text.lstrip("\ufeff \t\r\n")) if strip else 0
-    last = len(text.rstrip()) if strip else len(text)
+    first = _before_words(text) if strip else 0
+    last = len(text) - _before_words(text[::-1]) if strip else len(text)
     for at, character in enumerate(text):
         places.append(len(kept))
         if not first <= at < last or character == "\ufeff":
@@ -155,6 +157,12 @@ def _clean(text: str, strip: bool) -> tuple[str, list[int]]:
         else:
             kept.append(character)
     return "".join(kept), [*places, len(kept)]
+
+
+def _before_words(text: str) -> int:
+    """How many characters at a text's beginning are taken out, or become white space."""
+    found = _BLANK.match(text)
+    return found.end() if found else 0
 
 
 def _moved(
