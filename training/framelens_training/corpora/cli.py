@@ -154,10 +154,10 @@ def _check(options: argparse.Namespace) -> int:
         cleaned, fixes = fix(parts, featurizer)
         written = write_fixed(cleaned, fixes, options.fix)
         after = check(cleaned, featurizer)
-        dropped = sum(item.action == "dropped" for item in fixes)
+        dropped = [(item.where, item.id) for item in fixes if item.action == "dropped"]
         print(
-            f"wrote {', '.join(map(str, written))}: {dropped} dropped, "
-            f"{len(fixes) - dropped} alterations, {after.documents} documents and "
+            f"wrote {', '.join(map(str, written))}: {len(set(dropped))} dropped, "
+            f"{len(fixes) - len(dropped)} alterations, {after.documents} documents and "
             f"{len(after.of('error'))} errors left",
             file=sys.stderr,
         )
