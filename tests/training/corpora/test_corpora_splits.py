@@ -130,6 +130,9 @@ def test_a_split_file_refuses_other_documents(documents: list[LabelledDocument])
     relabelled = [sentence(0, "other", True), *documents[1:]]
     with pytest.raises(SplitFileError, match=f"expected documents with digest {written.digest}"):
         written.apply(relabelled)
+    rest = {name: part for name, part in written.assignment.items() if name != documents[0].id}
+    with pytest.raises(SplitFileError, match="1 documents that the split does not know"):
+        replace(written, assignment=rest).apply(documents)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +143,10 @@ def test_a_split_file_refuses_other_documents(documents: list[LabelledDocument])
         ('{"format": 9}', "expected format 1, found 9"),
         ('{"format": 1, "name": "a", "seed": 1, "digest": 2, "assignment": {}}', "'digest'"),
         ('{"format": 1, "name": "a", "seed": 1, "digest": "d", "assignment": {"x": 1}}', "'x'"),
+        (
+            '{"format": 1, "name": "a", "seed": 1, "digest": "d", "assignment": {"x": "dev"}}',
+            "expected one of train, validation, test for 'x', found 'dev'",
+        ),
     ],
 )
 def test_a_damaged_split_file_is_refused(tmp_path: Path, content: str, message: str) -> None:

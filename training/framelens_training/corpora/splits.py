@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens.schema import AXES
-from framelens_training.corpora.base import Split
+from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.errors import ListedError
 
@@ -188,9 +188,9 @@ class SplitFile:
             SplitFileError: if these are not the documents that were split.
         """
         found = digest(documents)
-        if found != self.digest:
-            ids = {document.id for document in documents}
-            new, gone = len(ids - set(self.assignment)), len(set(self.assignment) - ids)
+        ids = {document.id for document in documents}
+        new, gone = len(ids - set(self.assignment)), len(set(self.assignment) - ids)
+        if found != self.digest or new:
             raise SplitFileError(f"split {self.name!r}", [
                 f"expected documents with digest {self.digest}, found {found} ({new} documents "
                 f"that the split does not know, {gone} that are gone); use the corpus that was "
@@ -215,8 +215,8 @@ def _file_problems(content: object) -> list[str]:
     ]
     if not problems:
         problems = [
-            f"'assignment': expected a split's name for {key!r}, found {value!r}"
+            f"'assignment': expected one of {', '.join(SPLITS)} for {key!r}, found {value!r}"
             for key, value in content["assignment"].items()
-            if not isinstance(value, str)
+            if value not in SPLITS
         ]
     return problems
