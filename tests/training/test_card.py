@@ -77,6 +77,14 @@ def test_a_card_with_figures_has_every_section() -> None:
     assert "nan" not in text
 
 
+def test_what_was_not_learnt_is_said() -> None:
+    corpora = [loaded("mine", "your own")]
+    learnt = ("attributed", "framed", "boilerplate", "attribution_spans")
+    text = model_card(CONFIG, corpora, DecodingConfig(), PARITY, encoder="tiny", learnt=learnt)
+    assert "learnt nothing of `loaded_spans`: there it always says no" in text
+    assert "learnt nothing" not in card(corpora)
+
+
 def test_what_has_no_figure_is_left_out() -> None:
     found = assessment()
     axes = {**found.metrics.axes, "framed": replace(found.metrics.axes["framed"], positives=0)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from framelens.decoding import DecodingConfig
 from framelens.schema import AXES, Axis
 from framelens_training.assessment import Assessment
 from framelens_training.baseline import BASELINES
-from framelens_training.config import Config
+from framelens_training.config import LOSS_PARTS, Config, LossPart
 from framelens_training.corpora.labelled import ANNOTATED
 from framelens_training.corpora.registry import CORPORA
 from framelens_training.data import LoadedCorpus
@@ -35,10 +35,12 @@ def model_card(
     assessment: Assessment | None = None,
     *,
     encoder: str,
+    learnt: Collection[LossPart] = LOSS_PARTS,
     inherited: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The card of an artifact, as Markdown; `encoder` says what its weights are, as manifests do.
 
+    `learnt` names what labels, teachers or the weights that it began with could teach it.
     `inherited` holds licences by corpus, of what the run went on from and what its teachers were
     trained on (`inheritance`).
 
@@ -48,7 +50,7 @@ def model_card(
     sections = [
         _head(config, encoder),
         _USE,
-        _labels(),
+        _labels(learnt),
         _data(corpora, inherited),
         *(_measured(assessment, decoding) if assessment else [_UNMEASURED]),
         _tuned(decoding, assessment),
@@ -135,9 +137,14 @@ _LIMITS = """## Limits
   about another sample."""
 
 
-def _labels() -> str:
+def _labels(learnt: Collection[LossPart]) -> str:
     rows = [f"| `{axis}` | {_MEANINGS[axis]} |" for axis in AXES]
-    return "\n".join(["## Labels", "", "| axis | true when |", "|---|---|", *rows, "", _EVIDENCE])
+    lines = ["## Labels", "", "| axis | true when |", "|---|---|", *rows, "", _EVIDENCE]
+    unlearnt = [f"`{part}`" for part in LOSS_PARTS if part not in learnt]
+    if unlearnt:
+        parts = ", ".join(unlearnt)
+        lines += ["", f"**It has learnt nothing of {parts}: there it always says no.**"]
+    return "\n".join(lines)
 
 
 def _data(corpora: Sequence[LoadedCorpus], inherited: Mapping[str, str]) -> str:

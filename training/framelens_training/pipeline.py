@@ -256,6 +256,7 @@ def run_jointly(
         parity,
         assessment,
         encoder=encoder.name,
+        learnt=learnt,
         inherited=record.inherited,
     )
     write_card(artifact, card)
@@ -516,7 +517,13 @@ def _export(
         precision=config.export.precision,
         training=training,
         card=model_card(
-            config, corpora, decoding, parity, encoder=encoder.name, inherited=record.inherited
+            config,
+            corpora,
+            decoding,
+            parity,
+            encoder=encoder.name,
+            learnt=learnt,
+            inherited=record.inherited,
         ),
         golden_inputs=GOLDEN_INPUTS,
     )
