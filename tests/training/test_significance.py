@@ -73,6 +73,16 @@ def test_an_axis_that_nobody_labelled_is_left_out() -> None:
     assert list(compare(framed, framed, samples=100)) == ["framed"]
 
 
+def test_labels_with_one_answer_give_no_figure() -> None:
+    whole = answers(0.9, 1)
+    yeses = Answers(*(getattr(whole, name)[whole.gold] for name in Answers.__slots__))
+    head, *rows, _ = comparison_table(compare(yeses, yeses, samples=100)).splitlines()
+    assert len(rows) == 3
+    assert all("one answer only in the labels: no figure" in row for row in rows)
+    assert all(row.index("0/0") == head.index("only 1st") for row in rows)
+    assert "nan" not in "".join(rows)
+
+
 class Client:
     """Has the answers of one run."""
 

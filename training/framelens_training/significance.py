@@ -146,10 +146,12 @@ def comparison_table(found: Mapping[Axis, AxisDifference]) -> str:
     lines = [f"{head}{'only 1st/2nd right':<20}McNemar p"]
     for axis, item in found.items():
         test = item.mcnemar
+        figures = f"{item.first!s:<22}{item.second!s:<22}{item.difference.signed():<25}"
+        if not np.isfinite(item.difference.value):
+            figures = f"{'one answer only in the labels: no figure':<69}"
         lines.append(
-            f"{axis:<13}{item.segments:>6}  {item.first!s:<22}{item.second!s:<22}"
-            f"{item.difference.signed():<25}{f'{test.only_first}/{test.only_second}':<20}"
-            f"{test.p_value:.3g}"
+            f"{axis:<13}{item.segments:>6}  {figures}"
+            f"{f'{test.only_first}/{test.only_second}':<20}{test.p_value:.3g}"
         )
     lines.append(
         "macro-F1 with 95 % bootstrap intervals over articles; difference is second less first; "
