@@ -152,6 +152,18 @@ def test_stats_as_markdown_and_json(
     assert train["answers"]["attributed"] == {"true": 12, "answered": 36}
 
 
+def test_every_text_in_another_split_is_counted_in_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shut = "The bridge was shut.,plain\n"
+    texts = {"one": shut * 2, "two": "The mill burnt.,plain\n", "test": shut}
+    for name, rows in texts.items():
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{rows}", "utf-8")
+    paths = [str(tmp_path / f"{name}.csv") for name in texts]
+    assert main(["corpora", "stats", *paths, "--format", "json"]) == 0
+    assert [part["shared"] for part in json.loads(capsys.readouterr().out)] == [2, 0, 1]
+
+
 def test_show_marks_spans_with_and_without_colour(
     tmp_path: Path, article: LabelledDocument, capsys: pytest.CaptureFixture[str]
 ) -> None:

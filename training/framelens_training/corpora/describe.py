@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from framelens.features import Featurizer
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.corpora.comparisons import entries_of, likenesses
+from framelens_training.corpora.comparisons import entries_of, likenesses, whole_wording
 from framelens_training.corpora.inputs import Part
 from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocument
 from framelens_training.corpora.reach import examine
@@ -72,15 +73,16 @@ class PartStats:
 
 def statistics(parts: Sequence[Part], featurizer: Featurizer) -> list[PartStats]:
     """Figures of every part."""
-    shared: dict[str, set[int]] = {}
-    for pair in likenesses(entries_of(parts)):
-        if pair.left.part.split != pair.right.part.split:
-            for entry in (pair.left, pair.right):
-                shared.setdefault(entry.part.name, set()).add(id(entry.item))
-    return [_part_statistics(part, featurizer, len(shared.get(part.name, ()))) for part in parts]
+    shared = {
+        whole_wording(entry.document)
+        for pair in likenesses(entries_of(parts))
+        if pair.left.part.split != pair.right.part.split
+        for entry in (pair.left, pair.right)
+    }
+    return [_part_statistics(part, featurizer, shared) for part in parts]
 
 
-def _part_statistics(part: Part, featurizer: Featurizer, shared: int) -> PartStats:
+def _part_statistics(part: Part, featurizer: Featurizer, shared: AbstractSet[str]) -> PartStats:
     documents = [item.document for item in part.located]
     answers: dict[Axis, tuple[int, int]] = {}
     for axis in AXES:
@@ -108,7 +110,7 @@ def _part_statistics(part: Part, featurizer: Featurizer, shared: int) -> PartSta
             if (count := sum(s.type == kind for d in documents for s in d.spans))
         },
         sum(len(item.unreachable) for item in examined),
-        shared,
+        sum(whole_wording(document) in shared for document in documents),
         {lean: n for lean in LEANS if (n := sum(d.lean == lean for d in documents))},
         (half, most, longest),
     )
