@@ -9,10 +9,12 @@ from framelens_training.config import Config
 from framelens_training.corpora.base import SPLITS
 from framelens_training.corpora.labelled import read_jsonl, write_jsonl
 from framelens_training.data import documents_of, load_corpora, with_distinct_ids
+from framelens_training.distillation import unlabelled_corpora
 from framelens_training.errors import SplitError
 from framelens_training.pipeline import run
 from framelens_training.predictions import article_count
-from framelens_training.tracking import NullTracker
+from framelens_training.progress import silent
+from framelens_training.tracking import NullTracker, run_folder
 
 
 def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
@@ -22,6 +24,29 @@ def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
     loaded = load_corpora(Config.model_validate(row))
     assert [(item.name, item.weight) for item in loaded] == [("files", 1.0), ("files 2", 0.5)]
     assert loaded[0].digests == loaded[1].digests
+
+
+def test_a_tilde_in_a_config_is_the_home_folder(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    row = tiny_config.to_dict()
+    (use,) = row["corpora"]["use"]
+    files = {split: Path(path) for split, path in use["files"].items()}
+    (tmp_path / "mine").symlink_to(files["train"].parent)
+    (tmp_path / "texts.jsonl").write_text('{"text": "The mayor said no."}\n', "utf-8")
+    use["files"] = {split: f"~/mine/{path.name}" for split, path in files.items()}
+    row |= {
+        "output": "~/runs",
+        "teacher": "news-en",
+        "distillation": {"unlabelled": ["~/texts.jsonl"]},
+    }
+    config = Config.model_validate(row)
+    loaded = load_corpora(config)
+    assert loaded[0].digests == load_corpora(tiny_config)[0].digests
+    (texts,) = unlabelled_corpora(config, loaded, silent)
+    assert texts.name == "unlabelled texts.jsonl"
+    assert run_folder(config, "0123456789").parent == tmp_path / "runs"
 
 
 def test_documents_of_one_id_are_told_apart_and_those_of_the_test_keep_theirs(

@@ -174,12 +174,12 @@ def without_part(corpora: Sequence[LoadedCorpus], left_out: LeftOut) -> list[Loa
 def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
     if use.files is not None:
         found: Mapping[Split, Sequence[LabelledDocument]] = {
-            split: read_any(Path(path)) for split, path in use.files.items()
+            split: read_any(Path(path).expanduser()) for split, path in use.files.items()
         }
         name, licence = "files", "your own"
     elif use.path is not None and use.split is not None:
-        pinned = SplitFile.read(Path(use.split), use.split_sha256)
-        found = pinned.apply(read_any(Path(use.path)))
+        pinned = SplitFile.read(Path(use.split).expanduser(), use.split_sha256)
+        found = pinned.apply(read_any(Path(use.path).expanduser()))
         name, licence = pinned.name, "your own"
     else:
         reader = corpus(use.name)

@@ -144,14 +144,15 @@ def without_labels(document: LabelledDocument) -> LabelledDocument:
 
 
 def _of_file(name: str) -> list[LabelledDocument]:
-    if not Path(name).is_file():
+    path = Path(name).expanduser()
+    if not path.is_file():
         raise FileNotFoundError(
             f"distillation.unlabelled: expected a file of texts or the name of a corpus, found "
             f"no file {name!r}; the corpora are {', '.join(CORPORA)}"
         )
     documents: list[LabelledDocument] = []
     problems: list[Problem] = []
-    for record in read_records([name], FieldNames()):
+    for record in read_records([str(path)], FieldNames()):
         text = record.row.get("text") if record.row else None
         headline = record.row.get("headline") if record.row else None
         if isinstance(text, str) and isinstance(headline, str | None):

@@ -213,7 +213,7 @@ def find_run(config: Config, wanted: str, *, finished: bool = False) -> Path:
     Raises:
         ResumeError: if there is none, or the one that is wanted has finished.
     """
-    output = Path(config.output)
+    output = Path(config.output).expanduser()
     if not wanted:
         return _last(config, output, finished=finished)
     folder = Path(wanted)

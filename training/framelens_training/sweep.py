@@ -145,7 +145,7 @@ def search(
         for number, item in enumerate(corpora)
         for split in _TRAINED_ON
     }
-    folder = Path(sweep.base.output) / sweep.name
+    folder = Path(sweep.base.output).expanduser() / sweep.name
     with opened(sweep, digests, folder, storage) as study:
         dead = study.bury()
         for number, _ in dead:

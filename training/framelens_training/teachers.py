@@ -191,7 +191,7 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
     """
     folder = Path(name).expanduser()
     if _RUN_ID.fullmatch(name):
-        folders = sorted(Path(config.output).glob(f"*-{name[:8]}"))
+        folders = sorted(Path(config.output).expanduser().glob(f"*-{name[:8]}"))
         folder = next((f for f in folders if checkpoints_of(f)), folder)
         if not folder.is_dir():
             return _artifact(name, f"runs:/{name}/model", config)

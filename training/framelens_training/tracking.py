@@ -456,7 +456,7 @@ def run_folder(config: Config, run_id: str | None) -> Path:
 def folder_under(output: str | Path, name: str, run_id: str | None) -> Path:
     """The folder of a run of that name under the folder of all runs, as `run_folder` tells it."""
     label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
-    folder = first = Path(output) / f"{name}-{label}"
+    folder = first = Path(output).expanduser() / f"{name}-{label}"
     number = 1
     while run_id is None and folder.exists():  # of a run that began in the same second
         number += 1
