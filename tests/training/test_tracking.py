@@ -355,6 +355,19 @@ def test_a_resumed_run_records_no_point_and_no_row_twice(
     assert json.loads(Path(table).read_text("utf-8"))["data"] == [[1]]
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_half_a_surrogate_pair_in_a_table_stops_no_run(
+    config: Config, away: dict[str, bool], is_away: bool
+) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = is_away
+        tracker.table([{"text": "a \ud83d \U0001f600", "score": 1}], "rows.json")
+        away["on"] = False
+    table = client_of(config).download_artifacts(str(tracker.run_id), "rows.json")
+    found = json.loads(Path(table).read_text("utf-8"))["data"]
+    assert found == [["a \N{REPLACEMENT CHARACTER} \U0001f600", 1]]
+
+
 def test_a_deleted_experiment_is_told_from_a_store_that_cannot_be_used(config: Config) -> None:
     client, experiment = connect(config.tracking)
     client.delete_experiment(experiment)

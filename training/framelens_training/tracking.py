@@ -188,8 +188,9 @@ class MlflowTracker:
         self._send("text", text=text, path=path)
 
     def table(self, rows: list[dict[str, Any]], path: str) -> None:
-        """Record a table that MLflow's interface shows."""
-        self._send("table", rows=rows, path=path)
+        """Record a table that MLflow's interface shows, halves of surrogate pairs as U+FFFD."""
+        whole = [{key: _whole(value) for key, value in row.items()} for row in rows]
+        self._send("table", rows=whole, path=path)
 
     def figure(self, figure: Figure, path: str) -> None:
         """Record a figure."""
@@ -329,6 +330,13 @@ def _store_errors() -> tuple[type[Exception], ...]:
     from framelens.errors import FramelensError
 
     return (MlflowException, OSError, TrackingError, FramelensError)
+
+
+def _whole(value: Any) -> Any:
+    """A value that can be written as UTF-8."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _now() -> int:
