@@ -182,6 +182,22 @@ def test_a_segment_with_an_axis_left_open_has_no_gold_label() -> None:
     assert evaluate([item], [logits], DecodingConfig(), samples=0).labels.sum() == 1
 
 
+def test_a_framed_segment_has_its_label_though_nobody_asked_who_speaks() -> None:
+    segments = tuple(
+        GoldSegment("text", 0, 6, attributed=attributed, framed=framed, boilerplate=False)
+        for framed, attributed in ((True, None), (True, True), (False, None), (False, True))
+    )
+    found = {}
+    for annotated in (AXES, ("framed", "boilerplate"), ("framed",)):
+        document = LabelledDocument("d", "A line", annotated=frozenset(annotated))
+        item = LabelledFeatures(replace(document, segments=segments), DocumentFeatures((), ()), ())
+        logits = DocumentLogits(np.full((4, len(AXES)), 5, np.float32), (), np.zeros(4, np.bool_))
+        confusion = evaluate([item], [logits], DecodingConfig(), samples=0).labels
+        found[annotated] = confusion.sum(axis=1).tolist()
+    # sourced, framed, plain, boilerplate
+    assert list(found.values()) == [[1, 2, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0]]
+
+
 def test_gold_spans_are_cut_at_segments_without_white_space() -> None:
     text = "He said so. It fell ."
     document = LabelledDocument(

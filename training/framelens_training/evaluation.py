@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -344,11 +344,15 @@ def span_metrics_of(gold: AbstractSet[Hashable], found: AbstractSet[Hashable]) -
 
 
 def gold_label(segment: GoldSegment) -> Label | None:
-    """The one label of a gold segment, if all axes were looked at."""
-    if None in (segment.attributed, segment.framed, segment.boilerplate):
+    """The one label of a gold segment, if all axes were looked at that decide it.
+
+    Of a framed segment, whether it is attributed as well does not.
+    """
+    if None in (segment.framed, segment.boilerplate):
         return None
     answers = {axis: float(bool(segment.axis(axis))) for axis in AXES}
-    return label_of(answers, DecodingConfig(), role_of(segment))
+    label = label_of(answers, DecodingConfig(), role_of(segment))
+    return None if label == "plain" and segment.attributed is None else label
 
 
 def _labels(
@@ -356,10 +360,11 @@ def _labels(
 ) -> NDArray[np.int64]:
     confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
     for document, rows in zip(documents, scores, strict=True):
-        if not set(AXES) <= document.annotated:
+        if not {"framed", "boilerplate"} <= document.annotated:
             continue
+        is_asked = "attributed" in document.annotated
         for segment, row in zip(document.segments, rows, strict=True):
-            expected = gold_label(segment)
+            expected = gold_label(segment if is_asked else replace(segment, attributed=None))
             if expected is not None:
                 answer = label_of(by_axis(row), decoding, role_of(segment))
                 confusion[LABELS.index(expected), LABELS.index(answer)] += 1
