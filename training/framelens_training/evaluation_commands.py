@@ -6,7 +6,6 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from framelens_training.run_arguments import (
     add_labels,
     add_resumption,
     add_run_arguments,
+    least,
     resumed_folder,
 )
 
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         "--uri", metavar="URI", help="the MLflow store; otherwise MLFLOW_TRACKING_URI"
     )
     compare.add_argument(
-        "--samples", type=_from(100), default=2000, metavar="N", help="bootstrap samples (2000)"
+        "--samples", type=least(100), default=2000, metavar="N", help="bootstrap samples (2000)"
     )
 
     cascade = commands.add_parser(
@@ -70,8 +70,8 @@ def add_to(commands: Any) -> None:
     )
     crossval.set_defaults(command=_crossval)
     add_run_arguments(crossval)
-    crossval.add_argument("--folds", type=_from(2), default=5, metavar="K", help="folds (5)")
-    crossval.add_argument("--seeds", type=_from(1), default=3, metavar="N", help="seeds (3)")
+    crossval.add_argument("--folds", type=least(2), default=5, metavar="K", help="folds (5)")
+    crossval.add_argument("--seeds", type=least(1), default=3, metavar="N", help="seeds (3)")
     add_resumption(crossval, "an earlier one")
 
     sweep = commands.add_parser(
@@ -84,22 +84,11 @@ def add_to(commands: Any) -> None:
     sweep.set_defaults(command=_sweep)
     add_run_arguments(sweep)
     sweep.add_argument(
-        "--trials", type=_from(1), metavar="N", help="finished trials, earlier ones included"
+        "--trials", type=least(1), metavar="N", help="finished trials, earlier ones included"
     )
     sweep.add_argument(
         "--storage", metavar="URL", help="the database of the trials; by default beside the files"
     )
-
-
-def _from(least: int) -> Callable[[str], int]:
-    """A whole number of at least so much, for argparse."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a number from {least} up, found {text!r}")
-        return int(text)
-
-    return number
 
 
 def _compare(options: argparse.Namespace) -> int:

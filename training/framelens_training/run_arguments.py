@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,17 @@ from framelens_training.errors import ResumeError
 
 if TYPE_CHECKING:
     from framelens_training.config import Config
+
+
+def least(number: int) -> Callable[[str], int]:
+    """A whole number of at least so much, for argparse."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < number:
+            raise argparse.ArgumentTypeError(f"expected a number from {number} up, found {text!r}")
+        return int(text)
+
+    return read
 
 
 def add_labels(command: argparse.ArgumentParser) -> None:

@@ -178,6 +178,19 @@ def test_show_marks_spans_with_and_without_colour(
     assert "\x1b[1;4;31mFiasco\x1b[0m at the weir" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "least"),
+    [("check --max-tokens 2", 3), ("stats --max-tokens 0", 3), ("show -n -1", 1)],
+)
+def test_a_number_that_is_too_small_is_told(
+    lines: Path, option: str, least: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *rest = option.split()
+    with pytest.raises(SystemExit):
+        main(["corpora", command, str(lines), *rest])
+    assert f"expected a number from {least} up, found {rest[1]!r}" in capsys.readouterr().err
+
+
 def test_show_is_the_same_for_the_same_seed(
     lines: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

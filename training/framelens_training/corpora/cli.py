@@ -19,6 +19,7 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import CorpusReader
 from framelens_training.corpora.registry import CORPORA, ROOT_VARIABLE, corpus, resolve_root
 from framelens_training.corpora.store import open_corpus
+from framelens_training.run_arguments import least
 
 _INPUTS = (
     "a corpus, or a file or folder of labelled documents, optionally as SPLIT=PATH; a path named "
@@ -52,14 +53,14 @@ def add_parser(commands: Any) -> None:
     stats = command("stats", _stats, "count segments, labels, spans and repetition by split")
     stats.add_argument("inputs", nargs="*", metavar="INPUT", help=_INPUTS + "; all without any")
     stats.add_argument("--format", choices=("text", "markdown", "json"), default="text")
-    stats.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help="length of a window")
+    stats.add_argument("--max-tokens", type=least(3), default=MAX_TOKENS, help="length of a window")
 
     show = command("show", _show, "show a few documents with their labels and spans")
     show.add_argument("inputs", nargs="+", metavar="INPUT", help=_INPUTS)
-    show.add_argument("-n", "--number", type=int, default=3, help="how many (default 3)")
+    show.add_argument("-n", "--number", type=least(1), default=3, help="how many (default 3)")
     show.add_argument("--seed", type=int, default=13)
     show.add_argument("--split", choices=SPLITS)
-    show.add_argument("--segments", type=int, default=12, help="most segments of a document")
+    show.add_argument("--segments", type=least(1), default=12, help="most segments of a document")
     show.add_argument("--color", choices=("auto", "always", "never"), default="auto")
 
     check = command(
@@ -70,7 +71,7 @@ def add_parser(commands: Any) -> None:
     check.add_argument("inputs", nargs="*", metavar="INPUT", help=_INPUTS + "; all without any")
     check.add_argument("--all", action="store_true", help="show every finding of each kind")
     check.add_argument("--format", choices=("text", "json"), default="text")
-    check.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help="length of a window")
+    check.add_argument("--max-tokens", type=least(3), default=MAX_TOKENS, help="length of a window")
     check.add_argument(
         "--fix", type=Path, metavar="FOLDER",
         help="write a cleaned copy there, and fixes.jsonl, which lists what was done and why",
