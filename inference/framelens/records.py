@@ -35,7 +35,7 @@ TEXT_ENDINGS = (".txt",)
 HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
 
-_BEFORE_SITE = re.compile(r"\s+[|–—·•«»-]\s")
+_BEFORE_SITE = re.compile(r"\s*\|\s*|\s+(?:[–—―·•«»/-]|--|::)\s+")
 _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 
@@ -631,13 +631,29 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
     row: dict[str, str] = {}
     if found is not None and not isinstance(found, dict):
-        row["text"], headline = _parted(found.text or "", found.title or "")
+        title = _without_site(found.title or "", found.sitename or "")
+        row["text"], headline = _parted(found.text or "", title)
         if headline:
             row["headline"] = headline
     if not row.get("text"):
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
     return row
+
+
+def _without_site(title: str, site: str) -> str:
+    """A title without the name of its site at either end, which would be read as a source."""
+    from framelens.sentences import words_alone
+
+    name = words_alone(site)
+    if not name:
+        return title
+    for mark in _BEFORE_SITE.finditer(title):
+        if words_alone(title[mark.end() :]) == name:
+            return title[: mark.start()]
+        if words_alone(title[: mark.start()]) == name:
+            return title[mark.end() :]
+    return "" if words_alone(title) == name else title
 
 
 def _parted(text: str, title: str) -> tuple[str, str]:

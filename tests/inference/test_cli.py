@@ -260,6 +260,40 @@ def test_a_page_has_its_headline_once(
     assert row["text"].split("\n")[:-12] == left
 
 
+@pytest.mark.parametrize(
+    ("title", "headline"),
+    [
+        ("Road shut, mayor says - Tarn News", "Road shut, mayor says"),
+        ("Road shut| Local :: TARN NEWS", "Road shut| Local"),
+        ("Tarn News | Road shut - all of it", "Road shut - all of it"),
+        ("Tarn News", None),
+        ("Road shut - Police", "Road shut - Police"),
+        ("Tarn News is shut", "Tarn News is shut"),
+    ],
+)
+def test_the_name_that_a_page_gives_its_site_is_not_in_its_headline(
+    title: str, headline: str | None
+) -> None:
+    body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    meta = f"<meta property='og:title' content='{title}'>"
+    meta += "<meta property='og:site_name' content='Tarn News'>"
+    page = f"<html><head>{meta}</head><article>{body}</article></html>"
+    row = extract_page(page.encode())
+    assert isinstance(row, dict)
+    assert row.get("headline") == headline
+
+
+@pytest.mark.parametrize("mark", ["| ", " |", " :: ", " / ", " -- ", " ― "])
+def test_a_title_is_the_line_at_the_top_with_whatever_is_before_the_site(mark: str) -> None:
+    body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    head = f"<title>Road closed to all{mark}Tarn</title>"
+    page = f"<html><head>{head}</head><article><h2>Road closed to all</h2>{body}</article></html>"
+    row = extract_page(page.encode())
+    assert isinstance(row, dict)
+    assert row["headline"] == "Road closed to all"
+    assert row["headline"] not in row["text"]
+
+
 def test_a_page_of_one_post_keeps_its_text() -> None:
     post = "The mayor said the road was closed to all, and nobody could say why."
     page = f"<html><head><title>{post}</title></head><article><p>{post}</p></article></html>"
