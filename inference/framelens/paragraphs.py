@@ -38,7 +38,7 @@ _FURNITURE_PATTERNS = (
     r"|copy link|log ?in|sign in|register|subscribe|donate|advert(?:isement)?|sponsored|promoted"
     r"|trending|close|about us|contact us|privacy(?: policy)?|cookies(?: policy)?|back to top"
     r"|related|more|video|photos)"
-    r"(?: ?\(?\d+\)?)?",
+    r"(?: ?\(?\d+\)?)?|home(?:(?: ?[>»›]| [|/·•] )[^>»›|/·•.]{1,40}){1,8}",
     # sharing, sign-up, prompts
     r"(?:share|tweet|e-?mail|print|pin|save|bookmark) (?:this|on|via)\b.*",
     r"(?:sign up|subscribe|log ?in) (?:to|for|now|here|today|with)\b.*",
@@ -68,15 +68,28 @@ _FURNITURE_PATTERNS = (
     r"(?:\s?:| (?:on|at|by)?\s?\d)[^.]*",
     r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,? )?"
     r"(?:\d{1,2} MONTH|MONTH \d{1,2}),? \d{4}\b[^.]{0,40}",
+    r"STAMP",
+    r"\d{1,2} (?:min(?:ute)?|h(?:ou)?r|day|week|month|year)s? ago",
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_STAMP = (  # dates and times, and nothing else
+    r"(?:(?:first |last )?(?:published|updated|posted|modified):? )?(?=\D*\d)"
+    r"(?:(?:at|on|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?"
+    r"|jan(?:uary)?\.?|feb(?:ruary)?\.?|mar(?:ch)?\.?|apr(?:il)?\.?|may|june?|july?"
+    r"|aug(?:ust)?\.?|sept?(?:ember)?\.?|oct(?:ober)?\.?|nov(?:ember)?\.?|dec(?:ember)?\.?"
+    r"|\d{1,4}(?:st|nd|rd|th|[-/.]\d{1,2}[-/.]\d{2,4}|(?:[:.]\d{2}){0,2}(?:\s?[ap]\.?m\.?)?)"
+    r"|gmt|utc|ist|bst|ces?t|ae[sd]t|[ecmp][sd]?t)(?:,?\s+(?:[|•·–—-]\s+)?|\Z))+"
+)
 _FURNITURE = re.compile(
-    "|".join(pattern.replace("MONTH", _MONTH) for pattern in _FURNITURE_PATTERNS), re.IGNORECASE
+    "|".join(
+        pattern.replace("MONTH", _MONTH).replace("STAMP", _STAMP) for pattern in _FURNITURE_PATTERNS
+    ),
+    re.IGNORECASE,
 )
 _BYLINE = re.compile(
     r"(?:(?:(?:Written|Posted|Story) )?[Bb]y|BY):? [A-Z][\w.'’-]*"
     r"(?:[ ,&/]{1,2}(?:[A-Z][\w.'’-]*|and|of|for|de|van|von|in|the)){0,11}"
-    r"(?:\s?[|•·–—].*)?"
+    rf"(?:\s?[|•·–—].*|,? (?i:{_STAMP}))?"
 )
 
 
