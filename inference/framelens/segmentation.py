@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from framelens.paragraphs import Paragraph, is_furniture, split_paragraphs
 from framelens.schema import Field, Role
-from framelens.sentences import split_sentences, stripped
+from framelens.sentences import AFTER_STOP, split_sentences, stripped
 
 __all__ = ["TextSegment", "segment_article", "segment_unit", "split_sentences"]
 
@@ -29,10 +29,10 @@ MIN_BODY_WORDS = 6
 
 _PARAGRAPHS_SEARCHED = 20
 _WORDS_SEARCHED = 400
-_FULL_STOP = re.compile(r"(?<![A-Z]\.[A-Z])\.[\"'”’»)\]]*\Z")  # but not of "sold to the U.S."
-_CRY = re.compile(r"[?!][\"'”’»)\]]*\Z")
+_FULL_STOP = re.compile(rf"(?<![A-Z]\.[A-Z])(?<!\.)\.{AFTER_STOP}\Z")  # not "in the U.S.", "so..."
+_CRY = re.compile(rf"[?!]{AFTER_STOP}\Z")
 _UNFINISHED = frozenset(",;:-–—―")
-_TERMINAL = re.compile(r"[.!?…][\"'”’»)\]]*\Z")
+_TERMINAL = re.compile(rf"[.!?…]{AFTER_STOP}\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,15 @@ _LOOK_BACK = 24
 
 _CURLY_OPENERS = "“‘«‹„‚"
 _OPENERS = _CURLY_OPENERS + "\"'’`([{¿¡"
-_CLOSERS = "\"'”’»›)\\]}"
+_CLOSERS = "\"'”’»›)\\]}*_"  # the last two as Markdown sets them, or before a footnote
 _SWAPPED_CLOSERS = "“‘«‹"  # „so“, ‚so‘, »so«, ›so‹
 _SWAPPED_OPENERS = "”»›"
 _QUOTE_CLOSERS = frozenset("\"'’”»›" + _SWAPPED_CLOSERS)
 _INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff"  # of a word that they touch
 _DASHES = "–—―-"
 _FULL_WIDTH_STOPS = "。！？｡"
+AFTER_STOP = rf"[{_CLOSERS}{_SWAPPED_CLOSERS}{_INVISIBLE}]*(?:\[\d{{1,3}}\])*"
+"""What may stand between the mark that ends a sentence and the end of a line, as a pattern."""
 _STOPS = ".!?…؟۔।" + _FULL_WIDTH_STOPS
 
 _CANDIDATE = re.compile(
@@ -231,7 +233,7 @@ def _may_open(character: str) -> bool:
     """Whether a sentence may begin with this character, which is no letter."""
     return (
         character.isalnum()
-        or character in "@#•*·§" + _DASHES
+        or character in "@#•*·§_" + _DASHES
         or unicodedata.category(character)[0] == "S"
     )
 

@@ -107,6 +107,8 @@ def test_what_is_inside_a_sentence_does_not_end_it(text: str) -> None:
         ["The wall held.", "iPhone owners filmed it.", "“eBay sold the stones.”"],
         ["It cost too much.", "$40 was the limit."],
         ["(He had left by then.)", "She had not."],
+        ["**The wall held.**", "*The pier did not.*", "__It fell.__", "_“Why?”_", "* She left."],
+        ["The wall held.*", "The pier *did* not.**", "It fell in * May."],
         ["墙塌了。", "没有人受伤。"],
     ],
 )
@@ -272,6 +274,7 @@ def test_a_headline_field_is_one_segment() -> None:
         "Okafor v. Tolk: what the U.S. court said",
         "Harbour wall to be sold to the U.S.",
         "Harbour wall ‘a gift to D.C.’",
+        "Harbour wall to be shut, and then...",
         "Home is where the wall is",
         "Home/work divide at the wall",
         "Two hours ago in Westport",
@@ -307,6 +310,11 @@ def test_a_first_line_that_reads_like_a_headline(
         "Home > News > Westport",
         "Share this article on social media",
         "The harbour wall is shut.",
+        "**The harbour wall is shut.**",
+        "The harbour wall is shut.[3]",
+        "The harbour wall is shut.\u200b",
+        "„The harbour wall is shut.“",
+        "»Was it shut? Who knew?«",
         "He said: “The wall is shut.”",
         "It was shut at 9 a.m.",
         "WESTPORT, the harbour office (TS) —",
@@ -323,7 +331,11 @@ def test_a_first_line_that_is_no_headline(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "role"),
-    [("The harbour wall fell on Monday.", "headline"), ("The harbour wall fell again.", "body")],
+    [
+        ("The harbour wall fell on Monday.", "headline"),
+        ("„The harbour wall fell on Monday.“", "headline"),
+        ("The harbour wall fell again.", "body"),
+    ],
 )
 def test_six_words_are_body_text(body: str, role: str) -> None:
     first, *_ = segment_article(f"Old wall shut for good\n{body}")
