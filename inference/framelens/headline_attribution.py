@@ -58,7 +58,9 @@ _QUOTED = re.compile(
 )
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
-_BEHIND_COLON = re.compile(r"(?::|\s[-–—])\s+(?P<source>[^:]{2,40})\Z")  # or behind a dash
+_BEHIND_COLON = re.compile(  # or behind a dash, as in "Wall shut - police" and "Wall shut -police"
+    r".*(?::\s|\s(?:--?(?!\d)|[–—―]))\s*(?P<source>[^:]{2,40})\Z", re.DOTALL
+)
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(r"\?['’\"”»)]*\s*\Z")
 _ADVICE = re.compile(r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop)\s", re.IGNORECASE)
