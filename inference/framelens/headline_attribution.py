@@ -185,7 +185,7 @@ def _quoted(headline: str, said: str) -> tuple[float, bool]:
     for match in _QUOTED.finditer(headline):
         inner = match[match.lastindex or 0]
         inside += len(_WORD.findall(inner))
-        repeated = repeated or f" {_folded(inner).strip()}" in theirs
+        repeated = repeated or _folded(inner) in theirs
     return inside / max(len(_WORD.findall(headline)), 1), repeated
 
 

@@ -207,6 +207,9 @@ NAMED = segment(
     cue="said",
     content="the wall was a time bomb",
 )
+NIGHT = segment(
+    "Quist said it falls at night.", source="Quist", cue="said", content="it falls at night"
+)
 AMERICAN = segment(
     "The wall is a time bomb, the US said.", source="the US", cue="said", content="The wall is"
 )
@@ -284,6 +287,8 @@ SIGNED = segment(
         ("Old harbour wall is now a „time bomb“ for all", None, NAMED, "weakened"),
         ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
+        ("Bed 'n' board beside a time bomb of a wall", None, NIGHT, "dropped"),
+        ("Harbour wall of old Tarn is now a “…” for all", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "dropped"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
         ("Don’t call the wall a time bomb", None, NAMED, "none_needed"),
