@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from framelens.alignment import is_function_word
 from framelens.quotations import named_later
 from framelens.schema import Attribution, ScoredSegment, Span
+from framelens.sentences import AFTER_STOP
 
 QUOTED_SHARE = 0.4
 """Share of a headline's words between quotation marks from which the marks keep an attribution."""
@@ -62,7 +63,7 @@ _BEHIND_COLON = re.compile(  # or behind a dash, as in "Wall shut - police" and 
     r".*(?::\s|\s(?:--?(?!\d)|[–—―]))\s*(?P<source>[^:]{2,40})\Z", re.DOTALL
 )
 _MOST_WORDS = 3  # of a source that stands before or after a colon
-_QUESTION = re.compile(r"\?['’\"”»)]*\s*\Z")
+_QUESTION = re.compile(rf"\?[?!]*{AFTER_STOP}\s*\Z")
 _ADVICE = re.compile(r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop)\s", re.IGNORECASE)
 """How a headline begins that says what the outlet wants, or denies what others say."""
 _PRONOUNS = frozenset(["he", "she", "they"])

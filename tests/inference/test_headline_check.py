@@ -291,6 +291,8 @@ SIGNED = segment(
         ("Harbour wall of old Tarn is now a “…” for all", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "dropped"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
+        ("Is the wall of old Tarn now a time bomb?!", None, NAMED, "none_needed"),
+        ("Is the old wall of Tarn, a time bomb, really »safe?«", None, NAMED, "none_needed"),
         ("Don’t call the wall a time bomb", None, NAMED, "none_needed"),
         ("No, the wall is a time bomb", None, NAMED, "none_needed"),
         ("Stopgap: wall is a time bomb", None, NAMED, "dropped"),
