@@ -36,6 +36,7 @@ HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
 
 _BEFORE_SITE = re.compile(r"\s*\|\s*|\s+(?:[–—―·•«»/-]|--|::)\s+")
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 
@@ -628,7 +629,7 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
         import trafilatura
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
-    found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
+    found = trafilatura.bare_extraction(_decoded(page), include_comments=False, with_metadata=True)
     row: dict[str, str] = {}
     if found is not None and not isinstance(found, dict):
         title = _without_site(found.title or "", found.sitename or "")
@@ -639,6 +640,25 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
     return row
+
+
+def _decoded(page: bytes) -> bytes | str:
+    """A page as it declares itself, where it is not UTF-8: what is not declared is guessed.
+
+    What calls itself Latin-1 is read as Windows-1252, as browsers read it.
+    """
+    declared = _CHARSET.search(page, 0, 2048)
+    if declared is None:
+        return page
+    name = declared[1].decode("ascii").lower()
+    try:
+        page.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return page.decode("cp1252" if name in ("iso-8859-1", "latin1", "us-ascii") else name)
+        except (LookupError, UnicodeError):
+            return page
+    return page
 
 
 def _without_site(title: str, site: str) -> str:

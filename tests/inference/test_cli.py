@@ -261,6 +261,35 @@ def test_a_page_has_its_headline_once(
 
 
 @pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("iso-8859-1", "cp1252"),
+        ("ISO-8859-1", "utf-8"),
+        ("windows-1250", "cp1250"),
+        ("windows-1251", "cp1251"),
+    ],
+)
+def test_a_page_is_read_in_the_encoding_that_it_declares(declared: str, encoding: str) -> None:
+    said = "The “old” road at Åsby cost £5m — naïve, said Zoë. The café shut."
+    if encoding in ("cp1250", "cp1251"):
+        said = {"cp1250": "Silnice u řeky je zavřená.", "cp1251": "Дорога закрыта."}[encoding]
+    meta = f"<meta http-equiv='Content-Type' content='text/html; charset={declared}'>"
+    page = f"<html><head>{meta}</head><article>{f'<p>{said}</p>' * 5}</article></html>"
+    row = extract_page(page.encode(encoding))
+    assert isinstance(row, dict)
+    assert row["text"].startswith(said)
+
+
+@pytest.mark.parametrize("declared", ["utf-8", "undefined", "hex", "of-no-kind"])
+def test_a_page_that_declares_what_it_is_not_is_guessed(declared: str) -> None:
+    body = "".join(f"<p>The mayor’s road {n} was “closed” to all.</p>" for n in range(12))
+    page = f"<html><head><meta charset={declared}></head><article>{body}</article></html>"
+    row = extract_page(page.encode("cp1252"))
+    assert isinstance(row, dict)
+    assert row["text"].startswith("The mayor’s road 0")
+
+
+@pytest.mark.parametrize(
     ("title", "headline"),
     [
         ("Road shut, mayor says - Tarn News", "Road shut, mayor says"),
