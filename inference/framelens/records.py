@@ -632,8 +632,10 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
     found = trafilatura.bare_extraction(_decoded(page), include_comments=False, with_metadata=True)
     row: dict[str, str] = {}
     if found is not None and not isinstance(found, dict):
-        title = _without_site(found.title or "", found.sitename or "")
-        row["text"], headline = _parted(found.text or "", title)
+        site = found.sitename or ""
+        title = _without_site(found.title or "", site)
+        heading = _without_site(_heading(found), site)
+        row["text"], headline = _parted(found.text or "", title, heading)
         if headline:
             row["headline"] = headline
     if not row.get("text"):
@@ -676,12 +678,20 @@ def _without_site(title: str, site: str) -> str:
     return "" if words_alone(title) == name else title
 
 
-def _parted(text: str, title: str) -> tuple[str, str]:
-    """A page's text without the line at its top that is the title once more, and the headline.
+def _heading(found: Any) -> str:
+    """The first heading of an extracted text that is longer than a rubric."""
+    heads = [] if found.body is None else found.body.iter("head")
+    texts = (" ".join("".join(h.itertext()).split()) for h in heads if h.get("rend") == "h1")
+    return next((text for text in texts if len(text.split()) > _RUBRIC_WORDS), "")
 
-    A title that is that line and the site's name ("Wall shut | Tarn Courier"), or its rubric
-    ("Opinion | Who shut the wall?"), loses the name and the rubric. A line that is all of the
-    text, as on a page of one post, stays.
+
+def _parted(text: str, title: str, heading: str) -> tuple[str, str]:
+    """A page's text without the line at its top that is its headline, and the headline.
+
+    That line is the page's heading, or its title, which may be worded otherwise. A title that is
+    that line and the site's name ("Wall shut | Tarn Courier"), or its rubric ("Opinion | Who shut
+    the wall?"), loses the name and the rubric. A line that is all of the text, as on a page of one
+    post, stays.
     """
     from framelens.sentences import words_alone
 
@@ -693,7 +703,7 @@ def _parted(text: str, title: str) -> tuple[str, str]:
             starts.append(sites.pop(0).end())
     ends = (len(title), *(site.start() for site in sites[-3:]))
     pieces = (title[start:end] for start in starts for end in ends)
-    headlines = {words_alone(piece): piece for piece in pieces}
+    headlines = {words_alone(piece): piece for piece in (heading, *pieces)}
     lines = text.split("\n")
     for number, line in enumerate(lines[:_TOP_LINES]):
         words = words_alone(line)

@@ -261,6 +261,28 @@ def test_a_page_has_its_headline_once(
 
 
 @pytest.mark.parametrize(
+    ("heading", "headline"),
+    [
+        ("Road is <i>shut</i> to all of us", "Road is shut to all of us"),
+        ("ROAD CLOSED", "Road closed"),
+        ("World news", "Road closed"),
+        ("The Tarn News", "Road closed"),
+    ],
+)
+def test_the_heading_of_a_page_is_its_headline_whatever_its_title(
+    heading: str, headline: str
+) -> None:
+    body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    meta = "<meta property='og:title' content='Road closed'>"
+    meta += "<meta property='og:site_name' content='The Tarn News'>"
+    page = f"<html><head>{meta}</head><article><h1>{heading}</h1>{body}</article></html>"
+    row = extract_page(page.encode())
+    assert isinstance(row, dict)
+    assert row["headline"] == headline
+    assert headline not in row["text"]
+
+
+@pytest.mark.parametrize(
     ("declared", "encoding"),
     [
         ("iso-8859-1", "cp1252"),
