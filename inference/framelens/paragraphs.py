@@ -40,7 +40,7 @@ _FURNITURE_PATTERNS = (
     r"|related|more|video|photos)"
     r"(?: ?\(?\d+\)?)?|home(?:(?: ?[>»›]| [|/·•] )[^>»›|/·•.]{1,40}){1,8}",
     # sharing, sign-up, prompts
-    r"(?:share|tweet|e-?mail|print|pin|save|bookmark) (?:this|on|via)\b.*",
+    r"(?:share|tweet|e-?mail|print|pin|bookmark) (?:this|on|via)\b.*|save this\b.*",
     r"(?:sign up|subscribe|log ?in) (?:to|for|now|here|today|with)\b.*",
     r"register (?:now|here|today|for free)\b.*|join (?:us|our)\b.*",
     r"(?:follow|like|support|contact|e-?mail) "
@@ -52,7 +52,9 @@ _FURNITURE_PATTERNS = (
     # teasers of other stories
     r"(?:read|see|watch|listen|hear|learn|find out|view|show|load) "
     r"(?:more|also|next|full story)\b.*",
-    r"(?:more|most) (?:read|viewed|popular|on this|from|stories|coverage|in this section)\b.{0,80}",
+    r"more (?:on this|from|stories|coverage|in this section)\b.{0,80}",
+    r"most (?:read|viewed|popular)"
+    r"(?: (?:stories|articles|news|videos|in|on|this|today|now)\b.{0,80})?",
     r"(?:more|related|recommended|also|now read|up next|don['’]t miss|editors?['’]s? picks?)"
     r"(?: (?:stories|articles?|news|coverage|reading|links?|content|videos?))?(?::.*|)",
     # credits and copyright
@@ -62,7 +64,8 @@ _FURNITURE_PATTERNS = (
     r"\(?(?:additional |further )?(?:reporting|editing|writing|compiled|edited|produced) by\b.*",
     r"\(?with (?:files|contributions|material) from\b.*",
     r".*\bcontributed to this (?:report|story|article)\b.*|.*\b\d+[- ]min(?:ute)?s?[- ]read\b.*",
-    r"(?:©|\(c\)\s|copyright\s).*|.*\ball rights reserved\b.*",
+    r"(?:©|\(c\)\s|copyright\s(?:[©ⓒ]|\(c\)\s|(?:\S+\s){0,5}(?:19|20)\d\d\b)).*"
+    r"|.*\ball rights reserved\b.*",
     # dates
     r"(?:first )?(?:published|updated|posted|last (?:updated|modified))"
     r"(?:\s?:| (?:on|at|by)?\s?\d)[^.]*",

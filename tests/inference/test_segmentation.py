@@ -276,6 +276,8 @@ def test_a_headline_field_is_one_segment() -> None:
         "Harbour wall ‘a gift to D.C.’",
         "Harbour wall to be shut, and then...",
         "Home is where the wall is",
+        "Copyright court hears case of the harbour wall",
+        "Most popular names of boats revealed",
         "Home/work divide at the wall",
         "Two hours ago in Westport",
     ],
@@ -494,6 +496,10 @@ def test_a_list_item_goes_on_below_its_first_word() -> None:
         "Do you know more about this story? Write to our newsroom.",
         "Sign up for our morning briefing. It is free! You can leave at any time.",
         "Last updated: 3 May 2024",
+        "Copyright 2024 Tarn Valley Courier. No part may be copied.",
+        "Copyright Tarn Courier, Westport 2024. No part may be copied.",
+        "Most read in Westport this week",
+        "Most popular",
     ],
 )
 def test_a_line_of_furniture_is_one_segment(line: str) -> None:
@@ -512,6 +518,9 @@ def test_a_line_of_furniture_is_one_segment(line: str) -> None:
         "More than 40 people came. Two left.",
         "Do you think it will hold? Okafor does not. She told us.",
         "Search teams found the boat. It was empty.",
+        "Copyright law is of little help. It was made for books.",
+        "Save on heating, they were told. They froze.",
+        "Most viewed it as fair. Two did not.",
         "Sign up for it, he said. " + "They did not sign. " * 12,
     ],
 )
