@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from framelens.sentences import stripped
+from framelens.sentences import INVISIBLE, stripped
 
 WRAP_WIDTHS = range(40, 101)
 """Line lengths, in code points, between which text counts as hard-wrapped."""
@@ -21,10 +21,11 @@ WRAP_WIDTHS = range(40, 101)
 MAX_FURNITURE = 200
 """Length over which a line is running text, whatever its first words are."""
 
+_WITHOUT_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _LINE = re.compile(r"[^\n\r\v\f\x85\u2028\u2029]+")
 _BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 _FIRST_WORD = re.compile(r"\S{1,40}")
-_LIST_ITEM = re.compile(r"(?:[-*•·‣–—]|\(?\d{1,3}[.)])[ \t]")
+_LIST_ITEM = re.compile(r"(?:[-*•·‣–—]|\(?\d{1,3}[.)])[ \t\xa0]")
 _SENTENCE_END = re.compile(r"[.!?…:][\"'”’»)\]]*\Z")
 _MIN_SHARE_MID_SENTENCE = 0.25
 """Least share of full lines that a lower-case word follows; running text has 0.4 to 0.8."""
@@ -153,9 +154,10 @@ def is_furniture(line: str) -> bool:
     """Whether a line reads like page furniture: sharing, teasers, credits, bylines, copyright."""
     if len(line) > MAX_FURNITURE:
         return False
-    if _FURNITURE.fullmatch(line):
+    plain = " ".join(line.translate(_WITHOUT_INVISIBLE).split())
+    if _FURNITURE.fullmatch(plain):
         return True
-    return _BYLINE.fullmatch(line) is not None and _SENTENCE_END.search(line) is None
+    return _BYLINE.fullmatch(plain) is not None and _SENTENCE_END.search(plain) is None
 
 
 def _wrap_width(text: str, lines: Sequence[Line]) -> int:

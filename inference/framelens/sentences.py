@@ -26,15 +26,16 @@ _CLOSERS = "\"'”’»›)\\]}*_"  # the last two as Markdown sets them, or bef
 _SWAPPED_CLOSERS = "“‘«‹"  # „so“, ‚so‘, »so«, ›so‹
 _SWAPPED_OPENERS = "”»›"
 _QUOTE_CLOSERS = frozenset("\"'’”»›" + _SWAPPED_CLOSERS)
-_INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff"  # of a word that they touch
+INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff"
+"""Marks without width, which are of the word that they touch."""
 _DASHES = "–—―-"
 _FULL_WIDTH_STOPS = "。！？｡"
-AFTER_STOP = rf"[{_CLOSERS}{_SWAPPED_CLOSERS}{_INVISIBLE}]*(?:\[\d{{1,3}}\])*"
+AFTER_STOP = rf"[{_CLOSERS}{_SWAPPED_CLOSERS}{INVISIBLE}]*(?:\[\d{{1,3}}\])*"
 """What may stand between the mark that ends a sentence and the end of a line, as a pattern."""
 _STOPS = ".!?…؟۔।" + _FULL_WIDTH_STOPS
 
 _CANDIDATE = re.compile(
-    rf"[{_STOPS}][{_STOPS}{_CLOSERS}{_INVISIBLE}]*"
+    rf"[{_STOPS}][{_STOPS}{_CLOSERS}{INVISIBLE}]*"
     rf"(?:[{_SWAPPED_CLOSERS}](?=[ \n,;:)\]]|\Z)|(?:\[\d{{1,3}}\])+)?"
 )
 # A closing mark that a stray space separates from the sentence it closes.
@@ -43,7 +44,7 @@ _NOT_SPACE = re.compile(r"\S")
 _NO_WORD = re.compile(r"[\W_]+")
 _WORD_BEFORE = re.compile(r"[\w.&'’]+\Z")
 _OPENING = re.compile(
-    rf"[{re.escape(_OPENERS + _SWAPPED_OPENERS)}\s]{{0,6}}[{_INVISIBLE}]{{0,3}}"
+    rf"[{re.escape(_OPENERS + _SWAPPED_OPENERS)}\s]{{0,6}}[{INVISIBLE}]{{0,3}}"
     r"(?:(?P<word>[^\W\d_][\w'’]{0,40})|(?P<other>\S))"
 )
 _ELLIPSIS_AND_WORD = re.compile(

@@ -453,12 +453,13 @@ def test_a_blank_line_ends_a_wrapped_paragraph_whatever_its_length() -> None:
     assert [p.lines for p in split_paragraphs(text)] == [2, 2, 1]
 
 
-def test_list_items_in_wrapped_text_stay_apart() -> None:
+@pytest.mark.parametrize("marker", ["- ", "•\t", "•\xa0", "(2) "])
+def test_list_items_in_wrapped_text_stay_apart(marker: str) -> None:
     text = (
         "The council voted on Monday to close the old harbour wall after its\n"
         "engineer said that the stones had moved. It will now have to pay for\n"
-        "- a new pier with lights, railings and a ramp for the Tuesday ferry\n"
-        "- a survey\n"
+        f"{marker}a new pier with lights, railings and a ramp for the Tuesday ferry\n"
+        f"{marker}a survey\n"
     )
     assert [p.lines for p in split_paragraphs(text)] == [2, 1, 1]
 
@@ -500,6 +501,9 @@ def test_a_list_item_goes_on_below_its_first_word() -> None:
         "Copyright Tarn Courier, Westport 2024. No part may be copied.",
         "Most read in Westport this week",
         "Most popular",
+        "By\xa0Ines\tOkafor",
+        "\ufeffBy Ines Okafor",
+        "Sign\xa0up for our briefing. It is free.\u200b",
     ],
 )
 def test_a_line_of_furniture_is_one_segment(line: str) -> None:
