@@ -74,7 +74,7 @@ _AMBIGUOUS = _words(
     "Inc Corp Co Cos Ltd Bros Jr Sr Esq PLC Plc St Ave Blvd Rd Ct Mt Ft Dept dept Assn Univ al"
     " est ret Ret Sec Secs Jan Feb Aug Sept Oct Nov Dec Ala Ariz Ark Calif Colo Conn Fla Ga Ill"
     " Ind Kan Ky La Md Mass Mich Minn Miss Mo Mont Neb Nev Okla Ore Pa Tenn Tex Va Vt Wash Wis Wyo"
-    " Mon Tue Tues Wed Thu Thurs Fri Sat"
+    " Alta Ont Penn Que Sask Mon Tue Tues Wed Thu Thurs Fri Sat"
 )
 _STARTERS = _words(
     "A About According After All Also Although Among An And Another Any Anyone As Asked At"

@@ -71,6 +71,7 @@ def assert_sound(segments: list[TextSegment], text: str, headline: str | None) -
         "Then-Lt. Gov. Vance signed it in Washington, D.C. Circuit judges struck it down.",
         "The vote (it was close!) went on, and the question (why now?) stayed open.",
         "WESTPORT, Ore. — The wall was shut.",
+        "REGINA, Sask. — The walls of Barrie, Ont. Yacht Club and Laval, Que. Harbour were shut.",
         "1. Open the valve.",
         "The tide — imagine that! — was out.",
         "He called it “a wall that held.”3 and left.",
