@@ -98,6 +98,12 @@ _AFTER_TIME = _words(
 _TIME_ZONE = re.compile(
     r"\s{1,3}(?:(?:[A-Z][\w’']{0,20}\s{1,3}){1,3}[Tt]ime\b|[A-Z]\.(?:[SD]\.)?T\b)"
 )
+# No sentence before a name: "At 7 p.m. Tolk left".
+_TIME_ALONE = re.compile(
+    r"\W{0,8}(?:(?:just|shortly|soon)\s)?(?:at|by|around|about|before|after|until|since|from)\s"
+    r"(?:about\s|around\s)?\d[\d:.]{0,4}\s?[ap]\.?m",
+    re.IGNORECASE,
+)
 _CUE_VERBS = _words(
     "said says asked asks added adds told tells wrote writes tweeted posted replied replies"
     " cried shouted yelled screamed exclaimed answered responded quipped joked wondered demanded"
@@ -225,8 +231,10 @@ def _full_stop_ends(
     if ")" in marks:
         return marks.endswith(".")  # "(R-Wis.)" is inside a sentence, "(R-Wis.)." ends one
     if last.replace(".", "").lower() in ("am", "pm"):
-        zone = word not in _STARTERS and _TIME_ZONE.match(text, stop + len(marks))
-        return word not in _AFTER_TIME and not zone
+        if word in _STARTERS:
+            return True
+        zone = _TIME_ZONE.match(text, stop + len(marks))
+        return word not in _AFTER_TIME and not zone and not _TIME_ALONE.fullmatch(text, start, stop)
     return word is not None and word.replace("’", "'") in _STARTERS
 
 
