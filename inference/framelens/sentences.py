@@ -22,7 +22,11 @@ _LOOK_BACK = 24
 
 _CURLY_OPENERS = "“‘«‹„‚"
 _OPENERS = _CURLY_OPENERS + "\"'’`([{¿¡"
-_CLOSERS = "\"'”’»›)\\]}*_"  # the last two as Markdown sets them, or before a footnote
+_CLOSERS = (
+    "\"'”’»›)\\]}"
+    "*_"  # as Markdown sets them, or before a footnote
+    "\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff"  # pictures, as posts set them
+)
 _SWAPPED_CLOSERS = "“‘«‹"  # „so“, ‚so‘, »so«, ›so‹
 _SWAPPED_OPENERS = "”»›"
 _QUOTE_CLOSERS = frozenset("\"'’”»›" + _SWAPPED_CLOSERS)
