@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +67,7 @@ class Network:
         except Exception as error:  # ONNX Runtime's exceptions have no common public base
             raise ArtifactError(f"{path}: ONNX Runtime cannot read the graph: {error}") from error
         self._session._model_bytes = None  # kept by ONNX Runtime for providers that may fail
+        _OPEN.add(self)
         inputs = tuple(node.name for node in self._session.get_inputs())
         outputs = tuple(node.name for node in self._session.get_outputs())
         if inputs != INPUTS or outputs not in (OUTPUTS, (*OUTPUTS, EMBEDDINGS)):
@@ -92,6 +95,21 @@ class Network:
         feed = (window.input_ids[np.newaxis], window.token_type_ids[np.newaxis])
         found = self._session.run(outputs, dict(zip(INPUTS, feed, strict=True)))
         return [array[0] for array in found]
+
+
+_OPEN: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _keep_open() -> None:
+    """In a forked process no session of the parent's may be freed: its threads did not come along,
+    and freeing it would wait for them, or crash.
+    """
+    for network in _OPEN:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_open)
 
 
 def _graph(path: Path) -> str | bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import threading
@@ -359,10 +358,8 @@ class Scorer:
 
     def _read(self, window: WindowFeatures, compared: bool) -> tuple[Floats, Floats]:
         if self._process != os.getpid():
-            # Threads and locks of the parent did not come along through the fork. Its session
-            # must never be freed here: that would wait for those threads.
+            # Threads and locks of the parent did not come along through the fork.
             check_files(self.artifact.path, self.artifact.manifest.files)
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._network))
             self._network = Network(self.artifact.model, self._threads)
             self._cache = WindowCache(self._cache.capacity)
             self._process = os.getpid()

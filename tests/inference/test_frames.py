@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -285,3 +287,20 @@ def test_a_scorer_with_threads_survives_a_fork(model_folder: Path) -> None:
     assert connection.recv() == expected
     child.join(20)
     assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_fork_may_end_without_having_scored(threads: int, model_folder: Path) -> None:
+    """Freeing the session would wait for threads that are not there, or crash."""
+    code = (
+        "import os, sys, framelens; scorer = framelens.load(sys.argv[1], threads=int(sys.argv[2]));"
+        "pid = os.fork(); sys.exit(0) if pid == 0 else print(os.waitpid(pid, 0)[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model_folder), str(threads)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    assert done.stdout == "0\n"
