@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from framelens.errors import ArtifactError
 from framelens.model_settings import FeatureConfig as FeatureConfig
 from framelens.schema import Role
 from framelens.windows import Piece, Window, pack
@@ -81,8 +83,19 @@ class Featurizer:
 
     @classmethod
     def from_file(cls, path: Path, config: FeatureConfig | None = None) -> Featurizer:
-        """Load `tokenizer.json`."""
-        return cls(Tokenizer.from_file(str(path)), config)
+        """Load `tokenizer.json`.
+
+        Raises:
+            ArtifactError: if it cannot be read, or lacks the configured special tokens.
+        """
+        try:
+            return cls(Tokenizer.from_file(str(path)), config)
+        except Exception as error:  # what tokenizers raises has no class of its own
+            raise ArtifactError(
+                f"{path}: expected a tokenizer that tokenizers {tokenizers.__version__} can read, "
+                f"with the special tokens of the manifest: {error}; upgrade tokenizers, or export "
+                "the model again"
+            ) from error
 
     @property
     def vocabulary(self) -> int:

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import framelens
-from framelens.artifact import FORMAT_VERSION, MANIFEST_FILE, Artifact, Golden, resolve
+from framelens.artifact import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    TOKENIZER_FILE,
+    Artifact,
+    Golden,
+    resolve,
+    sha256,
+)
 from framelens.cli import main
 from framelens.decoding import decode_spans
 from framelens.errors import ArtifactError
@@ -170,6 +178,29 @@ def test_a_graph_with_other_outputs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ArtifactError, match="cannot read the graph"):
         Network(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "features", "found"),
+    [
+        ('{"version": "1.0", "model": {"type": "Future"}}', {}, "did not match any variant"),
+        (None, {"cls_token": "<s>"}, "expected the tokenizer to know '<s>'"),
+    ],
+    ids=["kind", "tokens"],
+)
+def test_a_tokenizer_of_another_version_is_refused(
+    tokenizer: str | None, features: dict[str, str], found: str, folder: Path, tmp_path: Path
+) -> None:
+    path = folder / TOKENIZER_FILE
+    if tokenizer is not None:
+        path.write_text(tokenizer, "utf-8")
+    edit(folder, lambda row: row["files"].update({TOKENIZER_FILE: sha256(path)}))
+    edit(folder, lambda row: row["features"].update(features))
+    with pytest.raises(ArtifactError, match=f"tokenizer.json: expected .*{found}.*; upgrade"):
+        framelens.load(folder)
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "A plan."}\n' * 10, "utf-8")
+    assert main(["score", str(source), "-m", str(folder), "-o", str(tmp_path / "out.jsonl")]) == 4
 
 
 def test_a_model_of_an_unknown_name_is_taken_as_a_directory(tmp_path: Path) -> None:
