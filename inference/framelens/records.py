@@ -395,7 +395,7 @@ def given_record(value: object, where: str) -> Record:
 def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep) -> Record:
     """The record of a row that was read: a mapping from column to value.
 
-    A NaN among the three fields is none: pandas writes it where a value is missing.
+    A NaN, NaT or NA among the three fields is none: pandas has it where a value is missing.
     """
     text, headline, identifier = (_present(row.get(name)) for name in fields.all)
     if fields.headline == fields.text:  # headlines as texts, which have none themselves
@@ -423,7 +423,9 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
 
 
 def _present(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _kept(row: Mapping[str, Any], fields: FieldNames) -> str:

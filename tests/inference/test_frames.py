@@ -113,6 +113,17 @@ def test_missing_values_beside_mixed_ones_are_none(scorer: Scorer) -> None:
     assert list(found["status"]) == ["ok"] * 3
 
 
+def test_what_is_missing_in_columns_of_pandas_is_none_in_records(scorer: Scorer) -> None:
+    headlines = pd.Series(["A plan", None], dtype="string")
+    days = pd.Series([pd.Timestamp("2024-05-01"), None])
+    columns = zip(headlines, days, strict=True)
+    records = [{"text": "A road.", "headline": line, "id": day} for line, day in columns]
+    assert records[1]["headline"] is pd.NA
+    found = list(scorer.score_many(records))
+    assert [document.id for document in found] == ["2024-05-01 00:00:00", "1"]
+    assert [len(document.segments) for document in found] == [2, 1]
+
+
 def kept_frame() -> pd.DataFrame:
     columns = {
         "text": [RECORDS[1]["text"], "A plan.", None],
