@@ -11,6 +11,7 @@ import math
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -266,7 +267,9 @@ class _Worker:
     def kill(self) -> int | None:
         code = self.process.kill()
         self._outbox.put(None)
-        self._sender.join()  # with its reader gone, it no longer waits
+        # With its reader gone, it no longer waits. When the interpreter ends, it no longer runs.
+        if not sys.is_finalizing():
+            self._sender.join()
         self.connection.close()
         return code
 

@@ -129,3 +129,21 @@ def test_a_script_needs_no_main_guard(model_folder: Path, tmp_path: Path) -> Non
         command, cwd=here, env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout == "begun\n40\n"
+
+
+def test_a_script_may_end_before_its_documents(model_folder: Path, tmp_path: Path) -> None:
+    """In Python 3.13 it waited for ever for a thread that had been stopped before."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import itertools, framelens\n"
+        f"scorer = framelens.load({str(model_folder)!r})\n"
+        "texts = (f'Road {n} closed, the mayor said.' for n in itertools.count())\n"
+        "documents = scorer.score_many(texts, workers=2)\n"
+        "print(next(documents).status)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(INFERENCE)}
+    command = [sys.executable, script]
+    found = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == "ok\n"
