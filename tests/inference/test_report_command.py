@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import shutil
 import sys
@@ -131,6 +132,17 @@ def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path)
     assert report(scored, "-o", f"{tmp_path}/report/") == 0
     page = text_of(tmp_path / "report" / "articles" / "00001.html")
     assert "Novapress 2024-05-01" in page
+
+
+def test_nan_in_a_scored_row_is_none(model_folder: Path, tmp_path: Path) -> None:
+    """As `json.dumps` writes it of a row of pandas, where a column of texts has no value."""
+    scored = tmp_path / "scored.jsonl"
+    row = framelens.load(model_folder).score("A plan.").to_dict()
+    row |= {"input": math.nan, "outlet": math.nan, "date": math.nan}
+    scored.write_text(json.dumps(row), "utf-8")
+    ((document, columns),) = read_scored(str(scored))
+    assert document.input is None
+    assert columns == {"outlet": None, "date": None}
 
 
 def test_outlets_that_differ_in_white_space_are_one(model_folder: Path, tmp_path: Path) -> None:

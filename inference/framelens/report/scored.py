@@ -107,7 +107,9 @@ def _jsonl_rows(name: str) -> Iterator[Any]:
         with opened(name) as stream:
             for number, raw in enumerate(stream, 1):
                 if raw.strip():
-                    yield json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                    # NaN, where a table of pandas was written row by row.
+                    yield json.loads(line, parse_constant=lambda _: None)
     except (*UNREADABLE, ValueError, RecursionError) as error:
         raise InputError(f"{name}:{number}: expected JSON in UTF-8: {error}") from error
 
