@@ -41,6 +41,7 @@ def download(uri: str) -> Path:
         MissingExtraError: if MLflow is not installed.
         ArtifactError: if MLflow cannot fetch it, it is no model of framelens, or it cannot be kept.
     """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read as MLflow is imported
     try:
         from mlflow.artifacts import download_artifacts
     except ImportError as error:

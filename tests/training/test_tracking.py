@@ -497,3 +497,16 @@ def test_runs_of_one_second_have_folders_of_their_own(
     known = tracking.run_folder(config, "0123456789abcdef")
     known.mkdir()
     assert tracking.run_folder(config, "0123456789abcdef") == known
+
+
+def test_no_command_lets_mlflow_report_what_is_done() -> None:
+    code = (
+        "from framelens_training.cli import main; main(['corpora', 'list']);"
+        "from mlflow.telemetry import get_telemetry_client; print(get_telemetry_client())"
+    )
+    names = ("CI", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "None"
