@@ -183,6 +183,9 @@ CASES: dict[str, Case] = {
         {"train.csv": b"sentence,class\nRain fell.,plain\n"},
         "columns", "train.csv:1", "'sentence', 'class'",
     ),
+    "empty columns of a spreadsheet": Case(
+        {"train.csv": b"text,label,,\nRain fell.,plain,,\n"}, "columns", "train.csv:1", "'' twice"
+    ),
     "a comma outside quotation marks": Case(
         {"train.csv": b"text,label\nRain, again,plain\n"}, "columns", "train.csv:2", "3"
     ),

@@ -65,8 +65,8 @@ def column_findings(columns: Sequence[str], where: str) -> list[Finding]:
     repeated = sorted(name for name, count in Counter(columns).items() if count > 1)
     if repeated:
         findings.append(
-            error("columns", where, "each column once", f"{', '.join(repeated)} twice",
-                  "take one of them out")
+            error("columns", where, "each column once",
+                  f"{', '.join(map(repr, repeated))} twice", "take one of them out")
         )  # fmt: skip
     for name in columns:
         if name not in COLUMNS and not name.startswith(META):
