@@ -158,6 +158,16 @@ def test_optional_columns_of_a_csv(tmp_path: Path) -> None:
     assert document.meta == {"group": "g1"}
 
 
+@pytest.mark.parametrize("name", ["a.CSV", "A.Tsv", "a.PARQUET", "a.JSONL.GZ"])
+def test_suffixes_may_be_in_capitals(tmp_path: Path, name: str) -> None:
+    (tmp_path / "labels.csv").write_text("text,label\nRain fell.,plain\n", "utf-8")
+    documents = read_any(tmp_path / "labels.csv")
+    write_any(documents, tmp_path / name)
+    write_any(documents, tmp_path / name.lower())
+    assert (tmp_path / name).read_bytes() == (tmp_path / name.lower()).read_bytes()
+    assert read_any(tmp_path / name) == documents
+
+
 def test_a_semicolon_in_the_first_text_does_not_change_the_separator(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,label\na; b; c,plain\n")

@@ -21,7 +21,7 @@ from framelens_training.corpora.labelled import LabelledDocument, jsonl_lines
 def parse(path: Path) -> Parsed:
     """Read `.jsonl` or `.jsonl.gz`; empty lines are passed over."""
     raw = path.read_bytes()
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError) as fault:
@@ -54,4 +54,4 @@ def parse(path: Path) -> Parsed:
 def write(documents: Sequence[LabelledDocument], path: Path) -> None:
     """Write `.jsonl`, or `.jsonl.gz` with a header that does not change with the time."""
     data = "".join(line + "\n" for line in jsonl_lines(documents)).encode("utf-8")
-    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix.lower() == ".gz" else data)

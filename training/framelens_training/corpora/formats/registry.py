@@ -61,7 +61,7 @@ def detect(path: Path) -> Format:
         FormatError: if the name says nothing.
     """
     for item in FORMATS.values():
-        if any(path.name.endswith(suffix) for suffix in item.suffixes):
+        if any(path.name.lower().endswith(suffix) for suffix in item.suffixes):
             return item
     if path.is_dir():
         marks = ("state.json", "dataset_info.json", hf_dataset.SPLITS_FILE)

@@ -33,7 +33,7 @@ def parse(path: Path) -> Parsed:
     CSV follows RFC 4180, in UTF-8, with a header line; a semicolon may separate the cells.
     """
     findings: list[Finding] = []
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         columns, rows = _parquet(path, findings)
     else:
         columns, rows = _csv(path, findings)
@@ -56,7 +56,7 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 def _csv(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
     text, faults = decode(path.read_bytes(), str(path))
     findings += faults
-    delimiter = "\t" if path.suffix == ".tsv" else _delimiter(text.partition("\n")[0])
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text.partition("\n")[0])
     # Python's own limit for a cell is below an article's length; `checks` has the real one.
     limit = csv.field_size_limit(sys.maxsize)
     try:
@@ -138,7 +138,7 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
     used = {name for row in rows for name in row} | {"text", "label" if labels else "framed"}
     columns = [name for name in COLUMNS if name in used]
     columns += sorted(used.difference(COLUMNS))
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         import pyarrow
         import pyarrow.parquet
 
@@ -148,7 +148,7 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
         return
     stream = io.StringIO(newline="")
     table = csv.DictWriter(
-        stream, columns, restval="", delimiter="\t" if path.suffix == ".tsv" else ","
+        stream, columns, restval="", delimiter="\t" if path.suffix.lower() == ".tsv" else ","
     )
     table.writeheader()
     table.writerows(rows)
