@@ -276,6 +276,17 @@ def test_a_cleaned_table_is_a_table(tmp_path: Path, featurizer: Featurizer) -> N
         write_fixed(parts, fixes, tmp_path / "clean")
 
 
+def test_what_is_written_as_jsonl_overwrites_no_other_file(
+    tmp_path: Path, featurizer: Featurizer
+) -> None:
+    write_any([_line("one", "The first road.")], tmp_path / "a.jsonl")
+    (tmp_path / "a.mk").write_text("#id: two\n\n-| \x07The second.\n-| The third.\n", "utf-8")
+    parts = read_inputs([str(tmp_path / name) for name in ("a.jsonl", "a.mk")], None)
+    cleaned, fixes = fix(parts, featurizer)
+    written = write_fixed(cleaned, fixes, tmp_path / "clean")
+    assert [d.id for path in written[:2] for d in read_any(path)] == ["one", "two"]
+
+
 @pytest.mark.parametrize("blank", ["\xa0", "\x07", " \u2003\x00", "\ufeff\u200a"])
 def test_what_is_blank_around_a_text_is_taken_off(
     tmp_path: Path, featurizer: Featurizer, blank: str

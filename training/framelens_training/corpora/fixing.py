@@ -306,12 +306,15 @@ def write_fixed(parts: Sequence[Part], fixes: Sequence[Fix], folder: Path) -> li
             target, name = folder / part.corpus / f"{part.split}.jsonl", "jsonl"
         else:
             target, name = folder / part.path.name, detect(part.path).name
-            if target in written:
-                target = folder / f"{part.split}-{len(written)}" / part.path.name
+        apart = folder / f"{part.split}-{len(written)}"
+        if target in written:
+            target = apart / target.name
         try:
             write_any(documents, target, name)
         except FormatError:
             target = target.with_name(target.name.partition(".")[0] + ".jsonl")
+            if target in written:
+                target = apart / target.name
             write_any(documents, target, "jsonl")
         written.append(target)
     lines = [json.dumps(item.to_dict(), ensure_ascii=False) + "\n" for item in fixes]
