@@ -184,6 +184,8 @@ def test_scarce_answers_are_told_for_annotated_axes_only() -> None:
     (finding,) = [f for f in compare([_part("train", *lines[5:])]) if f.code == "class-balance"]
     assert finding.expected.endswith("framed true")
     assert finding.found == "7 of 25"
+    halves = [_part("train", *lines[number::2]) for number in (0, 1)]  # files of one split
+    assert not [f for f in compare(halves) if f.code == "class-balance"]
 
 
 @given(st.lists(st.text("ab cd", min_size=1, max_size=40), max_size=12, unique=True))

@@ -290,20 +290,23 @@ def _segments_elsewhere(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _balance(parts: Sequence[Part]) -> Iterator[Finding]:
-    for part in parts:
-        annotated = {name for item in part.located for name in item.document.annotated}
+    splits: dict[str, list[LabelledDocument]] = defaultdict(list)
+    for part in parts:  # a split may be in several files
+        splits[part.name] += [item.document for item in part.located]
+    for name, documents in splits.items():
+        annotated = {axis for document in documents for axis in document.annotated}
         for axis in AXES:
             if axis not in annotated:
                 continue
             answers = Counter(
                 segment.axis(axis)
-                for item in part.located
-                if axis in item.document.annotated
-                for segment in item.document.segments
+                for document in documents
+                if axis in document.annotated
+                for segment in document.segments
             )
             for value in (True, False):
                 if answers[value] < FEW:
-                    yield warning("class-balance", part.name,
+                    yield warning("class-balance", name,
                                   f"at least {FEW} segments with {axis} {str(value).lower()}",
                                   f"{answers[value]} of {answers[True] + answers[False]}",
                                   "label more, or do not report on this axis")  # fmt: skip
