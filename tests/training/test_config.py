@@ -93,6 +93,12 @@ def test_a_value_that_yaml_cannot_read_is_told(tmp_path: Path, value: str, told:
         load_config(write(tmp_path, MINIMAL), [f"version={value}"])
 
 
+def test_what_is_expected_is_called_as_yaml_calls_it(tmp_path: Path) -> None:
+    report = problems_of(tmp_path, "name: tiny\ncorpora: {use: starter}\ntraining: 3\n")
+    assert "corpora.use: input should be a list; found 'starter'" in report
+    assert "training: input should be a mapping; found 3" in report
+
+
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError, match=r"no such file; the config.* there are .*config.yaml"):

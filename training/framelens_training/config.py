@@ -530,6 +530,10 @@ def _override(tree: dict[str, Any], override: str) -> str | None:
     return None
 
 
+_DICTIONARY = re.compile(r"a valid dictionary(?: or instance of \w+)?")
+"""What YAML calls a mapping."""
+
+
 def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     problems: list[str] = []
     faults = error.errors()
@@ -549,7 +553,8 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
         elif item["type"] == "missing":
             problems.append(f"{where}: required, found nothing")
         else:
-            message = item["msg"].removeprefix("Value error, ")
+            message = _DICTIONARY.sub("a mapping", item["msg"].removeprefix("Value error, "))
+            message = message.replace("a valid tuple", "a list")
             shown = repr(found) if not isinstance(found, Mapping) else "a mapping"
             problems.append(f"{where}: {message[0].lower()}{message[1:]}; found {shown[:80]}")
     return problems
