@@ -270,6 +270,17 @@ def test_label_studio_offsets_that_find_other_words_are_an_error(tmp_path: Path)
         read_any(path)
 
 
+@pytest.mark.parametrize("of_data", [True, False])
+def test_a_number_of_a_label_studio_task_is_its_id(tmp_path: Path, of_data: bool) -> None:
+    path = tmp_path / "tasks.json"
+    (task,) = json.loads(json.dumps(_exported(path)))
+    del task["data"]["id"]
+    place = task["data"] if of_data else task
+    place["id"] = 17
+    path.write_text(json.dumps([task]), "utf-8")
+    assert [d.id for d in read_any(path)] == ["17"]
+
+
 def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     tasks = json.loads(json.dumps(_exported(path)))

@@ -117,7 +117,10 @@ def _annotator(annotation: Mapping[str, Any], number: int) -> str:
 
 def _head(data: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
     extra = _extra(data)
-    row: dict[str, Any] = {"id": data.get("id", str(task.get("id", ""))), "text": data["text"]}
+    name = data.get("id", task.get("id", ""))
+    if type(name) is int:  # a task's own, or a column of a table that was imported
+        name = str(name)
+    row: dict[str, Any] = {"id": name, "text": data["text"]}
     if extra.get("headline", bool(data.get("headline"))):
         row["headline"] = data.get("headline")
     row |= {key: data[key] for key in _PLAIN if data.get(key) is not None}
