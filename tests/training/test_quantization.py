@@ -8,11 +8,12 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from framelens.decoding import DecodingConfig
 from framelens.features import Featurizer, WindowFeatures
 from framelens.network import Network
 from framelens_training import quantization
 from framelens_training.config import LOSS_PARTS
-from framelens_training.export import export_onnx
+from framelens_training.export import export_onnx, measure_parity
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.quantization import quantize
 
@@ -50,6 +51,20 @@ def test_int8_stays_near_fp32_and_is_a_third_of_its_size(
         for a, b in zip(full(window), small(window), strict=True):
             assert np.abs(a - b).max() < 0.01 * np.abs(a).max()
     assert int8.stat().st_size < 0.45 * fp32.stat().st_size
+
+
+def test_a_logit_that_is_no_number_is_no_small_difference(
+    tmp_path: Path, featurizer: Featurizer
+) -> None:
+    path, model = tmp_path / "fp32.onnx", make_model()
+    export_onnx(model, path)
+    documents = [featurizer.featurize([text], ["body"]) for text in ("A road.", "A plan.", "Rain.")]
+    same = measure_parity(model, path, path, documents, DecodingConfig())
+    assert same.torch_onnx_max_difference < 1e-4
+    with torch.no_grad():
+        model.encoder.embeddings.word_embeddings.weight[featurizer.token_id("plan")] = np.nan
+    broken = measure_parity(model, path, path, documents, DecodingConfig())
+    assert np.isnan(broken.torch_onnx_max_difference)
 
 
 def test_word_embeddings_come_out_beside_the_logits(tmp_path: Path, featurizer: Featurizer) -> None:

@@ -169,9 +169,8 @@ def measure_parity(
     for features in documents:
         answers = [[network(window) for window in features.windows] for network in networks]
         for ours, theirs in zip(answers[0], answers[1], strict=True):
-            worst = max(
-                worst, *(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
-            )
+            differences = [np.abs(a - b).max() for a, b in zip(ours, theirs, strict=True)]
+            worst = float(np.max([worst, *differences]))  # NaN if one is, which `max` leaves out
         merged: list[DocumentLogits] = [merge_windows(features, rows) for rows in answers[1:]]
         full, small = (axis_scores(item, decoding) for item in merged)
         segments += len(full)

@@ -489,7 +489,7 @@ def _export(
     export_onnx(model, fp32, config.windows.max_tokens)
     quantize(fp32, int8, _calibration_windows(split["train"]))
     parity = measure_parity(model, fp32, int8, _parity_documents(featurizer, split), decoding)
-    if parity.torch_onnx_max_difference > config.export.parity_tolerance:
+    if not parity.torch_onnx_max_difference <= config.export.parity_tolerance:  # nor if it is NaN
         raise ExportError(
             f"expected the fp32 ONNX graph within {config.export.parity_tolerance} of torch, found "
             f"a difference of {parity.torch_onnx_max_difference:.2e}; the trained weights are in "
