@@ -690,7 +690,7 @@ def _heading(found: Any) -> str:
 def _parted(text: str, title: str, heading: str) -> tuple[str, str]:
     """A page's text without the line at its top that is its headline, and the headline.
 
-    That line is the page's heading, or its title, which may be worded otherwise. A title that is
+    That line is the page's title, or its heading, which may be worded otherwise. A title that is
     that line and the site's name ("Wall shut | Tarn Courier"), or its rubric ("Opinion | Who shut
     the wall?"), loses the name and the rubric. A line that is all of the text, as on a page of one
     post, stays.
@@ -705,13 +705,14 @@ def _parted(text: str, title: str, heading: str) -> tuple[str, str]:
             starts.append(sites.pop(0).end())
     ends = (len(title), *(site.start() for site in sites[-3:]))
     pieces = (title[start:end] for start in starts for end in ends)
-    headlines = {words_alone(piece): piece for piece in (heading, *pieces)}
+    titles = {words_alone(piece): piece for piece in pieces}
     lines = text.split("\n")
-    for number, line in enumerate(lines[:_TOP_LINES]):
-        words = words_alone(line)
-        if words and words in headlines and len(lines) > 1:
-            del lines[number]
-            return "\n".join(lines), headlines[words]
+    for headlines in (titles, {words_alone(heading): heading}):
+        for number, line in enumerate(lines[:_TOP_LINES]):
+            words = words_alone(line)
+            if words and words in headlines and len(lines) > 1:
+                del lines[number]
+                return "\n".join(lines), headlines[words]
     return text, title
 
 

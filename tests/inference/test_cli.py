@@ -245,6 +245,12 @@ OPINION = "Who shut the road, and why?"
         ("Road closed | Tarn", "<p>Tarn</p><h1>Road closed</h1>", "Road closed", ["Tarn"]),
         (f"Opinion | {OPINION}", f"<h1>{OPINION}</h1>", OPINION, []),
         (f"Opinion | {OPINION} | Tarn", f"<p>Opinion</p><h1>{OPINION}</h1>", OPINION, ["Opinion"]),
+        (
+            "Road closed",
+            "<h1>Live from Tarn</h1><h2>Road closed</h2>",
+            "Road closed",
+            ["Live from Tarn"],
+        ),
         (f"Opinion - {OPINION}", "<p>Opinion</p>", f"Opinion - {OPINION}", ["Opinion"]),
     ],
 )
