@@ -631,13 +631,17 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
         import trafilatura
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
-    found = trafilatura.bare_extraction(_decoded(page), include_comments=False, with_metadata=True)
+    tree = trafilatura.load_html(_decoded(page))
+    whole = "" if tree is None else " ".join((tree.findtext(".//title") or "").split())
+    found = trafilatura.bare_extraction(tree, include_comments=False, with_metadata=True)
     row: dict[str, str] = {}
     if found is not None and not isinstance(found, dict):
         site = found.sitename or ""
-        title = _without_site(found.title or "", site)
-        heading = _without_site(_heading(found), site)
-        row["text"], headline = _parted(found.text or "", title, heading)
+        if "." in site and " " in site:  # the extractor's guess: a part of the title with a stop
+            site = ""
+        text = found.text or ""
+        title = _without_site(_title(found.title or "", whole, text), site)
+        row["text"], headline = _parted(text, title, _without_site(_heading(found), site))
         if headline:
             row["headline"] = headline
     if not row.get("text"):
@@ -663,6 +667,24 @@ def _decoded(page: bytes) -> bytes | str:
         except (LookupError, UnicodeError):
             return page
     return page
+
+
+def _title(title: str, whole: str, text: str) -> str:
+    """The extractor's title; of the page's whole title the first part, if it took the site's.
+
+    It does so where the first part has a full stop, or where the page's only heading is the site's.
+    """
+    from framelens.sentences import words_alone
+
+    name = words_alone(title)
+    if name in map(words_alone, text.split("\n")[:_TOP_LINES]):
+        return title
+    for mark in _BEFORE_SITE.finditer(whole):
+        first, last = whole[: mark.start()], whole[mark.end() :]
+        is_site = len(last.split()) <= 2 * _RUBRIC_WORDS < len(first.split())
+        if is_site and words_alone(last) == name:
+            return first
+    return title
 
 
 def _without_site(title: str, site: str) -> str:

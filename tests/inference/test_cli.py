@@ -340,6 +340,34 @@ def test_the_name_that_a_page_gives_its_site_is_not_in_its_headline(
     assert row.get("headline") == headline
 
 
+@pytest.mark.parametrize(
+    ("head", "top", "headline"),
+    [
+        ("<title>Dr. Orr to shut the road | Tarn News</title>", "", "Dr. Orr to shut the road"),
+        (
+            "<title>Mayor to shut the road | Tarn</title>",
+            "<header><h1>Tarn</h1></header><article>",
+            "Mayor to shut the road",
+        ),
+        ("<title>Live from the road in Tarn | Shut</title>", "<article><h1>Shut</h1>", "Shut"),
+        ("<title>News from Tarn | Road shut</title>", "<h1>Road shut</h1><article>", "Road shut"),
+        (
+            "<meta property='og:title' content='Dr. Orr to go'><title>Dr. Orr to go | Tarn</title>",
+            "",
+            "Dr. Orr to go",
+        ),
+    ],
+)
+def test_the_name_of_the_site_is_not_taken_for_the_title(
+    head: str, top: str, headline: str
+) -> None:
+    body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    page = f"<html><head>{head}</head><body>{top or '<article>'}{body}</article></body></html>"
+    row = extract_page(page.encode())
+    assert isinstance(row, dict)
+    assert row["headline"] == headline
+
+
 @pytest.mark.parametrize("mark", ["| ", " |", " :: ", " / ", " -- ", " ― "])
 def test_a_title_is_the_line_at_the_top_with_whatever_is_before_the_site(mark: str) -> None:
     body = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
