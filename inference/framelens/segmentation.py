@@ -31,6 +31,10 @@ _PARAGRAPHS_SEARCHED = 20
 _WORDS_SEARCHED = 400
 _FULL_STOP = re.compile(rf"(?<![A-Z]\.[A-Z])(?<!\.)\.{AFTER_STOP}\Z")  # not "in the U.S.", "so..."
 _CRY = re.compile(rf"[?!]{AFTER_STOP}\Z")
+_CREDIT = re.compile(  # of a caption: "The wall on Monday (AP Photo/Ann Lee)"
+    r"[(\[][^()\[\]]{0,40}\bphoto(?:graph)?\s?(?:[/:]|by\b|courtesy\b|via\b)[^()\[\]]*[)\]]\Z",
+    re.IGNORECASE,
+)
 _UNFINISHED = frozenset(",;:-–—―")
 _TERMINAL = re.compile(rf"[.!?…]{AFTER_STOP}\Z")
 
@@ -96,7 +100,9 @@ def _opens_with_headline(text: str, paragraphs: list[Paragraph]) -> bool:
     if first.lines > 1 or first.end - first.start > MAX_HEADLINE:
         return False
     line = text[first.start : first.end]
-    if _FULL_STOP.search(line) or line[-1] in _UNFINISHED or is_furniture(line):
+    if _FULL_STOP.search(line) or line[-1] in _UNFINISHED:
+        return False
+    if is_furniture(line) or _CREDIT.search(line):
         return False
     if _CRY.search(line):
         if len(split_sentences(line)) > 1:

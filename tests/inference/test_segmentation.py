@@ -286,6 +286,7 @@ def test_a_headline_field_is_one_segment() -> None:
         "Most popular names of boats revealed",
         "Home/work divide at the wall",
         "Two hours ago in Westport",
+        "Harbour wall to close for winter (photo)",
     ],
 )
 @pytest.mark.parametrize("line_end", LINE_ENDS)
@@ -316,6 +317,8 @@ def test_a_first_line_that_reads_like_a_headline(
         "First published on Fri 3 May 2024 10.15 BST",
         "By Ines Okafor Published May 3, 2024",
         "Home > News > Westport",
+        "The harbour wall on Monday (AP Photo/Ann Lee)",
+        "The harbour wall on Monday [Reuters photo: A. Lee]",
         "Share this article on social media",
         "The harbour wall is shut.",
         "**The harbour wall is shut.**",
