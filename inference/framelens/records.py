@@ -36,6 +36,7 @@ HTML_ENDINGS = (".html", ".htm")
 ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTML_ENDINGS
 
 _BEFORE_SITE = re.compile(r"\s*\|\s*|\s+(?:[–—―·•«»/-]|--|::)\s+")
+_BESIDE_SITE = re.compile(rf"{_BEFORE_SITE.pattern}|:\s+")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
 _TOP_LINES = 5  # of a page's text, among which its heading stands
@@ -694,7 +695,7 @@ def _without_site(title: str, site: str) -> str:
     name = words_alone(site)
     if not name:
         return title
-    for mark in _BEFORE_SITE.finditer(title):
+    for mark in _BESIDE_SITE.finditer(title):
         if words_alone(title[mark.end() :]) == name:
             return title[: mark.start()]
         if words_alone(title[: mark.start()]) == name:

@@ -323,6 +323,7 @@ def test_a_page_that_declares_what_it_is_not_is_guessed(declared: str) -> None:
         ("Road shut, mayor says - Tarn News", "Road shut, mayor says"),
         ("Road shut| Local :: TARN NEWS", "Road shut| Local"),
         ("Tarn News | Road shut - all of it", "Road shut - all of it"),
+        ("Tarn News: Road shut: all of it", "Road shut: all of it"),
         ("Tarn News", None),
         ("Road shut - Police", "Road shut - Police"),
         ("Tarn News is shut", "Tarn News is shut"),
