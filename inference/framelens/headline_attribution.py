@@ -64,7 +64,9 @@ _BEHIND_COLON = re.compile(  # or behind a dash, as in "Wall shut - police" and 
 )
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(rf"\?[?!]*{AFTER_STOP}\s*\Z")
-_ADVICE = re.compile(r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop)\s", re.IGNORECASE)
+_ADVICE = re.compile(
+    r"\A\W*(?:do not|don['’]t|let['’]?s|no,|stop(?!\sand\s(?:search|frisk)))\s", re.IGNORECASE
+)
 """How a headline begins that says what the outlet wants, or denies what others say."""
 _PRONOUNS = frozenset(["he", "she", "they"])
 

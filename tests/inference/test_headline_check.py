@@ -296,6 +296,8 @@ SIGNED = segment(
         ("Don’t call the wall a time bomb", None, NAMED, "none_needed"),
         ("No, the wall is a time bomb", None, NAMED, "none_needed"),
         ("Stopgap: wall is a time bomb", None, NAMED, "dropped"),
+        ("Stop and think: the wall is a time bomb", None, NAMED, "none_needed"),
+        ("Stop and search at wall is a time bomb", None, NAMED, "dropped"),
         ("Wall mended amid allegations of a time bomb", None, NAMED, "weakened"),
         ("Harbour warning: wall is a time bomb", None, NAMED, "weakened"),
         ("Warning signs on wall, a time bomb", None, NAMED, "dropped"),
