@@ -21,12 +21,16 @@ _DOCUMENTS = frozenset(_DOCUMENT_NAMES.split())
 """Plurals that are no people: they hide nobody."""
 
 _COLON_SOURCES = """
-audit auditor auditors campaigners coroner court critics expert experts inquest inquiry insiders
-judge lawyer minister officials police poll probe prosecutor prosecutors report reports
-researchers scientists source sources study survey union watchdog witnesses
+audit auditor auditors boss campaigners chief coroner court critics expert experts inquest inquiry
+insiders judge lawyer leader minister officials police poll probe prosecutor prosecutors report
+reports researchers scientists source sources spokesman spokeswoman study survey union watchdog
+witnesses
 """
 _AFTER_COLON = frozenset(_COLON_SOURCES.split())
-"""What stands before or after a headline's colon, or behind a dash, when it is the source."""
+"""Last words of what stands before or after a headline's colon, or behind a dash, as its source."""
+
+_COLON_VERBS = frozenset(["claim", "claims", "find", "finds", "say", "says", "warn", "warns"])
+"""What may follow them: "Officials warn: wall to fall"."""
 
 _CLASS_NAMES = """
 activists advocates aides analysts campaigners critics customers detectives diplomats doctors
@@ -133,8 +137,9 @@ def _own_source(
         if match is None:
             continue
         words = [word.casefold() for word in _WORD.findall(match["source"])]
+        last = [word for word in words if word not in _COLON_VERBS][-1:]
         if len(words) <= _MOST_WORDS and (
-            not _AFTER_COLON.isdisjoint(words) or _shares_word(match["source"], source)
+            not _AFTER_COLON.isdisjoint(last) or _shares_word(match["source"], source)
         ):
             return match["source"]
     return None
