@@ -124,6 +124,9 @@ def _own_source(
 ) -> str | None:
     """The headline's source: a span of the model, or what a colon sets apart as one.
 
+    That ends in a word for one, or of the name of the segment's source: "Tarn council:", not
+    "Tarn in crisis:".
+
     A span is one in an attributed headline that has something said in it: who "launches ads" says
     nothing. Whoever "allegedly" or "is said to" have done something is not who says so.
     """
@@ -136,10 +139,10 @@ def _own_source(
         match = pattern.search(headline.text)
         if match is None:
             continue
-        words = [word.casefold() for word in _WORD.findall(match["source"])]
-        last = [word for word in words if word not in _COLON_VERBS][-1:]
+        words = _WORD.findall(match["source"])
+        last = next((word for word in reversed(words) if word.casefold() not in _COLON_VERBS), "")
         if len(words) <= _MOST_WORDS and (
-            not _AFTER_COLON.isdisjoint(last) or _shares_word(match["source"], source)
+            last.casefold() in _AFTER_COLON or _shares_word(last, source)
         ):
             return match["source"]
     return None

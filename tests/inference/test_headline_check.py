@@ -242,6 +242,8 @@ SIGNED = segment(
         ("US says wall is a time bomb", "US", NAMED, "kept"),
         ("US frets over wall", None, AMERICAN, "dropped"),
         ("US: wall is a time bomb", None, AMERICAN, "kept"),
+        ("Ada Quist: wall is a time bomb", None, NAMED, "kept"),
+        ("Ada on fire: wall is a time bomb", None, NAMED, "dropped"),
         ("Wall is a time bomb for us", None, AMERICAN, "dropped"),
         ("Wall is a time bomb, leaked documents say", "leaked documents", NAMED, "kept"),
         ("Wall is a time bomb, say Wallmenders", "Wallmenders", NAMED, "kept"),
