@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (2.41, 2.25, -5.22, -3.39, -0.39)
-BIAS = -0.53
+WEIGHTS = (2.25, 2.13, -5.91, -3.91, -0.58)
+BIAS = -0.44
 
 
 def dropped_signs(
