@@ -16,13 +16,14 @@ from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import DocumentFeatures, Featurizer
 from framelens.schema import AXES, LABELS
 from framelens_training.calibration import (
+    FRAMED_ANSWERS,
     HEADLINE_ANSWERS,
     best_threshold,
     calibration_bins,
     chance_calibration_errors,
     expected_calibration_error,
     temperature,
-    temperature_and_offset,
+    temperature_and_offsets,
     tune,
     tune_axes,
 )
@@ -290,14 +291,36 @@ def test_headlines_get_the_offset_that_makes_their_answers_likeliest() -> None:
     headlines = np.arange(6000) % 3 == 0
     truth = 1 / (1 + np.exp(-(logits - 1.2 * headlines)))
     data = axis(GENERATOR.random(6000) < truth, logits * 2)
-    assert temperature_and_offset(data, headlines) == pytest.approx((2.0, -1.2), abs=0.2)
+    assert temperature_and_offsets(data, headlines) == pytest.approx((2.0, 0.0, -1.2), abs=0.2)
 
     few = axis([True] * 80 + [False] * 80, np.tile([2.0, -1.0], 80))
     rare = np.zeros(160, dtype=np.bool_)
     rare[: HEADLINE_ANSWERS - 1] = rare[80 : 80 + HEADLINE_ANSWERS] = True
-    assert temperature_and_offset(few, rare) == (temperature(few), 0.0)
+    assert temperature_and_offsets(few, rare) == (temperature(few), 0.0, 0.0)
     rare[HEADLINE_ANSWERS - 1] = True
-    assert temperature_and_offset(few, rare)[1] != 0.0
+    assert temperature_and_offsets(few, rare)[1] == 0.0
+    assert temperature_and_offsets(few, rare)[2] != 0.0
+
+
+def test_all_segments_get_an_offset_where_there_are_answers_enough() -> None:
+    logits = GENERATOR.normal(scale=2, size=6000)
+    headlines = np.arange(6000) % 3 == 0
+    truth = 1 / (1 + np.exp(-(logits + 0.7 - 1.2 * headlines)))
+    data = axis(GENERATOR.random(6000) < truth, logits * 2)
+    found = temperature_and_offsets(data, headlines, of_all=True)
+    assert found == pytest.approx((2.0, 0.7, -1.2), abs=0.2)
+    none = np.zeros(6000, dtype=np.bool_)
+    assert temperature_and_offsets(data, none, of_all=True)[2] == 0.0
+    assert temperature_and_offsets(data, none) == (temperature(data), 0.0, 0.0)
+
+    # A third of the segments with the logit 1 are so: with an offset that is their probability.
+    yeses, noes = FRAMED_ANSWERS - 1, 2 * FRAMED_ANSWERS
+    few = axis([True] * yeses + [False] * noes, np.full(yeses + noes, 1.0))
+    none = np.zeros(yeses + noes, dtype=np.bool_)
+    assert temperature_and_offsets(few, none, of_all=True)[1] == 0.0
+    enough = axis([True, *few.gold], np.full(yeses + noes + 1, 1.0))
+    temperature_, offset, _ = temperature_and_offsets(enough, np.append(none, False), of_all=True)
+    assert 1 / (1 + np.exp(-(1 / temperature_ + offset))) == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
@@ -405,6 +428,8 @@ def test_tuning_tells_headlines_from_the_rest() -> None:
     found = tune_axes(DecodingConfig(), documents, logits, (0.02, 0.98))
     assert found.headline_offsets["framed"] < -1
     assert found.headline_offsets["attributed"] == 0
+    assert found.offsets["framed"] != 0
+    assert found.offsets["attributed"] == 0
 
 
 def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> None:
@@ -457,7 +482,7 @@ def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Feat
     )
     found = tune([item], [logits], Evaluation())
     assert set(found.temperatures.values()) == {1.0}
-    assert set(found.headline_offsets.values()) == {0.0}
+    assert set(found.headline_offsets.values()) == set(found.offsets.values()) == {0.0}
     assert set(found.thresholds.values()) == {0.5}
     assert set(found.span_thresholds.values()) == {0.5}
     assert found.transitions == found.loaded_transitions == ()
