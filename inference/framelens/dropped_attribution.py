@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (2.25, 2.13, -5.91, -3.91, -0.58)
-BIAS = -0.44
+WEIGHTS = (2.31, 2.13, -6.1, -3.81, -0.57)
+BIAS = -0.75
 
 
 def dropped_signs(
