@@ -458,7 +458,7 @@ def test_the_nearer_a_headline_is_to_being_attributed_the_less_it_has_dropped(
 
 
 def test_an_attribution_is_dropped_from_a_limit_on(featurizer: Featurizer) -> None:
-    body = (SAID, *[replace(OTHER, scores={**OTHER.scores, "framed": 0.9})] * 7)
+    body = (SAID, *[replace(OTHER, scores={**OTHER.scores, "framed": 0.7})] * 7)
     headline = "Road closed: news, news of another minister"
     found = held(featurizer, headline, *body)
     assert found.dropped_score is not None
