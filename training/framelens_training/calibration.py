@@ -106,16 +106,42 @@ def temperature_and_offsets(
     of_all = of_all and min(data.gold.sum(), (~data.gold).sum()) >= FRAMED_ANSWERS
     if not (have_own or of_all):
         return temperature(data), 0.0, 0.0
-    sign = np.where(data.gold, 1.0, -1.0)
-    columns = np.stack([data.values, np.full(len(data.values), of_all), headlines & have_own])
+    fixed = (0.0, 0.0)
+    slope, offset, of_headlines = likeliest_scaling(
+        data.values,
+        headlines,
+        data.gold.astype(np.float64),
+        start=(1.0, 0.0, 0.0),
+        bounds=(
+            (1 / _TEMPERATURES[1], 1 / _TEMPERATURES[0]),
+            _OFFSETS if of_all else fixed,
+            _OFFSETS if have_own else fixed,
+        ),
+    )
+    return round(1 / slope, 4), round(offset, 4), round(of_headlines, 4)
+
+
+def likeliest_scaling(
+    values: NDArray[np.floating],
+    headlines: NDArray[np.bool_],
+    wanted: NDArray[np.float64],
+    *,
+    start: Sequence[float],
+    bounds: Sequence[tuple[float, float]],
+) -> tuple[float, float, float]:
+    """The slope, the offset and the offset of headlines that make answers likeliest.
+
+    `values` are logits, `wanted` the probability of yes that each should have, all of shape (n,).
+    What has two equal bounds stays there.
+    """
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        return float(np.logaddexp(0.0, -sign * (parameters @ columns)).mean())
+        slope, offset, of_headlines = parameters
+        logit = slope * values + offset + of_headlines * headlines
+        return float((np.logaddexp(0.0, logit) - wanted * logit).mean())
 
-    slopes = (1 / _TEMPERATURES[1], 1 / _TEMPERATURES[0])
-    bounds = (slopes, _OFFSETS, _OFFSETS)
-    found = minimize(loss, np.array([1.0, 0.0, 0.0]), bounds=bounds, method="L-BFGS-B").x
-    return round(1 / float(found[0]), 4), round(float(found[1]), 4), round(float(found[2]), 4)
+    found = minimize(loss, np.array(start), bounds=bounds, method="L-BFGS-B").x
+    return float(found[0]), float(found[1]), float(found[2])
 
 
 def temperature(data: AxisData) -> float:

@@ -8,6 +8,7 @@ neighbours from an article. What is drawn by chance is drawn anew for every epoc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -71,16 +72,13 @@ def training_windows(
     generator = np.random.default_rng((seed, epoch))
     articles = [d for corpus in corpora for d in corpus.documents if len(d.targets) > 1]
     typography, parties = Typography(featurizer), Parties(featurizer)
-
-    def exchanged(item: LabelledFeatures, _: np.random.Generator) -> LabelledFeatures:
-        return parties.exchanged(item)
-
+    varied = functools.partial(typography.varied, generator=generator)
     shown: list[list[LabelledFeatures]] = []
     for corpus in corpora:
         drawn = _drawn(corpus, generator)
         made = _counterfactuals(drawn, featurizer, config.counterfactual_share, generator)
-        drawn = _changed(drawn, typography.varied, config.typography_share, generator)
-        drawn = _changed(drawn, exchanged, config.parties_share, generator)
+        drawn = _changed(drawn, varied, config.typography_share, generator)
+        drawn = _changed(drawn, parties.exchanged, config.parties_share, generator)
         shown.append([*drawn, *made])
     shown.append([featurize_document(d, featurizer) for d in epithets(config.epithets, generator)])
     windows: list[LabelledWindow] = []
@@ -99,14 +97,14 @@ def training_windows(
 
 def _changed(
     drawn: Sequence[LabelledFeatures],
-    change: Callable[[LabelledFeatures, np.random.Generator], LabelledFeatures],
+    change: Callable[[LabelledFeatures], LabelledFeatures],
     share: float,
     generator: np.random.Generator,
 ) -> list[LabelledFeatures]:
     """The documents, a share of them changed."""
     if not share:
         return list(drawn)
-    return [change(item, generator) if generator.random() < share else item for item in drawn]
+    return [change(item) if generator.random() < share else item for item in drawn]
 
 
 def _counterfactuals(

@@ -17,11 +17,14 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.calibration import expected_calibration_error, which_are_headlines
+from framelens_training.calibration import (
+    expected_calibration_error,
+    likeliest_scaling,
+    which_are_headlines,
+)
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import assign
@@ -263,31 +266,27 @@ def _with_axis(
     gold, values, shown = data.gold[rows], data.values[rows], headlines[rows]
     yes, no = int(gold.sum()), int((~gold).sum())
     wanted = np.where(gold, (yes + 1) / (yes + 2), 1 / (no + 2))
-    start = np.array(
-        [1 / decoding.temperatures[axis], decoding.offsets[axis], decoding.headline_offsets[axis]]
-    )
+    start = (
+        1 / decoding.temperatures[axis], decoding.offsets[axis], decoding.headline_offsets[axis]
+    )  # fmt: skip
     is_free = {
         "segments": (True, True, False),
         "headlines and others": (True, True, True),
         "headlines": (False, False, True),
     }[kind]
-
-    def loss(parameters: NDArray[np.float64]) -> float:
-        slope, offset, of_headlines = parameters
-        logit = slope * values + offset + of_headlines * shown
-        return float((np.logaddexp(0.0, logit) - wanted * logit).mean())
-
     bounds = [
         limits if free else (value, value)
         for limits, free, value in zip((_SLOPES, _OFFSETS, _OFFSETS), is_free, start, strict=True)
     ]
-    slope, offset, of_headlines = minimize(loss, start, bounds=bounds, method="L-BFGS-B").x
+    slope, offset, of_headlines = likeliest_scaling(
+        values, shown, wanted, start=start, bounds=bounds
+    )
     threshold = decoding.thresholds[axis] if kind == "headlines" else HALF
     return replace(
         decoding,
-        temperatures={**decoding.temperatures, axis: round(1 / float(slope), 4)},
-        offsets={**decoding.offsets, axis: round(float(offset), 4)},
-        headline_offsets={**decoding.headline_offsets, axis: round(float(of_headlines), 4)},
+        temperatures={**decoding.temperatures, axis: round(1 / slope, 4)},
+        offsets={**decoding.offsets, axis: round(offset, 4)},
+        headline_offsets={**decoding.headline_offsets, axis: round(of_headlines, 4)},
         thresholds={**decoding.thresholds, axis: threshold},
     )
 
