@@ -134,7 +134,8 @@ def main() -> None:
 
 def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     """Seconds of each stage and of the whole."""
-    from framelens.records import FieldNames, read_records
+    from framelens.reading import read_records
+    from framelens.records import FieldNames
     from framelens.scorer import load
     from framelens.workers import Job, Settings, finished, read_job
     from framelens.writers import Layout

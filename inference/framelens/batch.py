@@ -18,6 +18,7 @@ from framelens.artifact import Artifact
 from framelens.deferral import Deferral
 from framelens.errors import FramelensError
 from framelens.in_order import InOrder, in_order
+from framelens.input_files import STANDARD_INPUT
 from framelens.limits import Limits
 from framelens.parts import (
     JOINED,
@@ -29,15 +30,8 @@ from framelens.parts import (
     replace_synced,
 )
 from framelens.progress import Progress, Tally
-from framelens.records import (
-    STANDARD_INPUT,
-    FieldNames,
-    Keep,
-    Position,
-    Record,
-    columns_of,
-    read_records,
-)
+from framelens.reading import Position, columns_of, read_records
+from framelens.records import FieldNames, Keep, Record
 from framelens.rows import Answer
 from framelens.workers import Settings
 from framelens.writers import Format, Layout

@@ -187,8 +187,8 @@ def _seconds(value: str) -> float:
 
 
 def _score(options: argparse.Namespace) -> int:
+    from framelens.input_files import check_apart, expand_inputs
     from framelens.parts import followed, is_stream, partial_of
-    from framelens.records import check_apart, expand_inputs
 
     target = None if options.output in (None, "-") else followed(Path(options.output))
     style = _style(options, target)
@@ -207,8 +207,8 @@ def _score(options: argparse.Namespace) -> int:
 
 def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> None:
     """Find out before the run whether its summary can be written, and over nothing else of it."""
+    from framelens.input_files import check_apart
     from framelens.parts import OutputError, is_of_run
-    from framelens.records import check_apart
 
     check_apart(inputs, [summary], "--summary")
     if target is not None and is_of_run(summary, target):
@@ -259,8 +259,8 @@ def _beyond_table(options: argparse.Namespace) -> bool:
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
+    from framelens.input_files import STANDARD_INPUT
     from framelens.parts import is_stream
-    from framelens.records import STANDARD_INPUT
 
     problems = cascade_problems(options)
     streamed = target is None or is_stream(target)
@@ -346,7 +346,8 @@ def _batch(
 def _table(inputs: list[str], options: argparse.Namespace) -> int:
     """Show each document as it is scored, in this process."""
     from framelens.artifact import Artifact, resolve
-    from framelens.records import FieldNames, read_records
+    from framelens.reading import read_records
+    from framelens.records import FieldNames
     from framelens.terminal import render
     from framelens.workers import Job, Settings, score_job
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from framelens.artifact import sha256
 from framelens.errors import FramelensError
-from framelens.records import STANDARD_INPUT, check_file
+from framelens.input_files import STANDARD_INPUT, check_file
 
 FORMAT_VERSION = 1
 MANIFEST = "_manifest.json"

@@ -17,13 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framelens.errors import InputError
+from framelens.reading import Position, columns_of
 from framelens.records import (
     FieldNames,
     Keep,
-    Position,
     Record,
     check_columns,
-    columns_of,
     not_utf8,
     record_of,
     to_json,

@@ -171,12 +171,12 @@ def score_job(scorer: Scorer, job: Job, settings: Settings) -> Document:
 
 def read_job(scorer: Scorer, job: Job, settings: Settings) -> Reading | Document:
     """Read one job's document, for `finished`; a page is answered at once."""
-    from framelens.records import extract_page
-
     try:
         if job.page is None:
             row = {} if job.row is None else job.row
             return scorer.read_record(row, default_id="", unit=settings.unit)
+        from framelens.pages import extract_page
+
         extracted = extract_page(job.page)
         if isinstance(extracted, RowError):
             return scorer.error("", extracted.code, extracted.message)

@@ -20,7 +20,8 @@ from framelens import rows, tabular
 from framelens.cli import main
 from framelens.in_order import InOrder
 from framelens.limits import Limits
-from framelens.records import FieldNames, Record, read_records
+from framelens.reading import read_records
+from framelens.records import FieldNames, Record
 from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo

@@ -139,7 +139,7 @@ def test_what_cannot_be_decoded_costs_one_document(
 def test_a_line_without_end_is_never_read_whole(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("framelens.records.MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr("framelens.reading.MAX_ROW_BYTES", 1000)
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     rows = [{"text": "A plan."}, {"text": "x" * 5000}, {"text": "A road."}]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -225,7 +225,8 @@ def test_a_csv_line_without_end_is_never_read_whole(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("framelens.records.MAX_ROW_BYTES", 1000)
+    for module in ("csv_records", "records"):
+        monkeypatch.setattr(f"framelens.{module}.MAX_ROW_BYTES", 1000)
     source, target = tmp_path / "in.csv", tmp_path / "out.jsonl"
     source.write_text("id,text\n1,A plan.\n2," + "x" * 5000 + "\n3,A road.\n", "utf-8")
     assert score(model_folder, source, "-o", target) == 3

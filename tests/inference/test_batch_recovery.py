@@ -18,7 +18,7 @@ from framelens import parts
 from framelens.batch import Stop
 from framelens.cli import main
 from framelens.in_order import InOrder
-from framelens.records import expand_inputs
+from framelens.input_files import expand_inputs
 
 ROWS = 600
 PART = 40

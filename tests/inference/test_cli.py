@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from framelens.cli import main
-from framelens.records import extract_page
+from framelens.pages import extract_page
 from support import read_jsonl
 
 GOOD = {"id": "a1", "headline": "Road closed", "text": "The mayor said a road was closed."}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from framelens.records import FieldNames, read_records
+from framelens.reading import read_records
+from framelens.records import FieldNames
 from framelens.schema import AXES
 from framelens.segmentation import segment_article
 from framelens_training.alignment import SILENCE, WordAnswers, limited

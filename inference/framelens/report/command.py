@@ -44,8 +44,9 @@ def add_report(report: argparse.ArgumentParser) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from framelens.input_files import STANDARD_INPUT, check_apart, expand_inputs
     from framelens.parts import followed
-    from framelens.records import STANDARD_INPUT, FieldNames, check_apart, expand_inputs
+    from framelens.records import FieldNames
     from framelens.report.inputs import Reading, Source
     from framelens.report.pages import require_engine
     from framelens.report.write import write_article, write_dashboard, write_report

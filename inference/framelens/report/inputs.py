@@ -16,7 +16,8 @@ from framelens.in_order import in_order
 from framelens.limits import Limits
 from framelens.model_settings import DecodingConfig
 from framelens.progress import Progress, Tally
-from framelens.records import FieldNames, Position, Record, read_records
+from framelens.reading import Position, read_records
+from framelens.records import FieldNames, Record
 from framelens.report.article import Article, article_of
 from framelens.report.scored import is_scored, read_scored
 from framelens.rows import table_row

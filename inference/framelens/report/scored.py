@@ -9,15 +9,15 @@ from typing import Any
 
 from framelens.documents import document_of, object_of
 from framelens.errors import InputError, MissingExtraError
-from framelens.records import (
+from framelens.input_files import (
     CSV_ENDINGS,
     JSONL_ENDINGS,
-    MAX_ROW_BYTES,
     PARQUET_ENDINGS,
     UNREADABLE,
     check_file,
     opened,
 )
+from framelens.records import MAX_ROW_BYTES
 from framelens.schema import (
     SCHEMA_VERSION,
     Document,

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from framelens import records
+from framelens import reading
 from framelens.errors import InputError
-from framelens.records import FieldNames, Position, expand_inputs, read_records, to_json
+from framelens.input_files import expand_inputs
+from framelens.reading import Position, read_records
+from framelens.records import FieldNames, to_json
 
 
 def test_kept_values_become_json_that_every_parser_reads() -> None:
@@ -71,7 +73,7 @@ def test_what_is_too_long_is_an_error_row(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = b'{"text": "A plan."}\n'
-    monkeypatch.setattr(records, "MAX_ROW_BYTES", len(row))
+    monkeypatch.setattr(reading, "MAX_ROW_BYTES", len(row))
     codes = []
     for name, content in (("exact", row), ("over", b" " + row)):
         path = tmp_path / f"{name}.{ending}"
