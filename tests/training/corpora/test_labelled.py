@@ -101,6 +101,17 @@ def test_what_is_wrong_with_a_row(row: object, says: str) -> None:
     assert not any("to be must" in finding.expected for finding in findings_of(problems))
 
 
+def test_segments_stand_in_the_order_of_the_article_whatever_was_marked_first() -> None:
+    halves = [segment(end=14), segment(start=15), {"field": "headline", "start": 0, "end": 11}]
+    document, _ = parse_document(changed(segments=halves[::-1]), "here")
+    assert document is not None
+    assert [(s.field, s.start) for s in document.segments] == [
+        ("headline", 0), ("text", 0), ("text", 15)
+    ]  # fmt: skip
+    moved, _ = parse_document(changed(segments=[halves[1], halves[2], halves[0]]), "here")
+    assert moved == document
+
+
 def test_loaded_spans_may_lie_in_others() -> None:
     spans = [*ROW["spans"], {"field": "text", "type": "loaded", "start": 10, "end": 14}]
     assert parse_document(changed(spans=spans), "here")[1] == []

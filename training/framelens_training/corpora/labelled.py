@@ -138,7 +138,8 @@ def _segment_row(segment: GoldSegment) -> dict[str, Any]:
 def parse_document(row: object, where: str) -> tuple[LabelledDocument | None, list[Problem]]:
     """Read one row of labelled JSONL.
 
-    Returns the document, or `None` with every problem found in the row.
+    Returns the document, or `None` with every problem found in the row. In whatever order somebody
+    marked its segments, they stand in that of an article, as windows are packed when it is scored.
     """
     problems: list[Problem] = []
 
@@ -187,7 +188,7 @@ def parse_document(row: object, where: str) -> tuple[LabelledDocument | None, li
         date=row.get("date"),
         url=row.get("url"),
         annotated=frozenset(annotated),
-        segments=tuple(segments),
+        segments=tuple(sorted(segments, key=lambda s: (FIELDS.index(s.field), s.start))),
         spans=tuple(spans),
         meta=meta,
     )
