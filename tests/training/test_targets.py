@@ -83,6 +83,22 @@ def test_a_span_over_a_border_continues() -> None:
     ]
 
 
+def test_a_span_without_words_before_its_segment_begins_there() -> None:
+    text = "He was up. She said so. A plan."
+    document = LabelledDocument(
+        "d1",
+        text,
+        annotated=frozenset({"attribution_spans"}),
+        segments=(GoldSegment("text", 0, 10), GoldSegment("text", 24, 31)),
+        spans=(GoldSpan("text", "source", 23, 30),),  # with the space before it
+    )
+    first, second = featurize_document(document, make()).targets
+    assert names(first.tags) == ["O"] * 4
+    assert names(second.tags) == ["B-source", "I-source", "O"]
+    unlabelled = replace(document, spans=(GoldSpan("text", "content", 11, 30),))
+    assert names(featurize_document(unlabelled, make()).targets[1].tags)[0] == "B-content"
+
+
 def test_what_nobody_annotated_is_masked() -> None:
     document = LabelledDocument(
         id="d",

@@ -105,13 +105,14 @@ def targets(
 ) -> list[SegmentTargets]:
     """Targets of every segment of a document.
 
-    A word belongs to the span that covers more than half of its characters. A span that
-    began in an earlier segment continues with `I-` tags.
+    A word belongs to the span that covers more than half of its characters. A span that has
+    words in an earlier segment continues with `I-` tags.
     """
     near = _spans_of_segments(document)
     found: list[SegmentTargets] = []
+    begun: set[GoldSpan] = set()
     for gold, segment, spans in zip(document.segments, segments, near, strict=True):
-        tags, loaded = _span_targets(document, gold, segment, spans)
+        tags, loaded = _span_targets(document, gold, segment, spans, begun)
         found.append(SegmentTargets(*_axis_targets(document, gold), tags, loaded))
     return found
 
@@ -181,8 +182,12 @@ def _span_targets(
     gold: GoldSegment,
     segment: TokenizedSegment,
     spans: Sequence[GoldSpan],
+    begun: set[GoldSpan],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tags and `loaded` flags of one segment's pieces."""
+    """Tags and `loaded` flags of one segment's pieces.
+
+    `begun` holds the attribution spans with words in segments before, and gets those of this one.
+    """
     tags = np.full(len(segment.ids), IGNORE, dtype=np.int64)
     loaded = tags.copy()
     heads = np.flatnonzero(segment.words)
@@ -204,8 +209,9 @@ def _span_targets(
             continue
         begin = 1 + 2 * ATTRIBUTION_TYPES.index(span.type)
         tags[inside] = begin + 1
-        if len(inside) and low >= 0:
+        if len(inside) and span not in begun:
             tags[inside[0]] = begin
+            begun.add(span)
     return tags, loaded
 
 

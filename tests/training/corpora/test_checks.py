@@ -86,6 +86,9 @@ def test_a_span_over_two_segments_and_their_gap_is_reachable(featurizer: Featuri
     document = _article("the mayor said no\n \nshe closed it", ("content", "said no\n \nshe"))
     assert not examine(document, featurizer).unreachable
     assert "span-over-segments" in _codes(document, featurizer)
+    spaced = replace(document, spans=(GoldSpan("text", "source", 17, 23),))
+    assert "space-at-edges" in _codes(spaced, featurizer)
+    assert "span-over-segments" not in _codes(spaced, featurizer)
 
 
 def test_the_packaged_encoder_sets_the_default_windows() -> None:

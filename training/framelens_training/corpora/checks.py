@@ -175,8 +175,10 @@ def _span_findings(document: LabelledDocument, where: str) -> Iterator[Finding]:
                           f"white space at the edges of {_shown(document, span)}",
                           "trim it, or use --fix")  # fmt: skip
         for segment in document.segments:
-            if segment.field == span.field and (
-                segment.start < span.end <= segment.end and span.start < segment.start
+            if (
+                segment.field == span.field
+                and segment.start < span.end <= segment.end
+                and document.field_text(span.field)[span.start : segment.start].strip()
             ):
                 yield warning("span-over-segments", where, "spans inside one segment",
                               f"{_shown(document, span)}, which goes on into {_place(segment)}",
