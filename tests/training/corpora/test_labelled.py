@@ -90,6 +90,15 @@ def test_a_row_is_read_and_written_back(tmp_path: Path) -> None:
             ),
             "at most one of source, cue and content",
         ),
+        (
+            changed(
+                spans=[
+                    {"field": "text", "type": "loaded", "start": 0, "end": 9},
+                    {"field": "text", "type": "loaded", "start": 4, "end": 14},
+                ]
+            ),
+            "a token is in one loaded span at most",
+        ),
         (changed(headline=None), "out of range"),
     ],
 )

@@ -24,6 +24,10 @@ ANNOTATED: tuple[Annotated, ...] = get_args(Annotated)
 
 FIELDS: tuple[Field, ...] = ("headline", "text")
 LEANS = ("left", "center", "right")
+_LAYERS = (
+    (ATTRIBUTION_TYPES, "a token has at most one of source, cue and content"),
+    (("loaded",), "a token is in one loaded span at most"),
+)
 _TEXT_KEYS = ("id", "headline", "text", "outlet", "lean", "date", "url")
 
 
@@ -297,8 +301,8 @@ def _parse_span(
 def consistency_problems(document: LabelledDocument) -> list[str]:
     """Rules between the labels of one document that no single value can break.
 
-    Segments may not overlap; two attribution spans may not; a boilerplate segment is
-    neither attributed nor framed.
+    Segments may not overlap; nor may two attribution spans, or two loaded ones; a boilerplate
+    segment is neither attributed nor framed.
     """
     problems: list[str] = []
     for name in FIELDS:
@@ -311,7 +315,7 @@ def consistency_problems(document: LabelledDocument) -> list[str]:
                     f"segments {name}[{before.start}:{before.end}] and "
                     f"{name}[{after.start}:{after.end}] overlap; expected disjoint segments"
                 )
-        for layer in (ATTRIBUTION_TYPES, ("loaded",)):
+        for layer, rule in _LAYERS:
             spans = sorted(
                 (s for s in document.spans if s.field == name and s.type in layer),
                 key=lambda s: (s.start, s.end),
@@ -320,8 +324,7 @@ def consistency_problems(document: LabelledDocument) -> list[str]:
                 if right.start < left.end:
                     problems.append(
                         f"{left.type} {name}[{left.start}:{left.end}] and "
-                        f"{right.type} {name}[{right.start}:{right.end}] overlap; "
-                        "a token has at most one of source, cue and content"
+                        f"{right.type} {name}[{right.start}:{right.end}] overlap; {rule}"
                     )
     problems.extend(
         f"segment {segment.field}[{segment.start}:{segment.end}] is boilerplate and "
