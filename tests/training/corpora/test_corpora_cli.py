@@ -111,7 +111,7 @@ def test_check_shows_the_first_of_many(lines: Path, capsys: pytest.CaptureFixtur
     main(["corpora", "check", str(lines)])
     said = capsys.readouterr().out
     assert said.count("[bad-label] expected") == 5
-    assert "... and 4 more [bad-label]; --all shows them" in said
+    assert "... and 4 more [bad-label]; corpora check --all shows them" in said
     main(["corpora", "check", str(lines), "--all"])
     assert capsys.readouterr().out.count("[bad-label] expected") == 9
 

@@ -70,7 +70,8 @@ class Report:
                 shown = items if everything else items[:_SHOWN]
                 yield from (f"  {finding}" for finding in shown)
                 if len(shown) < len(items):
-                    yield f"  ... and {len(items) - len(shown)} more [{code}]; --all shows them"
+                    more = f"{len(items) - len(shown)} more [{code}]"
+                    yield f"  ... and {more}; corpora check --all shows them"
             yield ""
         if any(self.notes.values()):
             yield "left out, altered or masked by the readers, with the reason"
