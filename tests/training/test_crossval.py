@@ -195,6 +195,18 @@ def test_figures_that_some_fold_lacks_are_left_out() -> None:
     assert "loaded       none to find in some fold: no figure" in shown
 
 
+def test_an_axis_without_both_answers_in_a_fold_is_told() -> None:
+    both = {"test/framed/macro_f1": 0.7, "test/framed/weighted_f1": 0.8}
+    folds = tuple(
+        FoldResult(number, 13, 4, figures)
+        for number, figures in enumerate((both, {"test/framed/weighted_f1": 1.0}), start=1)
+    )
+    line = crossval_lines(CrossValidation(None, 2, folds))[2]
+    assert line.startswith("framed       not both answers in some fold   0.900")
+    gone = replace(folds[1], figures={})
+    assert crossval_lines(CrossValidation(None, 2, (folds[0], gone)))[2].startswith("framed")
+
+
 def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
     tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -411,14 +411,18 @@ def crossval_lines(found: CrossValidation) -> list[str]:
     estimates = found.estimates()
     count = len(found.results)
     lines = ["", f"{'':<13}{'macro-F1':<32}{'weighted F1 (scikit-learn)':<32}average precision"]
-    names = [name.split("/")[1] for name in estimates if name.endswith("/weighted_f1")]
+    figures_of = [name for result in found.results for name in result.figures]
+    names = list(
+        dict.fromkeys(name.split("/")[1] for name in figures_of if name.endswith("/weighted_f1"))
+    )
     for axis in names:
         figures = ("macro_f1", "weighted_f1", "average_precision")
         cells = [estimates.get(f"test/{axis}/{figure}") for figure in figures]
-        lines.append(f"{axis:<13}" + "".join(f"{'' if c is None else str(c):<32}" for c in cells))
+        shown = ["not both answers in some fold" if c is None else str(c) for c in cells]
+        lines.append(f"{axis:<13}" + "".join(f"{cell:<32}" for cell in shown))
     spans = [name for name in estimates if name.endswith("/f1") and name.split("/")[1] not in names]
     lines += [f"{name.split('/')[1]:<13}{estimates[name]} exact F1" for name in spans]
-    some = {name for result in found.results for name in result.figures if name.endswith("/f1")}
+    some = {name for name in figures_of if name.endswith("/f1")}
     lines += [
         f"{name.split('/')[1]:<13}none to find in some fold: no figure"
         for name in sorted(some.difference(estimates))
