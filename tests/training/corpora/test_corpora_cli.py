@@ -106,6 +106,18 @@ def test_a_row_that_is_dropped_for_two_reasons_counts_once(
     assert "1 dropped, 0 alterations, 48 documents" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("bad", ["It fell, again,plain", '"It fell" again,plain', '"It fell,plain'])
+def test_a_line_that_cannot_be_read_costs_no_other(
+    lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: str
+) -> None:
+    header, rest = lines.read_text("utf-8").split("\n", 1)
+    lines.write_text(f"{header}\n{bad}\n{rest}A line,no label\n", "utf-8")
+    assert main(["corpora", "check", str(lines)]) == 1
+    assert "48 documents, 48 segments: 2 errors" in capsys.readouterr().out
+    assert main(["corpora", "check", str(lines), "--fix", str(tmp_path / "clean")]) == 0
+    assert "2 dropped, 0 alterations, 48 documents" in capsys.readouterr().err
+
+
 def test_check_shows_the_first_of_many(lines: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines.write_text(lines.read_text() + "A line,no\n" * 9, "utf-8")
     main(["corpora", "check", str(lines)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,14 +34,16 @@ def parse(path: Path) -> Parsed:
     CSV follows RFC 4180, in UTF-8, with a header line; a semicolon may separate the cells.
     """
     findings: list[Finding] = []
+    of_rows: list[Finding] = []
     if path.suffix.lower() == ".parquet":
         columns, rows = _parquet(path, findings)
     else:
-        columns, rows = _csv(path, findings)
+        columns, rows = _csv(path, findings, of_rows)
     if not any(f.severity == "error" for f in findings):
         findings += column_findings(columns, f"{path}:1")
     if any(f.severity == "error" for f in findings):
-        return Parsed((), tuple(findings))
+        return Parsed((), (*findings, *of_rows))
+    findings += of_rows
     located: list[Located] = []
     for number, row in rows:
         item, faults = document_from_row(row, f"{path}:{number}", f"{path.stem}:{number}")
@@ -53,16 +56,18 @@ def parse(path: Path) -> Parsed:
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
-def _csv(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
+def _csv(path: Path, findings: list[Finding], of_rows: list[Finding]) -> tuple[Sequence[str], Rows]:
+    """The columns and the rows that can be read, with what is wrong with the file or with rows."""
     text, faults = decode(path.read_bytes(), str(path))
     findings += faults
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text.partition("\n")[0])
     # Python's own limit for a cell is below an article's length; `checks` has the real one.
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        lines = list(io.StringIO(text, newline=""))
+        table = csv.reader(lines, delimiter=delimiter, strict=True)
         columns = next(table, [])
-        rows = _csv_rows(table, columns, path, findings)
+        rows = _csv_rows(lines, table.line_num, delimiter, columns, path, of_rows)
         return columns, iter(rows)
     except csv.Error as fault:
         findings.append(
@@ -75,26 +80,37 @@ def _csv(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
 
 
 def _csv_rows(
-    table: Any, columns: Sequence[str], path: Path, findings: list[Finding]
+    lines: Sequence[str],
+    start: int,
+    delimiter: str,
+    columns: Sequence[str],
+    path: Path,
+    findings: list[Finding],
 ) -> list[tuple[int, dict[str, Any]]]:
+    """The rows from a line on; behind one that cannot be read, the next line begins a row."""
     rows: list[tuple[int, dict[str, Any]]] = []
-    line = table.line_num + 1
-    try:
-        for cells in table:
-            if cells and len(cells) != len(columns):
-                findings.append(
-                    error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the header",
-                          f"{len(cells)}", "put a text that holds the separator, a line break or "
-                          "a quotation mark in quotation marks")
-                )  # fmt: skip
-            elif cells:
-                rows.append((line, dict(zip(columns, cells, strict=True))))
-            line = table.line_num + 1
-    except csv.Error as fault:
-        findings.append(
-            error("unreadable", f"{path}:{line}", "cells quoted as RFC 4180 says", str(fault),
-                  "close the quotation mark, and double those inside a cell")
-        )  # fmt: skip
+    while start < len(lines):
+        table = csv.reader(itertools.islice(lines, start, None), delimiter=delimiter, strict=True)
+        line = start + 1
+        try:
+            for cells in table:
+                if cells and len(cells) != len(columns):
+                    findings.append(
+                        error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the "
+                              "header", f"{len(cells)}", "put a text that holds the separator, a "
+                              "line break or a quotation mark in quotation marks")
+                    )  # fmt: skip
+                elif cells:
+                    rows.append((line, dict(zip(columns, cells, strict=True))))
+                line = start + table.line_num + 1
+        except csv.Error as fault:
+            findings.append(
+                error("unreadable", f"{path}:{line}", "cells quoted as RFC 4180 says", str(fault),
+                      "close the quotation mark, and double those inside a cell")
+            )  # fmt: skip
+            start = line
+        else:
+            break
     return rows
 
 
