@@ -174,6 +174,25 @@ def test_a_semicolon_in_the_first_text_does_not_change_the_separator(tmp_path: P
     assert read_any(path)[0].text == "a; b; c"
 
 
+def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    path.write_text('text\tlabel\n"We ran."\tsourced\n"It was late.\tsourced\nWe ran."\tsourced\n')
+    parsed = parse_any(path)
+    assert [(f.severity, f.code, f.where) for f in parsed.findings] == [
+        ("warning", "quotation-marks", f"{path}:2"),
+        ("error", "quotation-marks", f"{path}:3"),
+    ]
+    assert [item.document.text for item in parsed.located] == ["We ran."]
+    quoted = LabelledDocument(
+        "a", '"We ran."', annotated=frozenset({"framed"}),
+        segments=(GoldSegment("text", 0, 9, framed=False),),
+    )  # fmt: skip
+    write_any([quoted, replace(quoted, id="b", text="We\tran\n.!")], path)
+    assert not parse_any(path).findings
+    path.write_text('"text"\t"label"\n"We ran."\t"sourced"\n')
+    assert not parse_any(path).findings
+
+
 def test_exploding_gives_each_labelled_segment_and_counts_what_is_lost(tmp_path: Path) -> None:
     rows, lost = explode([_article()])
     assert [d.id for d in rows] == ["a/1#0", "a/1#1", "a/1#2"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from framelens_training.corpora.findings import Finding, Located, Parsed, error
+from framelens_training.corpora.findings import Finding, Located, Parsed, error, warning
 from framelens_training.corpora.formats.base import (
     FormatError,
     decode,
@@ -26,6 +27,9 @@ from framelens_training.corpora.formats.rows import (
     row_from_document,
 )
 from framelens_training.corpora.labelled import LabelledDocument
+
+_QUOTED_FOR_NOTHING = re.compile(r'(?:^|\t)("[^"\t\r\n]+")(?=[\t\r\n]|$)')
+_AS_CSV = "if the mark is the text's own, as in the TSV of Google Sheets, save the table as CSV"
 
 
 def parse(path: Path) -> Parsed:
@@ -89,12 +93,19 @@ def _csv_rows(
 ) -> list[tuple[int, dict[str, Any]]]:
     """The rows from a line on; behind one that cannot be read, the next line begins a row."""
     rows: list[tuple[int, dict[str, Any]]] = []
+    may_be_bare = delimiter == "\t" and '"' not in lines[0]
     while start < len(lines):
         table = csv.reader(itertools.islice(lines, start, None), delimiter=delimiter, strict=True)
         line = start + 1
         try:
             for cells in table:
-                if cells and len(cells) != len(columns):
+                own = lines[line - 1 : start + table.line_num]
+                if may_be_bare and _makes_one_of_several(own, len(columns)):
+                    findings.append(
+                        error("quotation-marks", f"{path}:{line}", "a quotation mark only where a "
+                              "cell is quoted", f"one that makes one row of {len(own)}", _AS_CSV)
+                    )  # fmt: skip
+                elif cells and len(cells) != len(columns):
                     findings.append(
                         error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the "
                               "header", f"{len(cells)}", "put a text that holds the separator, a "
@@ -102,6 +113,13 @@ def _csv_rows(
                     )  # fmt: skip
                 elif cells:
                     rows.append((line, dict(zip(columns, cells, strict=True))))
+                    findings += [
+                        warning("quotation-marks", f"{path}:{line}", "the marks of a text doubled, "
+                                "in a quoted cell", f"{bare[:40]}, which is read without them",
+                                _AS_CSV)
+                        for bare in _QUOTED_FOR_NOTHING.findall("".join(own))
+                        if may_be_bare
+                    ]  # fmt: skip
                 line = start + table.line_num + 1
         except csv.Error as fault:
             findings.append(
@@ -112,6 +130,11 @@ def _csv_rows(
         else:
             break
     return rows
+
+
+def _makes_one_of_several(lines: Sequence[str], cells: int) -> bool:
+    """Whether each line of a row would be a row if quotation marks of a TSV meant nothing."""
+    return len(lines) > 1 and all(line.count("\t") == cells - 1 for line in lines)
 
 
 def _delimiter(header: str) -> str:
