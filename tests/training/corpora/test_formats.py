@@ -170,8 +170,9 @@ def test_suffixes_may_be_in_capitals(tmp_path: Path, name: str) -> None:
 
 def test_a_semicolon_in_the_first_text_does_not_change_the_separator(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_text("text,label\na; b; c,plain\n")
-    assert read_any(path)[0].text == "a; b; c"
+    for end in ("\n", "\r\n", "\r"):
+        path.write_bytes(f"text,label{end}a; b; c; d,plain{end}".encode())
+        assert read_any(path)[0].text == "a; b; c; d"
 
 
 def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> None:

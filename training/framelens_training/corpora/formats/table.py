@@ -64,11 +64,11 @@ def _csv(path: Path, findings: list[Finding], of_rows: list[Finding]) -> tuple[S
     """The columns and the rows that can be read, with what is wrong with the file or with rows."""
     text, faults = decode(path.read_bytes(), str(path))
     findings += faults
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text.partition("\n")[0])
+    lines = list(io.StringIO(text, newline=""))
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter("".join(lines[:1]))
     # Python's own limit for a cell is below an article's length; `checks` has the real one.
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        lines = list(io.StringIO(text, newline=""))
         table = csv.reader(lines, delimiter=delimiter, strict=True)
         columns = next(table, [])
         rows = _csv_rows(lines, table.line_num, delimiter, columns, path, of_rows)
