@@ -101,7 +101,7 @@ def test_check_fix_writes_a_copy_that_passes(
 def test_a_row_that_is_dropped_for_two_reasons_counts_once(
     lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines.write_text(lines.read_text() + ",\n", "utf-8")
+    lines.write_text(lines.read_text() + ",no label\n", "utf-8")
     assert main(["corpora", "check", str(lines), "--fix", str(tmp_path / "clean")]) == 0
     assert "1 dropped, 0 alterations, 48 documents" in capsys.readouterr().err
 

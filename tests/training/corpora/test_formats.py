@@ -194,6 +194,14 @@ def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> No
     assert not parse_any(path).findings
 
 
+def test_a_row_of_empty_cells_is_passed_over_as_an_empty_line_is(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text;label\n;\nRain fell.;plain\n\n;\n")
+    parsed = parse_any(path)
+    assert [item.where for item in parsed.located] == [f"{path}:3"]
+    assert not parsed.findings
+
+
 def test_exploding_gives_each_labelled_segment_and_counts_what_is_lost(tmp_path: Path) -> None:
     rows, lost = explode([_article()])
     assert [d.id for d in rows] == ["a/1#0", "a/1#1", "a/1#2"]

@@ -35,7 +35,8 @@ _AS_CSV = "if the mark is the text's own, as in the TSV of Google Sheets, save t
 def parse(path: Path) -> Parsed:
     """Read `.csv`, `.tsv` or `.parquet`.
 
-    CSV follows RFC 4180, in UTF-8, with a header line; a semicolon may separate the cells.
+    CSV follows RFC 4180, in UTF-8, with a header line; a semicolon may separate the cells. Empty
+    lines, and rows of empty cells, are passed over.
     """
     findings: list[Finding] = []
     of_rows: list[Finding] = []
@@ -105,13 +106,13 @@ def _csv_rows(
                         error("quotation-marks", f"{path}:{line}", "a quotation mark only where a "
                               "cell is quoted", f"one that makes one row of {len(own)}", _AS_CSV)
                     )  # fmt: skip
-                elif cells and len(cells) != len(columns):
+                elif any(cells) and len(cells) != len(columns):
                     findings.append(
                         error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the "
                               "header", f"{len(cells)}", "put a text that holds the separator, a "
                               "line break or a quotation mark in quotation marks")
                     )  # fmt: skip
-                elif cells:
+                elif any(cells):
                     rows.append((line, dict(zip(columns, cells, strict=True))))
                     findings += [
                         warning("quotation-marks", f"{path}:{line}", "the marks of a text doubled, "
