@@ -18,6 +18,7 @@ import numpy as np
 
 from framelens.decoding import Floats, word_offsets
 from framelens.features import TokenizedSegment
+from framelens.sentences import with_marks
 from framelens.token_vectors import TokenVectors
 
 LETTERS_ALIKE = 0.7
@@ -125,7 +126,7 @@ def content_words(text: str, segment: TokenizedSegment) -> Words:
     return Words(
         tuple(stems),
         tuple(starts[number] for number in kept),
-        tuple(ends[number] for number in kept),
+        tuple(with_marks(text, ends[number]) for number in kept),
         tuple(kept),
     )
 

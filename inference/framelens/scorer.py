@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ from framelens.schema import (
     Summary,
 )
 from framelens.segmentation import TextSegment, segment_article, segment_unit
-from framelens.sentences import has_words
+from framelens.sentences import has_words, with_marks
 from framelens.token_vectors import TokenVectors
 
 Unit = Literal["article", "segment"]
@@ -420,7 +419,7 @@ def assemble(
     by_segment: list[list[Span]] = [[] for _ in segments]
     for span in spans:
         segment = segments[span.segment]
-        last = _with_marks(segment.text, span.end)
+        last = with_marks(segment.text, span.end)
         start, end = segment.start + span.start, segment.start + last
         by_segment[span.segment].append(
             Span(
@@ -436,13 +435,6 @@ def assemble(
         _scored(index, segment, _row(scores[index]), tuple(by_segment[index]), config)
         for index, segment in enumerate(segments)
     ]
-
-
-def _with_marks(text: str, end: int) -> int:
-    """The end of a word with the combining marks behind it, which the tokenizer strips."""
-    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
-        end += 1
-    return end
 
 
 def _row(scores: np.ndarray[Any, np.dtype[np.float32]]) -> dict[Axis, float]:

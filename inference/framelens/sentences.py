@@ -288,6 +288,13 @@ def stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+def with_marks(text: str, end: int) -> int:
+    """The end of a word with the combining marks behind it, which the tokenizer strips."""
+    while end < len(text) and unicodedata.category(text[end]).startswith("M"):
+        end += 1
+    return end
+
+
 def has_words(text: str) -> bool:
     """Whether a text holds a letter, a figure or a picture, and not only marks or white space."""
     return any(character.isalnum() or unicodedata.category(character) == "So" for character in text)

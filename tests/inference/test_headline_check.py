@@ -67,6 +67,14 @@ def test_words_that_the_body_does_not_have_are_the_headlines_own(scorer: Scorer)
     assert not check(scorer, "Road closed, a report").own_wording, "another sentence has it"
 
 
+def test_a_word_keeps_the_combining_marks_at_its_end(scorer: Scorer) -> None:
+    headline = "Shameful\u0301\u0323 road closed"
+    document = scorer.score(BODY, headline)
+    assert document.headline_check is not None
+    found = [*document.headline_check.own_wording, document.segments[0].spans[0]]
+    assert [(o.start, o.end, o.text) for o in found] == [(0, 10, headline[:10])] * 2
+
+
 def test_own_words_that_follow_each_other_are_one_stretch(scorer: Scorer) -> None:
     def own(words: str) -> list[str]:
         headline = f"  {words}"
