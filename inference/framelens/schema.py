@@ -6,6 +6,7 @@ these positions, and `framelens.artifact` refuses a model whose manifest lists a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -97,7 +98,7 @@ class ScoredSegment:
     text: str
     label: Label
     uncertain: bool
-    scores: Mapping[Axis, float]
+    scores: Mapping[Axis, float] = dataclasses.field(hash=False)  # a mapping has no hash
     spans: tuple[Span, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -235,7 +236,7 @@ class Document:
     error: RowError | None = None
     headline_check: HeadlineCheck | None = None
     """None for a document without a headline or without a body."""
-    input: Mapping[str, Any] | None = None
+    input: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     """Headline and text as drawn out of a page, where no input field holds them."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import math
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_a_document_is_the_documented_row(scorer: Scorer) -> None:
     first = row["segments"][0]
     assert (first["role"], first["field"], first["text"]) == ("headline", "headline", "Road closed")
     assert set(first["scores"]) == {"attributed", "framed", "boilerplate"}
+
+
+def test_documents_may_stand_in_a_set(scorer: Scorer) -> None:
+    document = scorer.score(ARTICLE, "Road closed")
+    page = replace(document, input={"text": ARTICLE})
+    found = {document, page, scorer.error("0", "too_long", "expected less")}
+    assert found == pickle.loads(pickle.dumps(found))
+    assert scorer.score(ARTICLE, "Road closed") in found
+    assert scorer.score(ARTICLE) not in found
+    assert len(found) == 3
 
 
 def test_offsets_give_the_text_back(scorer: Scorer) -> None:
