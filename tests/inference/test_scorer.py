@@ -249,6 +249,11 @@ def test_there_are_two_units(scorer: Scorer) -> None:
             score(["A plan."], unit="sentence")  # type: ignore[operator]
 
 
+def test_all_of_the_package_is_listed() -> None:
+    """What is imported late as well: completion and `help` ask `dir`."""
+    assert set(framelens.__all__) <= set(dir(framelens))
+
+
 @pytest.mark.parametrize("module", ["framelens", "framelens.batch"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """Neither the package nor the parent of a batch run, whose workers start the sooner for it."""
