@@ -179,7 +179,7 @@ def resolve(model: str | Path | None) -> Path:
     the cache; everything else is a directory.
 
     Raises:
-        ArtifactError: if nothing is found under that name.
+        ArtifactError: if nothing is found under that name, or it is empty.
     """
     if model is None:
         path = BUNDLED / DEFAULT_MODEL
@@ -190,6 +190,8 @@ def resolve(model: str | Path | None) -> Path:
             )
         return path
     name = str(model)
+    if not name:  # as an unset variable of a shell gives
+        raise ArtifactError("expected a model's name, directory or URI, found an empty one")
     if name.startswith(("models:/", "runs:/")):
         from framelens.downloads import download
 

@@ -208,6 +208,20 @@ def test_a_model_of_an_unknown_name_is_taken_as_a_directory(tmp_path: Path) -> N
     assert resolve(tmp_path) == tmp_path
 
 
+@pytest.mark.parametrize("command", [["info", ""], ["score", "a.txt", "-m", ""]])
+def test_a_name_may_not_be_empty(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It was taken for the directory of all models that are bundled."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("A plan.")
+    assert main(command) == 4
+    assert "name, directory or URI, found an empty one" in capsys.readouterr().err
+
+
 def test_a_name_is_a_directory_only_where_a_model_lies_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
