@@ -53,14 +53,15 @@ __all__ = [
     "load",
 ]
 
+if not TYPE_CHECKING:  # to a type checker, it would make an object of every misspelt name
 
-def __getattr__(name: str) -> object:
-    # ONNX Runtime and tokenizers take a quarter of a second to import: only scoring pays it.
-    if name in ("Scorer", "check_golden", "load"):
-        from framelens import scorer
+    def __getattr__(name: str) -> object:
+        # ONNX Runtime and tokenizers take a quarter of a second to import: only scoring pays it.
+        if name in ("Scorer", "check_golden", "load"):
+            from framelens import scorer
 
-        return getattr(scorer, name)
-    raise AttributeError(f"module 'framelens' has no attribute {name!r}")
+            return getattr(scorer, name)
+        raise AttributeError(f"module 'framelens' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -252,6 +253,16 @@ def test_there_are_two_units(scorer: Scorer) -> None:
 def test_all_of_the_package_is_listed() -> None:
     """What is imported late as well: completion and `help` ask `dir`."""
     assert set(framelens.__all__) <= set(dir(framelens))
+
+
+def test_a_type_checker_finds_a_misspelt_name(tmp_path: Path) -> None:
+    checker = pytest.importorskip("mypy.api")
+    script = tmp_path / "script.py"
+    script.write_text("import framelens\nframelens.LABELS\nframelens.LABLES\n", "utf-8")
+    options = ["--config-file=", "--follow-imports=skip", f"--cache-dir={tmp_path / 'cache'}"]
+    told, _, _ = checker.run([*options, framelens.__file__, str(script)])
+    assert re.findall(r"script.py:(\d+): error: .*LABLES", told) == ["3"]
+    assert "Found 1 error" in told
 
 
 @pytest.mark.parametrize("module", ["framelens", "framelens.batch"])
