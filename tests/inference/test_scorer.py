@@ -8,12 +8,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import framelens
+import framelens.report
 from framelens.artifact import Artifact
 from framelens.limits import Limits
 from framelens.scorer import Scorer
@@ -250,19 +252,21 @@ def test_there_are_two_units(scorer: Scorer) -> None:
             score(["A plan."], unit="sentence")  # type: ignore[operator]
 
 
-def test_all_of_the_package_is_listed() -> None:
+@pytest.mark.parametrize("package", [framelens, framelens.report])
+def test_all_of_a_package_is_listed(package: ModuleType) -> None:
     """What is imported late as well: completion and `help` ask `dir`."""
-    assert set(framelens.__all__) <= set(dir(framelens))
+    assert set(package.__all__) <= set(dir(package))
 
 
 def test_a_type_checker_finds_a_misspelt_name(tmp_path: Path) -> None:
     checker = pytest.importorskip("mypy.api")
     script = tmp_path / "script.py"
-    script.write_text("import framelens\nframelens.LABELS\nframelens.LABLES\n", "utf-8")
+    names = "framelens.load, framelens.laod, framelens.report.Article, framelens.report.Artikle"
+    script.write_text(f"import framelens.report\n{names}\n", "utf-8")
     options = ["--config-file=", "--follow-imports=skip", f"--cache-dir={tmp_path / 'cache'}"]
-    told, _, _ = checker.run([*options, framelens.__file__, str(script)])
-    assert re.findall(r"script.py:(\d+): error: .*LABLES", told) == ["3"]
-    assert "Found 1 error" in told
+    sources = [framelens.__file__, framelens.report.__file__, str(script)]
+    told, _, _ = checker.run([*options, *sources])
+    assert re.findall(r'error: .* no attribute "(\w+)"', told) == ["laod", "Artikle"], told
 
 
 @pytest.mark.parametrize("module", ["framelens", "framelens.batch"])

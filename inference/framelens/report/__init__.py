@@ -31,11 +31,16 @@ _HOMES = {
     "write_report": "write",
 }
 
+if not TYPE_CHECKING:  # to a type checker, it would make an object of every misspelt name
 
-def __getattr__(name: str) -> object:
-    # A notebook's display imports this package, and must not load templates or networks.
-    if name in _HOMES:
-        from importlib import import_module
+    def __getattr__(name: str) -> object:
+        # A notebook's display imports this package, and must not load templates or networks.
+        if name in _HOMES:
+            from importlib import import_module
 
-        return getattr(import_module(f"framelens.report.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'framelens.report' has no attribute {name!r}")
+            return getattr(import_module(f"framelens.report.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'framelens.report' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
