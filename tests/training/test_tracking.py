@@ -195,6 +195,33 @@ def test_what_is_still_missing_at_the_end_is_uploaded_by_a_command(
     check_all(client_of(config), str(tracker.run_id))
 
 
+def test_nothing_is_thrown_away_in_a_store_without_the_run(
+    config: Config,
+    empty_store: Path,
+    tmp_path: Path,
+    away: dict[str, bool],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with tracked_run(config) as tracker:
+        away["on"] = True
+        tracker.params({"depth": 3})
+        with tracker.child("fold-0") as child:
+            child.params({"depth": 4})
+    away["on"] = False
+    shutil.copyfile(empty_store, tmp_path / "other.db")
+    for path in (tracker.journal.path, child.journal.path):
+        kept = path.read_text("utf-8")
+        assert main(["upload", str(path), "--uri", f"sqlite:///{tmp_path}/other.db"]) == 1
+        assert f"expected the run {tracker.run_id} in the MLflow" in capsys.readouterr().err
+        assert path.read_text("utf-8") == kept
+        client_of(config).delete_run(tracker.run_id)
+        assert main(["upload", str(path)]) == 1
+        assert "found it deleted; restore it" in capsys.readouterr().err
+        assert path.read_text("utf-8") == kept
+        client_of(config).restore_run(tracker.run_id)
+        assert main(["upload", str(path)]) == 0
+
+
 def test_a_refusal_is_told_and_does_not_hold_up_the_rest(config: Config) -> None:
     with tracked_run(config) as tracker:
         tracker.params({"depth": 3})

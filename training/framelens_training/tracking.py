@@ -512,6 +512,7 @@ def tracked(
         if run_id is None:
             run_id = _create(client, experiment, name, {})
         else:
+            _check_there(client, run_id, uri)
             client.update_run(run_id, status="RUNNING")
             client.set_tag(run_id, _PROCESS_TAG, this_process())
             tags = client.get_run(run_id).data.tags
@@ -607,7 +608,8 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
     `failures` say how it went.
 
     Raises:
-        TrackingError: if the file is no journal, or the store does not answer at all.
+        TrackingError: if the file is no journal, or the store does not answer at all, or has no
+            such run: it would refuse everything, and nothing would be kept.
         FileNotFoundError: if there is no such file.
     """
     journal = Journal.open(path)
@@ -618,6 +620,8 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
 
     tracker = MlflowTracker(client, "", journal)
     try:
+        if known := _known_run(journal):
+            _check_there(client, known, store)
         tracker.flush()
         if not tracker.waiting:
             tracker._clear()
@@ -626,6 +630,36 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
     except (MlflowException, OSError) as error:
         raise unusable(store, error) from error
     return tracker
+
+
+def _known_run(journal: Journal) -> str | None:
+    """The run of a journal; of one that is yet to be made, the run that it is to be within."""
+    created = [call for call in journal.calls() if call.kind == "create"]
+    return journal.run_id or (created[0].arguments["tags"].get(_PARENT_TAG) if created else None)
+
+
+def _check_there(client: Any, run_id: str, uri: str) -> None:
+    """Make sure that a store has a run, and takes something for it.
+
+    Raises:
+        TrackingError: if there is none, or it was deleted.
+        MlflowException: if the store does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    problem = None
+    try:
+        if client.get_run(run_id).info.lifecycle_stage != "active":
+            problem = f"it deleted; restore it (mlflow runs restore --run-id {run_id})"
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        problem = "none; name the store that has it (--uri, MLFLOW_TRACKING_URI or tracking.uri)"
+    if problem is not None:
+        shown = without_credentials(uri)
+        raise TrackingError(
+            f"expected the run {run_id} in the MLflow store {shown!r}, found {problem}"
+        )
 
 
 def curve_points(entry: Mapping[str, Any]) -> dict[str, float]:
