@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 import framelens_training.tracking as tracking
+from framelens_training import crossval
 from framelens_training.cli import main
 from framelens_training.config import Config, without_credentials
 from framelens_training.errors import TrackingError
@@ -29,7 +30,6 @@ from framelens_training.tracking import (
     end_dead_runs,
     not_recorded,
     tracked_run,
-    upload,
 )
 from mlflow_server import Server
 from support import write_model
@@ -270,14 +270,47 @@ def test_children_are_nested_even_if_they_began_while_the_store_was_away(
             second.metrics({"loss": 2.0})
         assert second.run_id is None
         away["on"] = False
-    assert tracker.waiting == 0
-    done = upload(second.journal.path)
-    assert done.waiting == 0
-    for child, loss in ((first, 1.0), (done, 2.0)):
+    assert (tracker.waiting, second.waiting) == (0, 0)
+    assert not second.journal.path.exists()
+    assert not_recorded(tracker) == []
+    for child, loss in ((first, 1.0), (second, 2.0)):
         run = client_of(config).get_run(child.run_id)
         assert run.data.tags["mlflow.parentRunId"] == tracker.run_id
         assert run.info.status == "FINISHED"
         assert run.data.metrics["loss"] == loss
+
+
+def test_what_is_missing_of_children_is_told_and_uploaded(
+    config: Config,
+    tmp_path: Path,
+    away: dict[str, bool],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def folds(_: Config, tracker: MlflowTracker, **given: Any) -> crossval.CrossValidation:
+        with tracker.child("fold-1") as child:
+            child.params({"depth": 3})
+            child.params({"depth": 4})  # refused
+        away["on"] = True
+        with tracker.child("fold-2"):
+            pass
+        figures = {"test/framed/weighted_f1": 0.5}
+        found = (crossval.FoldResult(1, 13, 1, figures), crossval.FoldResult(2, 13, 1, figures))
+        return crossval.CrossValidation(tracker.run_id, 2, found)
+
+    monkeypatch.setattr(crossval, "crossvalidate", folds)
+    (tmp_path / "c.yaml").write_text(to_yaml(config), "utf-8")
+    assert main(["crossval", str(tmp_path / "c.yaml")]) == 0
+    told = capsys.readouterr().err
+    assert "not recorded: fold-1: params" in told
+    away["on"] = False
+    paths = sorted((tmp_path / "runs").rglob("tracking*.jsonl"))
+    assert [path.name for path in paths] == ["tracking-fold-2.jsonl", "tracking.jsonl"]
+    for path in paths:
+        assert f"framelens-train upload {path}\n" in told
+        assert main(["upload", str(path)]) == 0
+    client, experiment = connect(config.tracking)
+    assert {run.info.status for run in client.search_runs([experiment])} == {"FINISHED"}
 
 
 def test_a_failing_child_ends_failed_and_fails_its_parent(config: Config) -> None:

@@ -145,7 +145,7 @@ def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.crossval import crossval_lines, crossvalidate
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.run_record import RunRecord
-    from framelens_training.tracking import NullTracker, tracked_run, tracking_uri
+    from framelens_training.tracking import NullTracker, not_recorded, tracked_run, tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     judged = functools.partial(
@@ -167,8 +167,8 @@ def _crossval(options: argparse.Namespace) -> int:
     _say("\n".join(crossval_lines(found)))
     _say(f"\nrun        {found.run_id}")
     _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
-    for failure in tracker.failures:
-        print(f"not recorded: {failure}", file=sys.stderr)
+    for line in not_recorded(tracker):
+        print(line, file=sys.stderr)
     return 0
 
 
@@ -194,6 +194,6 @@ def _sweep(options: argparse.Namespace) -> int:
     if found.run_id is not None:
         _say(f"\nrun        {found.run_id}")
         _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(sweep.base)}")
-    for failure in found.failures:
-        print(f"not recorded: {failure}", file=sys.stderr)
+    for line in found.unrecorded:
+        print(line, file=sys.stderr)
     return 0

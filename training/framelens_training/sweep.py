@@ -42,6 +42,7 @@ from framelens_training.tracking import (
     NullTracker,
     Tracker,
     asking,
+    not_recorded,
     store_uri,
     tracked_run,
 )
@@ -63,8 +64,8 @@ class SweepResult:
     folder: Path
     trials: tuple[TrialResult, ...]
     importances: Mapping[str, float]
-    failures: tuple[str, ...]
-    """What the tracking store refused."""
+    unrecorded: tuple[str, ...]
+    """What the tracking store lacks, as `not_recorded` tells it."""
 
     @property
     def best(self) -> TrialResult:
@@ -164,7 +165,7 @@ def search(
             if tracker.run_id is not None:
                 study.parent = (without_credentials(uri), tracker.run_id)
             result = worker.work(tracker)
-        return replace(result, failures=tuple(tracker.failures))
+        return replace(result, unrecorded=tuple(not_recorded(tracker)))
 
 
 def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:

@@ -151,6 +151,8 @@ class MlflowTracker:
         self.failures: list[str] = []
         self.waiting = len(journal.calls())
         """Calls that are in the journal."""
+        self.children: dict[str, MlflowTracker] = {}
+        """The runs within this one, by name."""
 
     @property
     def run_id(self) -> str | None:
@@ -215,7 +217,9 @@ class MlflowTracker:
 
     @contextmanager
     def child(self, name: str) -> Iterator[MlflowTracker]:
-        """A run within this one, that ends as its block ends."""
+        """A run within this one, that ends as its block ends; what it missed is sent again as this
+        one ends.
+        """
         path = self.journal.path.with_name(f"tracking-{name}.jsonl")
         run_id = None
         tags = {_PARENT_TAG: self.run_id} if self.run_id else {}
@@ -227,9 +231,9 @@ class MlflowTracker:
         )
         if run_id is None:
             tracker._keep(_creation(self._experiment, name, tags))
+        self.children[name] = tracker
         with _ended(tracker):
             yield tracker
-        self.failures += [f"{name}: {failure}" for failure in tracker.failures]
 
     def flush(self) -> bool:
         """Send what is waiting, in order, as far as the store answers; True if nothing waits."""
@@ -252,8 +256,16 @@ class MlflowTracker:
         """End the run, and send what is waiting if that is possible now."""
         self._retry_at = 0.0
         self._send("end", status=status, time=_now())
-        if not self.waiting:
-            self._clear()
+        for one in (self, *self.children.values()):
+            if not one.send_rest():
+                break
+
+    def send_rest(self) -> bool:
+        """Send what is waiting; the journal goes once nothing does, which makes it True."""
+        if self.waiting and not self.flush():
+            return False
+        self._clear()
+        return True
 
     def _send(self, kind: str, **arguments: Any) -> None:
         call = Call(kind, arguments)
@@ -531,13 +543,16 @@ def tracked(
 
 def not_recorded(tracker: MlflowTracker) -> list[str]:
     """What the store lacks, and how to send what is kept."""
-    lines = [f"not recorded: {failure}" for failure in tracker.failures]
-    if tracker.waiting:
-        path = tracker.journal.path
-        lines.append(
-            f"MLflow did not answer: {tracker.waiting} records are kept in {path}; send them with "
-            f"framelens-train upload {path}"
-        )
+    lines: list[str] = []
+    for name, one in {"": tracker, **tracker.children}.items():
+        of_child = f"{name}: " if name else ""
+        lines += [f"not recorded: {of_child}{failure}" for failure in one.failures]
+        if one.waiting:
+            path = one.journal.path
+            lines.append(
+                f"MLflow did not answer: {one.waiting} records are kept in {path}; send them with "
+                f"framelens-train upload {path}"
+            )
     return lines
 
 
@@ -622,9 +637,7 @@ def upload(path: Path, uri: str | None = None) -> MlflowTracker:
     try:
         if known := _known_run(journal):
             _check_there(client, known, store)
-        tracker.flush()
-        if not tracker.waiting:
-            tracker._clear()
+        tracker.send_rest()
         if tracker.run_id is not None and not tracker.waiting:
             end_dead_runs(client, client.get_run(tracker.run_id).info.experiment_id)
     except (MlflowException, OSError) as error:
