@@ -195,6 +195,26 @@ def test_what_is_still_missing_at_the_end_is_uploaded_by_a_command(
     check_all(client_of(config), str(tracker.run_id))
 
 
+def test_a_run_that_was_moved_can_be_uploaded_and_a_model_that_is_gone_holds_nothing_up(
+    config: Config, tmp_path: Path, away: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trackers = []
+    for _ in range(2):
+        with tracked_run(config) as tracker:
+            away["on"] = True
+            record_all(tracker, tracker.journal.path.parent)
+        away["on"] = False
+        tracker.journal.path.parent.rename(tmp_path / f"moved-{len(trackers)}")
+        trackers.append(tracker)
+    assert main(["upload", str(tmp_path / "moved-0" / "tracking.jsonl")]) == 0
+    check_all(client_of(config), str(trackers[0].run_id))
+    shutil.rmtree(tmp_path / "moved-1" / "lookup")
+    assert main(["upload", str(tmp_path / "moved-1" / "tracking.jsonl")]) == 1
+    assert "refused by MLflow: model small: expected a model directory" in capsys.readouterr().err
+    assert client_of(config).get_run(str(trackers[1].run_id)).info.status == "FINISHED"
+    assert not (tmp_path / "moved-1" / "tracking.jsonl").exists()
+
+
 def test_nothing_is_thrown_away_in_a_store_without_the_run(
     config: Config,
     empty_store: Path,

@@ -4,7 +4,7 @@
     {"call": "metrics", "values": {"train/loss": 0.4}, "step": 20, "time": 1700000000000}
 
 One JSON object a line, in the order in which the calls were made. Files that a call refers to
-lie beside the journal, in a folder of their own.
+lie beside the journal, in a folder of their own; they are named from the journal's folder.
 """
 
 from __future__ import annotations

@@ -202,18 +202,18 @@ class MlflowTracker:
         except OSError as error:
             self._missed(path, error)
             return
-        self._send("file", source=str(source.resolve()), path=path)
+        self._send("file", source=self._place(source), path=path)
 
     def folder(self, folder: Path, path: str) -> None:
-        """Record a folder of files; while the store is away, the folder has to stay."""
-        self._send("folder", source=str(folder.resolve()), path=path)
+        """Record a folder of files; while the store is away, it has to stay in the run's folder."""
+        self._send("folder", source=self._place(folder), path=path)
 
     def model(self, artifact: Path, name: str, register: bool | None) -> None:
         """Record an exported artifact as an MLflow model.
 
         `register` None registers it if the store has a registry; False does not.
         """
-        self._send("model", source=str(artifact.resolve()), name=name, register=register)
+        self._send("model", source=self._place(artifact), name=name, register=register)
 
     @contextmanager
     def child(self, name: str) -> Iterator[MlflowTracker]:
@@ -287,7 +287,16 @@ class MlflowTracker:
             self._keep(call)
             self._postpone()
 
+    def _place(self, path: Path) -> str:
+        """A path as the journal keeps it: from its own folder, with which it may be moved."""
+        own = self.journal.path.parent.resolve()
+        place = path.resolve()
+        return str(place.relative_to(own) if place.is_relative_to(own) else place)
+
     def _make(self, call: Call) -> None:
+        if "source" in call.arguments:
+            place = self.journal.path.parent.resolve() / call.arguments["source"]
+            call = Call(call.kind, {**call.arguments, "source": str(place)})
         if call.kind == "create":
             self.journal.run_id = _create_from(self._client, call)
         elif self.run_id is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from framelens.errors import FramelensError
 from framelens_training.errors import TrackingError
 from framelens_training.journal import Call
 
@@ -61,8 +62,8 @@ def perform(client: Any, run_id: str, call: Call) -> None:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether a store answered with no, rather than not at all."""
-    if isinstance(error, FileNotFoundError | TrackingError):
+    """Whether a store answered with no, rather than not at all, or there is nothing to send."""
+    if isinstance(error, FileNotFoundError | TrackingError | FramelensError):
         return True
     return getattr(error, "error_code", None) in _REFUSALS
 
