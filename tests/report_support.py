@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lxml import html
 from lxml.html import HtmlElement
 
+from framelens.assembly import summarize
 from framelens.report.article import Article
 from framelens.schema import (
     AXES,
@@ -21,7 +22,6 @@ from framelens.schema import (
     ScoredSegment,
     Span,
 )
-from framelens.scorer import summarize
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -15,15 +15,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from framelens.artifact import Artifact, check_files, resolve
+from framelens.assembly import assemble, summarize
 from framelens.decoding import (
     DecodingConfig,
     DocumentLogits,
     Floats,
     TokenSpan,
-    axis_scores,
     decode_many,
-    is_uncertain,
-    label_of,
     merge_windows,
 )
 from framelens.deferral import Deferral
@@ -35,24 +33,18 @@ from framelens.network import Network
 from framelens.records import given_record
 from framelens.schema import (
     AXES,
-    Axis,
     Document,
     ModelInfo,
     RowError,
-    ScoredSegment,
-    Span,
-    Summary,
 )
 from framelens.segmentation import TextSegment, segment_article, segment_unit
-from framelens.sentences import has_words, with_marks
+from framelens.sentences import has_words
 from framelens.token_vectors import TokenVectors
 
 Unit = Literal["article", "segment"]
 
 CACHED_WINDOWS = 512
 """Windows whose logits are remembered: about 12 kB each at 256 tokens."""
-
-_DIGITS = 4  # of a score: more would be noise of int8 arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,82 +398,6 @@ class WindowCache:
             self._found[key] = outputs
             while len(self._found) > self.capacity:
                 self._found.popitem(last=False)
-
-
-def assemble(
-    segments: list[TextSegment],
-    logits: DocumentLogits,
-    spans: list[TokenSpan],
-    config: DecodingConfig,
-) -> list[ScoredSegment]:
-    """Join a document's segments with their scores, labels and spans."""
-    scores = axis_scores(logits, config)
-    by_segment: list[list[Span]] = [[] for _ in segments]
-    for span in spans:
-        segment = segments[span.segment]
-        last = with_marks(segment.text, span.end)
-        start, end = segment.start + span.start, segment.start + last
-        by_segment[span.segment].append(
-            Span(
-                span.type,
-                start,
-                end,
-                segment.text[span.start : last],
-                round(span.score, _DIGITS),
-                span.continues,
-            )
-        )
-    return [
-        _scored(index, segment, _row(scores[index]), tuple(by_segment[index]), config)
-        for index, segment in enumerate(segments)
-    ]
-
-
-def _row(scores: np.ndarray[Any, np.dtype[np.float32]]) -> dict[Axis, float]:
-    return {axis: round(float(score), _DIGITS) for axis, score in zip(AXES, scores, strict=True)}
-
-
-def _scored(
-    index: int,
-    segment: TextSegment,
-    scores: dict[Axis, float],
-    spans: tuple[Span, ...],
-    config: DecodingConfig,
-) -> ScoredSegment:
-    return ScoredSegment(
-        index=index,
-        role=segment.role,
-        field=segment.field,
-        start=segment.start,
-        end=segment.end,
-        text=segment.text,
-        label=label_of(scores, config, segment.role),
-        uncertain=is_uncertain(scores, config, segment.role),
-        scores=scores,
-        spans=spans,
-    )
-
-
-def summarize(segments: list[ScoredSegment]) -> Summary:
-    """Shares of the labels, leaving boilerplate out, and the number of distinct sources."""
-    labels = [segment.label for segment in segments if segment.label != "boilerplate"]
-    sources = {
-        " ".join(span.text.casefold().split())
-        for segment in segments
-        for span in segment.spans
-        if span.type == "source"
-    }
-
-    def share(label: str) -> float:
-        return round(labels.count(label) / len(labels), _DIGITS) if labels else 0.0  # type: ignore[arg-type]
-
-    return Summary(
-        segments=len(segments),
-        sourced=share("sourced"),
-        framed=share("framed"),
-        plain=share("plain"),
-        sources=len(sources),
-    )
 
 
 def _check_options(unit: str, workers: int = 1) -> None:

@@ -134,7 +134,7 @@ def test_a_letter_a_figure_or_a_picture_is_a_segment(shown: str, scorer: Scorer)
 def test_summary_leaves_boilerplate_out(scorer: Scorer) -> None:
     rows = ["The mayor said a road closed.", "THE  MAYOR said a road closed.", "Sign up", "A plan."]
     segments = [scorer.score(row, unit="segment").segments[0] for row in rows]
-    from framelens.scorer import summarize
+    from framelens.assembly import summarize
 
     summary = summarize(segments)
     assert summary.segments == 4

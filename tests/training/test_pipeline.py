@@ -11,9 +11,9 @@ import pytest
 
 import framelens
 from framelens.artifact import Artifact
+from framelens.assembly import assemble
 from framelens.features import Featurizer
 from framelens.network import Network
-from framelens.scorer import assemble
 from framelens.segmentation import TextSegment
 from framelens_training.cli import main, summary
 from framelens_training.config import Config, load_config
