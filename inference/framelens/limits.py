@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from framelens.errors import FramelensError
+
 MAX_CHARACTERS = 1_000_000
 """Default limit of a document's length, headline and text together, in code points."""
 
@@ -28,7 +30,7 @@ class Limits:
     seconds: float = MAX_SECONDS
 
 
-class LimitError(ValueError):
+class LimitError(FramelensError, ValueError):
     """A document is over a limit; `code` is the error code of its row."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -234,6 +234,7 @@ def public_errors() -> list[Exception]:
 def test_an_error_comes_out_of_another_process(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
+    assert isinstance(copy, framelens.FramelensError)
     assert str(copy) == str(error)
     assert getattr(copy, "code", None) == getattr(error, "code", None)
 
