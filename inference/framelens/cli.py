@@ -42,20 +42,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        return _run(options)
     except ArtifactError as error:
         return _fail(str(error), EXIT_MODEL)
     except FramelensError as error:
         return _fail(str(error), EXIT_FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone; what is still in the buffer has nowhere to go either.
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has gone
+        _drop_output()
         return EXIT_FAILURE
     except OSError as error:
+        _drop_output()
         return _fail(str(error), EXIT_FAILURE)
+
+
+def _run(options: argparse.Namespace) -> int:
+    code = int(options.command(options))
+    if sys.stdout is not None:
+        sys.stdout.flush()  # what fails as Python ends has an exit code of Python's
+    return code
+
+
+def _drop_output() -> None:
+    """Let go what standard output does not take, and Python would write once more as it ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

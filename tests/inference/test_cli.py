@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -196,6 +197,27 @@ def test_a_reader_that_leaves_ends_the_run_where_standard_output_is_closed(
     monkeypatch.setattr(sys, "stdout", None)
     assert main(["score", str(source), "-o", str(pipe), "-m", str(model_folder)]) == 1
     reader.join()
+
+
+@pytest.mark.parametrize("format", ["table", "jsonl"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+def test_a_full_disk_below_standard_output_is_a_failure(
+    format: str, model_folder: Path, tmp_path: Path
+) -> None:
+    """Python writes what is left as it ends, and had its own message and exit code for it."""
+    (tmp_path / "a.txt").write_text("The mayor said a road was closed.")
+    command = [sys.executable, "-m", "framelens.cli", "score", str(tmp_path / "a.txt")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "--format", format, "-m", str(model_folder)],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert re.fullmatch("framelens: .*No space left.*\n", done.stderr)
 
 
 def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
