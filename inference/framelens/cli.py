@@ -18,6 +18,7 @@ from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
+from framelens.standard_output import drop_unwritten, flushed
 
 Style = Literal["jsonl", "jsonl.gz", "csv", "parquet", "table"]
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
     options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return flushed(int(options.command(options)))
     except ArtifactError as error:
         return _fail(str(error), EXIT_MODEL)
     except FramelensError as error:
@@ -50,28 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader has gone
-        _drop_output()
+        drop_unwritten()
         return EXIT_FAILURE
     except OSError as error:
-        _drop_output()
+        drop_unwritten()
         return _fail(str(error), EXIT_FAILURE)
-
-
-def _run(options: argparse.Namespace) -> int:
-    code = int(options.command(options))
-    if sys.stdout is not None:
-        sys.stdout.flush()  # what fails as Python ends has an exit code of Python's
-    return code
-
-
-def _drop_output() -> None:
-    """Let go what standard output does not take, and Python would write once more as it ends."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
+from framelens.standard_output import drop_unwritten, flushed
 from framelens_training import (
     __version__,
     calibration_command,
@@ -43,10 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "torchrun, accelerate launch",
                 [f"only 'run' takes several processes, found {launched_count()} of them"],
             )
-        return int(options.command(options))
+        return flushed(int(options.command(options)))
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
-    except (TrainingError, CorpusError, FramelensError, OSError) as error:
+    except (TrainingError, CorpusError, FramelensError) as error:
+        return _fail(error, EXIT_FAILURE)
+    except OSError as error:
+        drop_unwritten()
         return _fail(error, EXIT_FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)

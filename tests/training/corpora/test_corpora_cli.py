@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +55,21 @@ def lines(tmp_path: Path) -> Path:
     rows += [f"A report said the {topic} would close in March,sourced\n" for topic in topics]
     path.write_text("text,label\n" + "".join(rows), "utf-8")
     return path
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+def test_a_full_disk_below_standard_output_is_a_failure() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "framelens_training.cli", "corpora", "list"],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert re.fullmatch("framelens-train: .*No space left.*\n", done.stderr)
 
 
 def test_list_names_every_corpus_with_its_licence(
