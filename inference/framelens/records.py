@@ -96,7 +96,7 @@ def given_record(value: object, where: str) -> Record:
     """The record of what a caller gives: a text, or a mapping with `text`, `headline` and `id`."""
     row = {"text": value} if isinstance(value, str) else value
     if not isinstance(row, Mapping):
-        message = f"expected an object, found {type(row).__name__}"
+        message = f"expected a text or a mapping with one, found {type(row).__name__}"
         return Record(where, error=RowError("bad_row", message))
     return record_of(row, where, FieldNames(), "nothing")
 

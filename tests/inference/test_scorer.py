@@ -158,6 +158,8 @@ def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
         None, None, "missing_text", "bad_text", "bad_headline", "bad_row", None,
     ]  # fmt: skip
     assert documents[2].to_dict()["segments"] == []
+    assert documents[5].error is not None
+    assert documents[5].error.message == "expected a text or a mapping with one, found list"
 
 
 @pytest.mark.parametrize("record", ["A plan.", {"text": "A plan."}])
