@@ -18,7 +18,7 @@ from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.report.command import add_report
-from framelens.standard_output import drop_unwritten, flushed
+from framelens.standard_streams import drop_unwritten, flushed
 
 Style = Literal["jsonl", "jsonl.gz", "csv", "parquet", "table"]
 
@@ -51,11 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader has gone
-        drop_unwritten()
         return EXIT_FAILURE
     except OSError as error:
-        drop_unwritten()
         return _fail(str(error), EXIT_FAILURE)
+    finally:
+        drop_unwritten()
 
 
 def _fail(message: str, code: int) -> int:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,25 +200,50 @@ def test_a_reader_that_leaves_ends_the_run_where_standard_output_is_closed(
     reader.join()
 
 
+def run_on_full_disk(stream: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A run of the command of which one of the standard streams leads to a full disk."""
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Path("/dev/full").open("w") as streams[stream]:
+        return subprocess.run(
+            [sys.executable, "-m", "framelens.cli", *map(str, arguments)],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            text=True,
+            check=False,
+            **streams,
+        )
+
+
+has_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full")
+
+
 @pytest.mark.parametrize("format", ["table", "jsonl"])
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+@has_full
 def test_a_full_disk_below_standard_output_is_a_failure(
     format: str, model_folder: Path, tmp_path: Path
 ) -> None:
     """Python writes what is left as it ends, and had its own message and exit code for it."""
-    (tmp_path / "a.txt").write_text("The mayor said a road was closed.")
-    command = [sys.executable, "-m", "framelens.cli", "score", str(tmp_path / "a.txt")]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*command, "--format", format, "-m", str(model_folder)],
-            env={**os.environ, "PYTHONUNBUFFERED": ""},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    source = tmp_path / "a.txt"
+    source.write_text("The mayor said a road was closed.")
+    done = run_on_full_disk("stdout", "score", source, "--format", format, "-m", model_folder)
     assert done.returncode == 1
     assert re.fullmatch("framelens: .*No space left.*\n", done.stderr)
+
+
+@pytest.mark.parametrize(("command", "target"), [("score", "a.jsonl"), ("report", "a.html")])
+@has_full
+def test_a_full_disk_below_standard_error_is_none(
+    command: str, target: str, model_folder: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "a.txt", tmp_path / target
+    source.write_text("The mayor said a road was closed.")
+    done = run_on_full_disk("stderr", command, source, "-o", output, "-m", model_folder)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert output.is_file()
+
+
+@has_full
+def test_what_cannot_be_told_has_its_exit_code(tmp_path: Path) -> None:
+    assert run_on_full_disk("stderr", "info", tmp_path / "none").returncode == 4
 
 
 def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from framelens.errors import FramelensError
-from framelens.standard_output import drop_unwritten, flushed
+from framelens.standard_streams import drop_unwritten, flushed
 from framelens_training import (
     __version__,
     calibration_command,
@@ -47,13 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return flushed(int(options.command(options)))
     except ConfigError as error:
         return _fail(error, EXIT_USAGE)
-    except (TrainingError, CorpusError, FramelensError) as error:
-        return _fail(error, EXIT_FAILURE)
-    except OSError as error:
-        drop_unwritten()
+    except (TrainingError, CorpusError, FramelensError, OSError) as error:
         return _fail(error, EXIT_FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
+    finally:
+        drop_unwritten()
 
 
 def _fail(message: object, code: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -90,8 +91,7 @@ def _report(options: argparse.Namespace) -> int:
         written = write_article(source, target, source.decoding)
     if not options.quiet:
         page = target / "index.html" if many else target
-        print(
-            f"framelens: {page}: {written.articles} articles, {written.errors} of them errors",
-            file=sys.stderr,
-        )
+        said = f"framelens: {page}: {written.articles} articles, {written.errors} of them errors"
+        with contextlib.suppress(OSError):  # a log that cannot be written undoes no report
+            print(said, file=sys.stderr)
     return 3 if written.errors else 0
