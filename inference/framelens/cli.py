@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     if sys.stderr is None:  # closed by a scheduler; no output may be given its number
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return flushed(int(options.command(options)))
     except ArtifactError as error:
         return _fail(str(error), EXIT_MODEL)

@@ -243,6 +243,7 @@ def test_a_full_disk_below_standard_error_is_none(
 
 @has_full
 def test_what_cannot_be_told_has_its_exit_code(tmp_path: Path) -> None:
+    assert run_on_full_disk("stderr", "score").returncode == 2
     assert run_on_full_disk("stderr", "info", tmp_path / "none").returncode == 4
 
 

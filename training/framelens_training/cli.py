@@ -35,10 +35,10 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read as MLflow is imported
     try:
+        options = _parser().parse_args(arguments)
         if launched_count() > 1 and options.command is not _run:
             raise ConfigError(
                 "torchrun, accelerate launch",
