@@ -13,7 +13,7 @@ from framelens_training.baseline import (
     framed_rule,
     labelled_segments,
 )
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.evaluation import axis_counts
 from framelens_training.predictions import AxisData, axis_data
@@ -89,6 +89,22 @@ def test_an_axis_with_one_answer_has_no_tfidf_and_one_without_data_no_baseline()
     assert set(fitted["majority"]) == set(AXES)
     assert fitted["tfidf"] == {}
     assert fit_baselines([], [], (0.2, 0.8), seed=1) == {name: {} for name in BASELINES}
+
+
+@pytest.mark.parametrize("lines", [("Share", "Mr Cobb"), ("!!", "??")])
+def test_texts_in_which_there_is_nothing_to_count_have_no_tfidf(lines: tuple[str, str]) -> None:
+    few = [
+        LabelledDocument(
+            line,
+            line,
+            annotated=frozenset({"boilerplate"}),
+            segments=(GoldSegment("text", 0, len(line), boilerplate=line == lines[0]),),
+        )
+        for line in lines
+    ]
+    fitted = fit_baselines(few, few, (0.2, 0.8), seed=1)
+    assert not fitted["tfidf"]
+    assert "boilerplate" in fitted["rules"]
 
 
 def test_segments_stand_in_the_order_of_predictions() -> None:

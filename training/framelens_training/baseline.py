@@ -59,7 +59,7 @@ def fit_baselines(
     threshold_range: tuple[float, float],
     seed: int,
 ) -> dict[str, dict[Axis, AxisBaseline]]:
-    """Every baseline by name and axis; TF-IDF only for axes with both answers in training data."""
+    """Every baseline by name and axis; TF-IDF only for axes that have training data for it."""
     found: dict[str, dict[Axis, AxisBaseline]] = {name: {} for name in BASELINES}
     for axis in AXES:
         texts, gold, _ = labelled_segments(train, axis)
@@ -69,7 +69,9 @@ def fit_baselines(
         found["rules"][axis] = _rules(axis)
         if gold.any() and not gold.all():
             held = labelled_segments(validation, axis)[:2]
-            found["tfidf"][axis] = _tfidf((texts, gold), held, threshold_range, seed)
+            tfidf = _tfidf((texts, gold), held, threshold_range, seed)
+            if tfidf is not None:
+                found["tfidf"][axis] = tfidf
     return found
 
 
@@ -119,11 +121,17 @@ def _tfidf(
     validation: tuple[Sequence[str], NDArray[np.bool_]],
     threshold_range: tuple[float, float],
     seed: int,
-) -> AxisBaseline:
-    """TF-IDF with logistic regression; regularisation and threshold chosen on validation data."""
+) -> AxisBaseline | None:
+    """TF-IDF with logistic regression; regularisation and threshold chosen on validation data.
+
+    `None` where the training texts are so few, or so short, that there is nothing to count.
+    """
     texts, gold = train
     held_texts, held_gold = validation
-    features = _features().fit(texts)
+    try:
+        features = _features().fit(texts)
+    except ValueError:  # no word in any text, or no run of characters in two of them
+        return None
     vectors = features.transform(texts)
     held = features.transform(held_texts) if held_texts else None
     candidates: list[tuple[float, AxisBaseline]] = []
