@@ -16,6 +16,7 @@ from framelens_training.corpora.splits import (
     group_of,
     split,
 )
+from framelens_training.predictions import article_count
 
 
 def sentence(number: int, group: str, framed: bool) -> LabelledDocument:
@@ -86,6 +87,14 @@ def test_an_empty_corpus_and_one_without_groups() -> None:
     lone = replace(sentence(1, "", False), meta={})
     assert group_of(lone) == "d1"
     assert split([lone])["train"] == [lone]
+
+
+def test_sentences_of_one_link_are_one_article() -> None:
+    link = "https://news.example/1"
+    bare = [replace(sentence(n, "", framed=False), meta={}, url=link) for n in range(4)]
+    assert article_count(bare) == 1
+    assert sorted(map(len, split(bare).values())) == [0, 0, 4]
+    assert group_of(replace(bare[0], meta={"group": "g"})) == "g"
 
 
 def test_a_share_of_nothing_stays_empty(documents: list[LabelledDocument]) -> None:

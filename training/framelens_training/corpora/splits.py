@@ -1,8 +1,8 @@
 """Splitting documents so that no group is in two splits, and split files that pin a split.
 
 A group is what must stay together (an article, a link, a host): `document.meta["group"]`, or
-the document itself. Groups are placed one by one, the largest first, each where the split
-then has its share of segments and of positives on every axis (the greedy method of
+its link, or the document itself. Groups are placed one by one, the largest first, each where the
+split then has its share of segments and of positives on every axis (the greedy method of
 scikit-learn's StratifiedGroupKFold, for any shares and any number of groups). Ties and the
 order of equals come from a hash of seed and group, so the same documents are split the same
 way on every machine.
@@ -37,8 +37,8 @@ class SplitFileError(ListedError):
 
 
 def group_of(document: LabelledDocument) -> str:
-    """The key by which a document is kept with others in one split."""
-    return document.meta.get("group") or document.id
+    """The key by which a document is kept with others in one split, and counts as one article."""
+    return document.meta.get("group") or document.url or document.id
 
 
 def assign(
