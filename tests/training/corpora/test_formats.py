@@ -181,9 +181,9 @@ def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> No
     parsed = parse_any(path)
     assert [(f.severity, f.code, f.where) for f in parsed.findings] == [
         ("warning", "quotation-marks", f"{path}:2"),
-        ("error", "quotation-marks", f"{path}:3"),
+        ("error", "unreadable", f"{path}:3"),
     ]
-    assert [item.document.text for item in parsed.located] == ["We ran."]
+    assert [item.document.text for item in parsed.located] == ["We ran.", 'We ran."']
     quoted = LabelledDocument(
         "a", '"We ran."', annotated=frozenset({"framed"}),
         segments=(GoldSegment("text", 0, 9, framed=False),),

@@ -102,11 +102,8 @@ def _csv_rows(
             for cells in table:
                 own = lines[line - 1 : start + table.line_num]
                 if may_be_bare and _makes_one_of_several(own, len(columns)):
-                    findings.append(
-                        error("quotation-marks", f"{path}:{line}", "a quotation mark only where a "
-                              "cell is quoted", f"one that makes one row of {len(own)}", _AS_CSV)
-                    )  # fmt: skip
-                elif any(cells) and len(cells) != len(columns):
+                    raise csv.Error(f"a quotation mark that makes one row of {len(own)}")
+                if any(cells) and len(cells) != len(columns):
                     findings.append(
                         error("columns", f"{path}:{line}", f"{len(columns)} cells, as in the "
                               "header", f"{len(cells)}", "put a text that holds the separator, a "
@@ -125,7 +122,8 @@ def _csv_rows(
         except csv.Error as fault:
             findings.append(
                 error("unreadable", f"{path}:{line}", "cells quoted as RFC 4180 says", str(fault),
-                      "close the quotation mark, and double those inside a cell")
+                      "close the quotation mark, and double those inside a cell"
+                      + (f"; {_AS_CSV}" if may_be_bare else ""))
             )  # fmt: skip
             start = line
         else:
