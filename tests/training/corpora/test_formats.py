@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -192,6 +194,15 @@ def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> No
     assert not parse_any(path).findings
     path.write_text('"text"\t"label"\n"We ran."\t"sourced"\n')
     assert not parse_any(path).findings
+
+
+def test_a_parquet_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    raw = pyarrow.array([b"caf\xe9 closed"], pyarrow.binary())
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 1, raw.buffers())
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": text, "label": ["plain"]}), path)
+    (told,) = parse_any(path).findings
+    assert (told.code, told.found) == ("encoding", r"b'caf\xe9 closed' in one")
 
 
 def test_a_row_of_empty_cells_is_passed_over_as_an_empty_line_is(tmp_path: Path) -> None:

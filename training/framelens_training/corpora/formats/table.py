@@ -146,12 +146,17 @@ def _parquet(path: Path, findings: list[Finding]) -> tuple[Sequence[str], Rows]:
 
     try:
         table = pyarrow.parquet.read_table(path)
+        return table.column_names, enumerate(table.to_pylist(), start=1)
+    except UnicodeDecodeError as fault:
+        findings.append(
+            error("encoding", f"{path}:1", "UTF-8 in all texts", f"{fault.object[:40]!r} in one",
+                  "write it again, with texts decoded as what they are")
+        )  # fmt: skip
     except (pyarrow.ArrowException, OSError) as fault:
         findings.append(
             error("unreadable", f"{path}:1", "a Parquet file", str(fault), "write it again")
         )
-        return [], iter(())
-    return table.column_names, enumerate(table.to_pylist(), start=1)
+    return [], iter(())
 
 
 def write(documents: Sequence[LabelledDocument], path: Path) -> None:
