@@ -471,6 +471,10 @@ def test_where_nothing_is_to_be_found_there_is_no_figure_of_what_was(
     for what in ("source", "framed"):
         assert not {f"test/{what}/{figure}" for figure in ("precision", "recall", "f1")} & set(flat)
     assert flat["test/attributed/f1"] == 1.0
+    unasked = tuple(replace(segment, framed=None) for segment in item.document.segments)
+    unknown = replace(item, document=replace(item.document, segments=unasked))
+    flat = evaluate([unknown], [logits], DecodingConfig(), samples=0).flat("test")
+    assert not any("/framed/" in name for name in flat)
 
 
 def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Featurizer) -> None:

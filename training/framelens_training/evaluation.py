@@ -103,11 +103,13 @@ class Metrics:
     def flat(self, prefix: str) -> dict[str, float]:
         """Figures as `prefix/axis/metric`, without those that are undefined.
 
-        Where there is nothing to find, these are precision, recall and F1: they are 0 then
-        whatever a system does.
+        Of an axis that was answered nowhere there are none. Where there is nothing to find, these
+        are precision, recall and F1: they are 0 then whatever a system does.
         """
         flat: dict[str, float] = {}
         for axis, metrics in self.axes.items():
+            if not metrics.n:
+                continue
             if metrics.positives:
                 flat |= _of_positives(f"{prefix}/{axis}", metrics)
             values = {
