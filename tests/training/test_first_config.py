@@ -8,6 +8,8 @@ import pytest
 from framelens_training import first_config
 from framelens_training.cli import main
 from framelens_training.config import load_config
+from framelens_training.corpora.formats import write_any
+from framelens_training.corpora.labelled import ANNOTATED, GoldSegment, LabelledDocument
 from framelens_training.corpora.splits import SplitFile
 from framelens_training.data import load_corpora
 
@@ -164,6 +166,22 @@ def test_axes_that_no_label_speaks_of_are_taught_by_the_starter_corpus(tmp_path:
     assert main(["init", str(labels)]) == 0
     uses = load_config(tmp_path / "labels.yaml").corpora.use
     assert [(use.name, use.evaluate) for use in uses] == [("files", True), ("starter", False)]
+
+
+def test_choices_that_were_left_open_speak_of_no_axis(tmp_path: Path) -> None:
+    labels = tmp_path / "tasks.jsonl"
+    found = [
+        LabelledDocument(
+            f"d{number}",
+            row["text"],
+            annotated=frozenset(ANNOTATED),
+            segments=(GoldSegment("text", 0, len(row["text"]), framed=row["label"] == "framed"),),
+        )
+        for number, row in enumerate(rows())
+    ]
+    write_any(found, labels)
+    uses = load_config(first_config.init(labels).config).corpora.use
+    assert [use.name for use in uses] == ["files", "starter"]
 
 
 @pytest.mark.parametrize(

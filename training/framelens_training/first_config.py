@@ -137,8 +137,13 @@ def _yaml(
     splits: Mapping[Split, Sequence[LabelledDocument]],
 ) -> str:
     segments = sum(len(document.segments) for document in documents)
-    seen = {name for document in documents for name in document.annotated}
-    unseen = [axis for axis in AXES if axis not in seen]
+    answered = {
+        axis
+        for document in documents
+        for axis in AXES
+        if axis in document.annotated and any(s.axis(axis) is not None for s in document.segments)
+    }
+    unseen = [axis for axis in AXES if axis not in answered]
     starter = (
         f"    # No label says anything of {', '.join(unseen)}: this corpus teaches it.\n"
         "    - name: starter\n      evaluate: false\n"
