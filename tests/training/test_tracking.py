@@ -448,6 +448,28 @@ def test_half_a_surrogate_pair_in_a_table_stops_no_run(
     assert found == [["a \N{REPLACEMENT CHARACTER} \U0001f600", 1]]
 
 
+@pytest.mark.parametrize("is_away", [False, True])
+def test_half_a_surrogate_pair_in_an_error_hides_it_from_nobody(
+    config: Config, away: dict[str, bool], is_away: bool
+) -> None:
+    def fail_in_a_run() -> None:
+        with tracked_run(config) as tracker:
+            trackers.append(tracker)
+            away["on"] = is_away
+            tracker.dataset("files", "test", [{"id": "\ud83d"}], "f" * 64)
+            raise ValueError("no file caf\udce9.csv")  # as Python names one of another encoding
+
+    trackers: list[MlflowTracker] = []
+    with pytest.raises(ValueError, match="no file"):
+        fail_in_a_run()
+    away["on"] = False
+    if is_away:
+        assert main(["upload", str(trackers[0].journal.path)]) == 0
+    run = client_of(config).get_run(str(trackers[0].run_id))
+    assert run.info.status == "FAILED"
+    assert run.data.tags["framelens.error"] == "ValueError: no file caf\ufffd.csv"
+
+
 def test_a_deleted_experiment_is_told_from_a_store_that_cannot_be_used(config: Config) -> None:
     client, experiment = connect(config.tracking)
     client.delete_experiment(experiment)

@@ -121,7 +121,7 @@ class Journal:
 
 
 def _line(call: Call) -> str:
-    return json.dumps({"call": call.kind, **call.arguments}, ensure_ascii=False) + "\n"
+    return json.dumps({"call": call.kind, **call.arguments}) + "\n"
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:

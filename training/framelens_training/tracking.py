@@ -168,12 +168,12 @@ class MlflowTracker:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters, values cut to the length that MLflow allows."""
-        cut = {storable_name(key): str(value)[:MAX_PARAM] for key, value in values.items()}
+        cut = {storable_name(key): _whole(str(value))[:MAX_PARAM] for key, value in values.items()}
         self._send("params", values=cut)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Record tags."""
-        named = {storable_name(key): str(value) for key, value in values.items()}
+        named = {storable_name(key): _whole(str(value)) for key, value in values.items()}
         self._send("tags", values=named)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -187,7 +187,7 @@ class MlflowTracker:
 
     def text(self, text: str, path: str) -> None:
         """Record a text file."""
-        self._send("text", text=text, path=path)
+        self._send("text", text=_whole(text), path=path)
 
     def table(self, rows: list[dict[str, Any]], path: str) -> None:
         """Record a table that MLflow's interface shows, halves of surrogate pairs as U+FFFD."""
