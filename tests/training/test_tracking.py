@@ -14,6 +14,7 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from requests import HTTPError, Response
 
 import framelens_training.tracking as tracking
 from framelens_training import crossval
@@ -33,6 +34,13 @@ from framelens_training.tracking import (
 )
 from mlflow_server import Server
 from support import write_model
+
+
+def answer_of(status: int) -> Response:
+    """A server's answer."""
+    answer = Response()
+    answer.status_code = status
+    return answer
 
 
 @pytest.fixture(scope="session")
@@ -468,6 +476,36 @@ def test_half_a_surrogate_pair_in_an_error_hides_it_from_nobody(
     run = client_of(config).get_run(str(trackers[0].run_id))
     assert run.info.status == "FAILED"
     assert run.data.tags["framelens.error"] == "ValueError: no file caf\ufffd.csv"
+
+
+class CloudError(Exception):
+    """As boto3 and its like raise it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "waiting"),
+    [
+        (ModuleNotFoundError("No module named 'boto3'"), 0),
+        (HTTPError("413 Request Entity Too Large", response=answer_of(413)), 0),
+        (HTTPError("502 Bad Gateway", response=answer_of(502)), 3),
+        (CloudError("no credentials"), 3),
+    ],
+)
+def test_a_place_of_artifacts_that_cannot_be_used_stops_no_run(
+    config: Config, monkeypatch: pytest.MonkeyPatch, error: Exception, waiting: int
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(MlflowClient, "log_text", refuse)
+    with tracked_run(config) as tracker:
+        tracker.text("line", "notes.txt")
+        tracker.metrics({"loss": 0.5})
+    assert tracker.waiting == waiting
+    assert len(not_recorded(tracker)) == 1
+    run = client_of(config).get_run(str(tracker.run_id))
+    assert run.data.metrics == ({} if waiting else {"loss": 0.5})
+    assert run.info.status == ("RUNNING" if waiting else "FINISHED")
 
 
 def test_a_deleted_experiment_is_told_from_a_store_that_cannot_be_used(config: Config) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens.errors import FramelensError
-from framelens_training.errors import TrackingError
+from framelens_training.errors import TrackingError, TrainingError, first_line
 from framelens_training.journal import Call
 
 MAX_DIGEST = 36
@@ -29,6 +29,8 @@ _REFUSALS = frozenset({
     "RESOURCE_DOES_NOT_EXIST",
 })  # fmt: skip
 """MLflow's error codes for a call that no second attempt would make good."""
+_REFUSING_STATUS = frozenset({400, 404, 413})
+"""Those of HTTP, from what stands before a server: bad, not there, too large (a model, mostly)."""
 
 
 def storable_name(name: str) -> str:
@@ -51,21 +53,36 @@ def perform(client: Any, run_id: str, call: Call) -> None:
     """Make one call.
 
     Raises:
-        MlflowException, OSError: if the store does not take it (see `is_refusal`).
-        TrackingError: if there is no such kind of call.
+        MlflowException, OSError: if the store does not take it (see `is_refusal`), or the libraries
+            by which MLflow reaches its artifacts raise an error of their own.
+        TrackingError: if there is no such kind of call, one of these libraries is missing, or what
+            is to be recorded cannot be written.
+        FramelensError: if a model cannot be used.
+        RegistryError: if a registry is required and the store has none.
     """
     maker = _CALLS.get(call.kind)
     if maker is None:
         known = ", ".join(_CALLS)
         raise TrackingError(f"expected one of the calls {known}; found {call.kind!r}")
-    maker(client, run_id, call.arguments)
+
+    from mlflow.exceptions import MlflowException
+
+    try:
+        maker(client, run_id, call.arguments)
+    except (MlflowException, OSError, FramelensError, TrainingError):
+        raise
+    except (ImportError, ValueError) as error:
+        raise TrackingError(f"{type(error).__name__}: {first_line(error)}") from error
+    except Exception as error:  # boto3 and its like have no base in common
+        raise MlflowException(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def is_refusal(error: Exception) -> bool:
     """Whether a store answered with no, rather than not at all, or there is nothing to send."""
     if isinstance(error, FileNotFoundError | TrackingError | FramelensError):
         return True
-    return getattr(error, "error_code", None) in _REFUSALS
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return getattr(error, "error_code", None) in _REFUSALS or status in _REFUSING_STATUS
 
 
 def _params(client: Any, run_id: str, values: Mapping[str, Any]) -> None:
