@@ -273,6 +273,25 @@ def test_a_champion_that_was_changed_meanwhile_stays(
 
 
 @on_sqlite
+def test_a_challenger_that_came_meanwhile_stays_one(
+    store: str, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = submit(CHAMPION)
+    whole = promotion._judge
+    came: list[str] = []
+
+    def slowly(*arguments: Any) -> Judgement:
+        came.append(submit(BETTER))
+        return whole(*arguments)
+
+    monkeypatch.setattr(promotion, "_judge", slowly)
+    assert main(["promote", "news"]) == 0
+    assert champion(store) == first
+    aliases = MlflowClient(store).get_registered_model("news").aliases
+    assert str(aliases["challenger"]) == came[0]
+
+
+@on_sqlite
 def test_a_predecessor_that_was_deleted_does_not_come_back(
     store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -149,7 +149,9 @@ def _carry_out(client: Any, decision: Decision, gates: Gates, explanation: str |
         # Before the alias: a champion that did not know its predecessor could not be rolled back.
         client.set_model_version_tag(name, version, PREVIOUS_TAG, decision.champion or "none")
         client.set_registered_model_alias(name, CHAMPION, version)
-        client.delete_registered_model_alias(name, CHALLENGER)
+        newest = version_of(client, name, CHALLENGER)
+        if newest is not None and str(newest.version) == version:  # none has come meanwhile
+            client.delete_registered_model_alias(name, CHALLENGER)
     difference = decision.judgement.difference
     tags = {
         "decision": "promoted" if decision.moved else "refused",
