@@ -223,6 +223,26 @@ def test_a_run_that_was_moved_can_be_uploaded_and_a_model_that_is_gone_holds_not
     assert not (tmp_path / "moved-1" / "tracking.jsonl").exists()
 
 
+def test_a_model_whose_upload_was_cut_short_is_there_once(
+    config: Config, tmp_path: Path, away: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*_: Any) -> None:
+        away["on"] = True
+        raise MlflowException("nobody answers")
+
+    with tracked_run(config) as tracker:
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "log_model_artifacts", cut_short)
+            patch.setattr(MlflowClient, "finalize_logged_model", cut_short)
+            tracker.model(write_model(tmp_path / "lookup"), "small", None)
+        assert tracker.waiting == 1
+        away["on"] = False
+    client, experiment = connect(config.tracking)
+    (model,) = client.search_logged_models([experiment])
+    assert model.status == "READY"
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+
+
 def test_nothing_is_thrown_away_in_a_store_without_the_run(
     config: Config,
     empty_store: Path,

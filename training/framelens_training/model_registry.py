@@ -107,15 +107,18 @@ def log_model(client: Any, run_id: str, artifact: Path) -> str:
     from mlflow.models import Model
 
     run = client.get_run(run_id)
-    already = [
+    own = [
         model
         for model in client.search_logged_models(
             [run.info.experiment_id], f"source_run_id = '{run_id}'"
         )
-        if model.name == MODEL_NAME and model.status == LoggedModelStatus.READY
+        if model.name == MODEL_NAME
     ]
-    if already:  # sent a second time from a journal
-        return f"models:/{already[0].model_id}"
+    for model in own:
+        if model.status == LoggedModelStatus.READY:  # sent a second time from a journal
+            return f"models:/{model.model_id}"
+    for model in own:  # of an attempt that was cut short
+        client.delete_logged_model(model.model_id)
     logged = client.create_logged_model(
         run.info.experiment_id,
         name=MODEL_NAME,
