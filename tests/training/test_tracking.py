@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -349,7 +350,10 @@ def test_what_is_missing_of_children_is_told_and_uploaded(
     monkeypatch.setattr(crossval, "crossvalidate", folds)
     (tmp_path / "c.yaml").write_text(to_yaml(config), "utf-8")
     assert main(["crossval", str(tmp_path / "c.yaml")]) == 0
-    told = capsys.readouterr().err
+    said, told = capsys.readouterr()
+    assert re.search(
+        r"look at it .*mlflow\.db, then http://127\.0\.0\.1:5000/#/exp.*/runs/\w{32}", said
+    )
     assert "not recorded: fold-1: params" in told
     away["on"] = False
     paths = sorted((tmp_path / "runs").rglob("tracking*.jsonl"))
@@ -627,6 +631,13 @@ def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "tracking.jsonl", None, "r")
     journal.append(Call("tags", {"values": {}}))
     assert json.loads(journal.path.read_text("utf-8").partition("\n")[0])["uri"] is None
+    tracker = MlflowTracker(None, "1", journal)
+    assert tracker.page("https://me:secret@mlflow.example/") == (
+        "https://mlflow.example/#/experiments/1/runs/r"
+    )
+    assert "--backend-store-uri postgresql://db/mlflow," in (
+        tracker.page("postgresql://me:secret@db/mlflow")
+    )
 
 
 def test_what_is_kept_of_a_config_has_no_password(config: Config, tmp_path: Path) -> None:

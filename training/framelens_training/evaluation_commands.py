@@ -166,7 +166,7 @@ def _crossval(options: argparse.Namespace) -> int:
             found = judged(tracker=tracker)
     _say("\n".join(crossval_lines(found)))
     _say(f"\nrun        {found.run_id}")
-    _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(config)}")
+    _say(f"look at it {tracker.page(tracking_uri(config))}")
     for line in not_recorded(tracker):
         print(line, file=sys.stderr)
     return 0
@@ -179,7 +179,6 @@ def _sweep(options: argparse.Namespace) -> int:
     # torch and transformers take seconds to import: a bad file should be told at once.
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.sweep import search, sweep_lines
-    from framelens_training.tracking import tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with quiet_libraries():
@@ -193,7 +192,7 @@ def _sweep(options: argparse.Namespace) -> int:
     _say("\n".join(sweep_lines(found)))
     if found.run_id is not None:
         _say(f"\nrun        {found.run_id}")
-        _say(f"look at it mlflow ui --backend-store-uri {tracking_uri(sweep.base)}")
+        _say(f"look at it {found.page}")
     for line in found.unrecorded:
         print(line, file=sys.stderr)
     return 0

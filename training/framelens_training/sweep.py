@@ -64,7 +64,9 @@ class SweepResult:
     folder: Path
     trials: tuple[TrialResult, ...]
     importances: Mapping[str, float]
-    unrecorded: tuple[str, ...]
+    page: str | None = None
+    """Where MLflow shows it."""
+    unrecorded: tuple[str, ...] = ()
     """What the tracking store lacks, as `not_recorded` tells it."""
 
     @property
@@ -165,7 +167,7 @@ def search(
             if tracker.run_id is not None:
                 study.parent = (without_credentials(uri), tracker.run_id)
             result = worker.work(tracker)
-        return replace(result, unrecorded=tuple(not_recorded(tracker)))
+        return replace(result, page=tracker.page(uri), unrecorded=tuple(not_recorded(tracker)))
 
 
 def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:
@@ -216,7 +218,7 @@ class _Worker:
             self._trial(tracker)
         self._write_best()
         trials = tuple(self.study.results())
-        result = SweepResult(tracker.run_id, self.folder, trials, self.study.importances(), ())
+        result = SweepResult(tracker.run_id, self.folder, trials, self.study.importances())
         self._record(result, tracker)
         return result
 

@@ -160,7 +160,8 @@ class MlflowTracker:
         return self.journal.run_id
 
     def page(self, uri: str) -> str:
-        """Where the run is seen in a store's interface, or which command shows it."""
+        """Where the run is seen in a store's interface, or which command shows it; no password."""
+        uri = without_credentials(uri)
         place = f"#/experiments/{self._experiment}/runs/{self.run_id}"
         if urlsplit(uri).scheme in ("http", "https"):
             return f"{uri.rstrip('/')}/{place}"
