@@ -329,6 +329,31 @@ def test_children_are_nested_even_if_they_began_while_the_store_was_away(
         assert run.data.metrics["loss"] == loss
 
 
+def test_a_child_that_was_cut_short_is_gone_on_with(config: Config, away: dict[str, bool]) -> None:
+    def record(tracker: MlflowTracker, steps: range, *, is_cut_short: bool) -> None:
+        with tracker.child("fold-0") as child:
+            for step in steps:
+                child.metrics({"loss": 1 / step}, step=step)
+                away["on"] = is_cut_short and step == 2
+            if is_cut_short:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), tracked_run(config) as tracker:
+        record(tracker, range(1, 4), is_cut_short=True)
+    away["on"] = False
+    with tracked_run(config, tracker.run_id) as resumed:
+        record(resumed, range(2, 6), is_cut_short=False)
+        with resumed.child("fold-1"):
+            pass
+    client, experiment = connect(config.tracking)
+    runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+    assert len(client.search_runs([experiment])) == 3
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    points = client.get_metric_history(runs["fold-0"].info.run_id, "loss")
+    assert [point.step for point in points] == [1, 2, 3, 4, 5]
+    assert not list(resumed.journal.path.parent.glob("tracking*"))
+
+
 def test_what_is_missing_of_children_is_told_and_uploaded(
     config: Config,
     tmp_path: Path,

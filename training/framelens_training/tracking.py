@@ -222,19 +222,30 @@ class MlflowTracker:
         one ends.
         """
         path = self.journal.path.with_name(f"tracking-{name}.jsonl")
-        run_id = None
+        run_id, recorded = None, None
         tags = {_PARENT_TAG: self.run_id} if self.run_id else {}
         if not self.waiting:
             with contextlib.suppress(*_store_errors()):
-                run_id = _create(self._client, self._experiment, name, tags)
+                if run_id := self._child_of_before(name):
+                    recorded = _gone_on_with(self._client, run_id)
+                else:
+                    run_id = _create(self._client, self._experiment, name, tags)
         tracker = MlflowTracker(
-            self._client, self._experiment, Journal(path, self.journal.uri, run_id)
+            self._client, self._experiment, Journal(path, self.journal.uri, run_id), recorded
         )
         if run_id is None:
             tracker._keep(_creation(self._experiment, name, tags))
         self.children[name] = tracker
         with _ended(tracker):
             yield tracker
+
+    def _child_of_before(self, name: str) -> str | None:
+        """The run of that name within this one, if an earlier process made it."""
+        if self._recorded is None:
+            return None
+        wanted = f"tags.`{_PARENT_TAG}` = '{self.run_id}' and attributes.run_name = '{name}'"
+        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        return str(found[0].info.run_id) if found else None
 
     def flush(self) -> bool:
         """Send what is waiting, in order, as far as the store answers; True if nothing waits."""
@@ -535,13 +546,7 @@ def tracked(
             run_id = _create(client, experiment, name, {})
         else:
             _check_there(client, run_id, uri)
-            client.update_run(run_id, status="RUNNING")
-            client.set_tag(run_id, _PROCESS_TAG, this_process())
-            tags = client.get_run(run_id).data.tags
-            if _ERROR_TAG in tags:
-                client.delete_tag(run_id, _ERROR_TAG)
-            client.set_tag(run_id, _RESUMED_TAG, str(int(tags.get(_RESUMED_TAG, "0")) + 1))
-            recorded = _recorded(client, run_id)
+            recorded = _gone_on_with(client, run_id)
         end_dead_runs(client, experiment)
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
@@ -566,8 +571,14 @@ def not_recorded(tracker: MlflowTracker) -> list[str]:
     return lines
 
 
-def _recorded(client: Any, run_id: str) -> set[tuple[str, int]]:
-    """Names and steps of all points that a run has."""
+def _gone_on_with(client: Any, run_id: str) -> set[tuple[str, int]]:
+    """Make a run RUNNING again; gives names and steps of all points that it has."""
+    client.update_run(run_id, status="RUNNING")
+    client.set_tag(run_id, _PROCESS_TAG, this_process())
+    tags = client.get_run(run_id).data.tags
+    if _ERROR_TAG in tags:
+        client.delete_tag(run_id, _ERROR_TAG)
+    client.set_tag(run_id, _RESUMED_TAG, str(int(tags.get(_RESUMED_TAG, "0")) + 1))
     return {
         (name, point.step)
         for name in client.get_run(run_id).data.metrics
