@@ -142,6 +142,8 @@ class MlflowTracker:
 
         `recorded` holds names and steps of points that a run which is gone on with has already.
         """
+        if recorded is not None:  # that it had ended then is not to be sent now
+            journal.replace([call for call in journal.calls() if not _ends(call)])
         self._recorded = recorded
         self._client = client
         self._experiment = experiment
@@ -224,7 +226,7 @@ class MlflowTracker:
         path = self.journal.path.with_name(f"tracking-{name}.jsonl")
         run_id, recorded = None, None
         tags = {_PARENT_TAG: self.run_id} if self.run_id else {}
-        if not self.waiting:
+        if self._is_up_to_date():
             with contextlib.suppress(*_store_errors()):
                 if run_id := self._child_of_before(name):
                     recorded = _gone_on_with(self._client, run_id)
@@ -281,7 +283,7 @@ class MlflowTracker:
 
     def _send(self, kind: str, **arguments: Any) -> None:
         call = Call(kind, arguments)
-        if self.waiting and (time.monotonic() < self._retry_at or not self.flush()):
+        if not self._is_up_to_date():
             self._keep(call)
             return
         try:
@@ -298,6 +300,10 @@ class MlflowTracker:
             )
             self._keep(call)
             self._postpone()
+
+    def _is_up_to_date(self) -> bool:
+        """Whether nothing waits; what does is tried again, unless it was a moment ago."""
+        return not self.waiting or (time.monotonic() >= self._retry_at and self.flush())
 
     def _place(self, path: Path) -> str:
         """A path as the journal keeps it: from its own folder, with which it may be moved."""
@@ -363,6 +369,11 @@ def _store_errors() -> tuple[type[Exception], ...]:
     from framelens.errors import FramelensError
 
     return (MlflowException, OSError, TrackingError, FramelensError)
+
+
+def _ends(call: Call) -> bool:
+    """Whether a call says that a run has ended, or by what error."""
+    return call.kind == "end" or _ERROR_TAG in call.arguments.get("values", ())
 
 
 def _whole(value: Any) -> Any:
