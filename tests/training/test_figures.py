@@ -76,6 +76,8 @@ def test_the_slice_chart_shows_slices_with_a_figure() -> None:
     shown = slice_figure(many, {}, "many").axes[0].get_yticklabels()
     assert len(shown) == MOST_OF_A_KIND
     assert drawn(slice_figure([], {}, "none")).startswith(b"\x89PNG")
+    dollars = [item("framed", "outlet", r"$\no \formula$", 0.5)]
+    assert drawn(slice_figure(dollars, {}, "dollars")).startswith(b"\x89PNG")
 
 
 def test_learning_curves_mark_the_step_that_was_kept() -> None:

@@ -122,7 +122,9 @@ def slice_figure(
     )
     panels = figure.subplots(1, max(len(shown), 1), squeeze=False, sharey=True)[0]
     panels[0].set_yticks(
-        range(len(names)), [f"{kind}: {value.replace('_', ' ')}" for kind, value in names]
+        range(len(names)),
+        [f"{kind}: {value.replace('_', ' ')}" for kind, value in names],
+        parse_math=False,  # an outlet's dollars are no formula
     )
     panels[0].set_ylim(-0.7, len(names) - 0.3)
     for panel, axis in zip(panels, shown, strict=False):
