@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from framelens_training import pipeline
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.cli import main
 from framelens_training.config import Config
@@ -245,7 +246,10 @@ def trained_only(config: Config, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_training_is_begun_without_a_store_and_ended_with_one(
-    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import mlflow
 
@@ -257,6 +261,14 @@ def test_a_training_is_begun_without_a_store_and_ended_with_one(
     assert record.run_id is None
     assert not record.finished
     replace(record, revision="unknown", process="elsewhere:1:0").write(folder)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # after the export
+        patch.setattr(pipeline, "assess", interrupt)
+        assert main(["run", str(path), "--resume", str(folder), "--no-tracking"]) == 130
+    assert (folder / "model").exists()
 
     assert main(["run", str(path), "--resume", str(folder)]) == 0
     assert [p.name for p in (tmp_path / "runs").iterdir()] == [folder.name]
@@ -271,7 +283,8 @@ def test_a_training_is_begun_without_a_store_and_ended_with_one(
     assert len(curves["train/loss"]) > 2
     assert "train/step" not in curves
     assert "test/framed/macro_f1" in curves
-    assert json.loads((folder / "model" / "manifest.json").read_text())["training"]["run_id"]
+    manifest = json.loads((folder / "model" / "manifest.json").read_text())
+    assert manifest["training"]["run_id"] == record.run_id
 
 
 def test_a_training_that_has_not_ended_is_not_recorded_later(

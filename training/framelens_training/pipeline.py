@@ -220,7 +220,7 @@ def run_jointly(
 
     set_seed(config.seed)  # so that what follows does not depend on where training was resumed
     artifact = folder / "model"
-    parity = _exported(artifact) if resumed is not None else None
+    parity = _exported(artifact, tracker.run_id) if resumed is not None else None
     if parity is None:
         say("Tuning temperatures and thresholds on validation")
         decoding = tune(
@@ -461,12 +461,15 @@ def _mixture(
     return tempered(mixture, temperature)
 
 
-def _exported(artifact: Path) -> Parity | None:
+def _exported(artifact: Path, run_id: str | None) -> Parity | None:
     """What was measured of an artifact that an earlier process wrote; None if there is none."""
     try:
-        figures = Artifact.open(artifact).manifest.training["parity"]
+        training = Artifact.open(artifact).manifest.training
     except ArtifactError:  # none, or one whose card was being written
         return None
+    if training["run_id"] != run_id:  # the run was not recorded then
+        return None
+    figures = training["parity"]
     return Parity(**{name.removeprefix("parity/"): value for name, value in figures.items()})
 
 
