@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from framelens.features import Featurizer
+from framelens.features import FeatureConfig, Featurizer
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
-from framelens_training.mixture import CorpusFeatures, training_windows
+from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
 from framelens_training.model import IGNORE
 from framelens_training.targets import LabelledFeatures, featurize_document
-from support import tiny_documents
+from support import make_tokenizer, tiny_documents
 
 CONFIG = Windows(max_tokens=32, overlap=8)
 
@@ -72,6 +72,46 @@ def test_a_headline_stands_first_among_its_neighbours(featurizer: Featurizer) ->
         assert window.weights[first, 1] > 0
         assert window.features.token_type_ids[first] == 1
         assert not window.features.token_type_ids[first + 1 :].any()
+
+
+def test_windows_are_filled_to_their_last_token() -> None:
+    featurizer = Featurizer(make_tokenizer(), FeatureConfig(max_tokens=31, overlap=8))
+
+    def made(*words: int) -> LabelledFeatures:
+        """A document with segments of so many tokens."""
+        text, segments = "", []
+        for count in words:
+            segments.append(GoldSegment("text", len(text), len(text) + 5 * count, framed=False))
+            text += "plan " * count
+        return featurize_document(
+            LabelledDocument(
+                str(words), text, annotated=frozenset({"framed"}), segments=tuple(segments)
+            ),
+            featurizer,
+        )
+
+    alone = single_windows(made(29, 30, 28), featurizer, [0, 1, 2])
+    assert [len(window.features.input_ids) for window in alone] == [31, 30]
+    pairs = [made(14) for _ in range(20)]
+    windows = training_windows([CorpusFeatures(pairs)], featurizer, CONFIG, seed=1)
+    assert [len(w.features.pieces) for w in windows] == [1] * 20 + [2] * 10
+
+
+def test_neighbours_come_from_all_of_an_article(featurizer: Featurizer) -> None:
+    sentences = ["The mayor.", *["A plan."] * 12, "A road."]
+    text = " ".join(sentences)
+    ends = np.cumsum([len(sentence) + 1 for sentence in sentences]).tolist()
+    segments = tuple(
+        GoldSegment("text", end - len(sentence) - 1, end - 1)
+        for sentence, end in zip(sentences, ends, strict=True)
+    )
+    article = featurize_document(LabelledDocument("a", text, segments=segments), featurizer)
+    corpora = [CorpusFeatures([article]), CorpusFeatures(lone(200, featurizer))]
+    windows = training_windows(corpora, featurizer, CONFIG, seed=1)
+    company = [w.features.input_ids.tolist() for w in windows if w.weights.any()]
+    for word in ("mayor", "plan", "road"):
+        number = featurizer.token_id(word)
+        assert any(number in ids for ids in company), word
 
 
 @pytest.mark.parametrize(("weight", "count"), [(0.5, 10), (1.0, 20), (2.25, 45)])
