@@ -36,6 +36,7 @@ def test_a_framed_sentence_becomes_what_a_source_says() -> None:
         assert (segment.attributed, segment.framed, segment.boilerplate) == (True, False, False)
         assert set(segment.weights.values()) == {CONFIDENCE}
         assert "shameless council squandered another fortune on a pier" in document.text
+        assert document.text.lstrip('“"')[0].isupper()
         assert "loaded_spans" not in document.annotated
         if "attribution_spans" not in document.annotated:
             assert not document.spans
@@ -60,6 +61,7 @@ def test_a_framed_sentence_becomes_what_a_source_says() -> None:
         lone("A waste."),
         lone("word " * 60 + "end."),
         lone("A headline without a stop that goes on"),
+        lone("A shameless waste\nof the money of all of us."),
         lone("Mayor: a shameless waste of money", field="headline"),
         lone("The ‘shameless’ council squanders another fortune", field="headline"),
         lone("Shameless council squanders a fortune, residents say", field="headline"),
@@ -67,6 +69,16 @@ def test_a_framed_sentence_becomes_what_a_source_says() -> None:
 )
 def test_what_cannot_be_wrapped_is_left_alone(document: LabelledDocument) -> None:
     assert counterfactuals.quoted(document, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("mark", "?!")
+def test_what_is_asked_or_cried_stays_within_its_marks(mark: str) -> None:
+    generator = np.random.default_rng(0)
+    asked = SENTENCE.replace(".", mark)
+    for _ in range(50):
+        document = counterfactuals.quoted(lone(asked), generator)
+        assert document is not None
+        assert f"“{asked}”" in document.text or f'"{asked}"' in document.text
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,10 @@ def test_quotation_marks_become_those_of_the_other_kind(
     item, other = (featurize_document(document(text), featurizer) for text in (before, after))
     changed = Typography(featurizer).with_other_marks(item)
     assert ids(changed.features.segments) == ids(other.features.segments)
+    shown, expected = (
+        [window.input_ids.tolist() for window in each.features.windows] for each in (changed, other)
+    )
+    assert shown == expected
     assert changed.targets == item.targets
 
 
