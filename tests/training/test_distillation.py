@@ -19,6 +19,7 @@ from framelens_training.alignment import WordAnswers, aligned, limited, mean_ans
 from framelens_training.config import LOSS_PARTS, Config, LossPart, Student
 from framelens_training.corpora.labelled import (
     CorpusError,
+    GoldSegment,
     LabelledDocument,
     digest,
     read_jsonl,
@@ -368,8 +369,10 @@ def test_a_run_knows_which_parts_it_learnt(tiny_config: Config) -> None:
     only = replace(document, annotated=frozenset({"framed"}), spans=())
     assert learnt_parts([bare, featurize_document(only, featurizer)]) == ("framed",)
     said = [answers_of(len(segment.words)) for segment in bare.features.segments]
-    spoken = with_soft_targets([bare], [[[limited(item, {"loaded_spans"}) for item in said]]])
-    assert learnt_parts(spoken) == ("loaded_spans",)
+    parts: tuple[LossPart, ...] = ("attribution_spans", "loaded_spans", "framed")
+    for part in parts:
+        spoken = with_soft_targets([bare], [[[limited(item, {part}) for item in said]]])
+        assert learnt_parts(spoken) == (part,)
 
 
 def test_a_first_word_cannot_continue_a_span() -> None:
@@ -418,6 +421,26 @@ def test_soft_targets_stand_where_logits_are_read(tiny_config: Config) -> None:
     assert soft is not None
     known = ~np.isnan(soft[list(features.separators), 0])
     assert known.tolist() == [False, *[True] * (len(known) - 1)]
+
+
+def test_answers_of_a_segment_that_was_cut_stand_at_its_words() -> None:
+    size = 60
+    document = LabelledDocument("d", "road " * size, segments=(GoldSegment("text", 0, 5 * size),))
+    item = featurize_document(document, Featurizer(make_tokenizer(), FeatureConfig(32, 8)))
+    said = np.repeat(np.arange(size, dtype=np.float16)[:, None], len(SPAN_LOGITS), axis=1)
+    starts = np.arange(size, dtype=np.int32) * 5
+    answers = WordAnswers(np.zeros(3, np.float16), starts, starts + 4, said)
+    (taught,) = with_soft_targets([item], [[[limited(answers, {"attribution_spans"})]]])
+    assert len(taught.features.windows) > 1
+    for features in taught.features.windows:
+        soft = labelled_window(features, taught.targets).soft
+        assert soft is not None
+        (piece,) = features.pieces
+        words = soft[1 : 1 + piece.size, len(AXES) :]
+        assert words[:, 0].tolist() == list(range(piece.start, piece.end))
+        inside = words[:, BIO_TAGS.index("I-cue")]
+        assert inside[0] < words[0, 0] - 40, "the first word that a window shows begins what it is"
+        assert inside[1:].tolist() == words[1:, 0].tolist()
 
 
 @dataclass
