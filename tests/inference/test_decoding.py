@@ -20,7 +20,7 @@ from framelens.decoding import (
     sigmoid,
 )
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, WindowFeatures
-from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, Role
+from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPES, Role, SpanType
 from framelens.windows import Piece
 
 
@@ -75,6 +75,24 @@ def test_transitions_of_the_config_count(featurizer: Featurizer) -> None:
     assert types(DecodingConfig()) == ["content", "loaded"]
     assert types(DecodingConfig(transitions=outside(len(BIO_TAGS)))) == ["loaded"]
     assert types(DecodingConfig(loaded_transitions=outside(3))) == ["content"]
+
+
+@pytest.mark.parametrize("kind", ["source", "content", "loaded"])
+def test_each_type_has_its_own_threshold(kind: SpanType, featurizer: Featurizer) -> None:
+    tags = [["B-source", "*B-content", "O"]]
+    segments, tokens = tokens_for(featurizer, ["mayor road ."], tags)
+    tokens = [array / 4 for array in tokens]  # not sure of anything
+    low = dict.fromkeys(SPAN_TYPES, 0.01)
+
+    def best(thresholds: dict[SpanType, float]) -> dict[SpanType, float]:
+        spans = decode_spans(segments, tokens, DecodingConfig(span_thresholds=thresholds))
+        return {span.type: span.score for span in sorted(spans, key=lambda span: span.score)}
+
+    found = best(low)
+    assert {"source", "content", "loaded"} <= set(found)
+    left = best({**low, kind: found[kind] + 1e-6})
+    assert kind not in left
+    assert {"source", "content", "loaded"} - {kind} <= set(left)
 
 
 def test_neighbouring_spans_of_one_type_stay_two(featurizer: Featurizer) -> None:
@@ -203,6 +221,11 @@ def test_uncertain_only_where_the_label_could_change(
 ) -> None:
     scores = dict(zip(AXES, answers, strict=True))
     assert is_uncertain(scores, DecodingConfig(uncertain_band=0.1), "body") is uncertain
+
+
+def test_the_edge_of_the_band_is_outside_it() -> None:
+    scores = dict(zip(AXES, (0.25, 0.0, 0.0), strict=True))
+    assert not is_uncertain(scores, DecodingConfig(uncertain_band=0.25), "body")
 
 
 @given(
