@@ -194,6 +194,24 @@ def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
         assert [row["n"] for row in csv.DictReader(stream)] == ["007"]
 
 
+def test_every_kept_column_has_a_name_of_its_own() -> None:
+    names = ("input_status", "status", "when")
+    schema = tabular.output_schema(False, pa.schema([(name, pa.string()) for name in names]))
+    assert schema.names[-3:] == ["input_status", "input_input_status", "when"]
+
+
+def test_csv_columns_that_differ_from_file_to_file_are_kept_as_json(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    given = [{"text": "A plan.", "n": "1"}, {"text": "A plan.", "day": "2"}]
+    inputs = [write_csv(tmp_path / f"in{n}.csv", [row]) for n, row in enumerate(given)]
+    target = tmp_path / "out.csv"
+    assert score(model_folder, *inputs, "-o", target, "--keep") == 0
+    with target.open(encoding="utf-8", newline="") as stream:
+        kept = [json.loads(row["input"]) for row in csv.DictReader(stream)]
+    assert kept == [{"n": "1"}, {"day": "2"}]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_categories_in_lists_are_kept_from_every_row_group(
     ending: str, model_folder: Path, tmp_path: Path
@@ -256,7 +274,8 @@ def test_a_bad_csv_row_is_an_error_row_in_its_place(model_folder: Path, tmp_path
     codes = [row["error"] and row["error"]["code"] for row in found]
     assert codes == [None, "bad_row", "bad_row", "not_utf8", "too_long"]
     assert "found 3" in found[1]["error"]["message"]
-    assert found[1]["id"] == f"{source}:2"
+    # A blank line is no row.
+    assert [row["id"] for row in found] == ["1", f"{source}:2", f"{source}:3", "4", "5"]
 
 
 LATIN = (

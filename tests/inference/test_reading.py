@@ -84,6 +84,23 @@ def test_what_is_too_long_is_an_error_row(
     assert codes == [None, "too_long"]
 
 
+def test_what_runs_keep_for_themselves_is_no_input(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "_journal.jsonl", "b.jsonl.partial/part-00000.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"text": "A plan."}\n', "utf-8")
+    for given in (str(tmp_path), f"{tmp_path}/*.jsonl"):
+        assert expand_inputs([given]) == [str(tmp_path / "a.jsonl")]
+
+
+def test_an_empty_value_of_csv_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("id,headline,text\n,,A plan.\n", "utf-8")
+    (found,) = read_records([str(path)], FieldNames())
+    assert found.id == f"{path}:1"
+    assert found.row == {"text": "A plan.", "headline": None}
+
+
 def test_standard_input_is_read_once() -> None:
     assert expand_inputs(["-"]) == ["-"]
     with pytest.raises(InputError, match="expected standard input once"):
