@@ -188,7 +188,11 @@ def test_a_second_interrupt_ends_a_run_at_once() -> None:
 
 
 def test_a_directory_whose_parts_were_lost_is_not_complete(
-    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+    model_folder: Path,
+    source: Path,
+    unbroken: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "out"
     assert score(model_folder, source, "-o", f"{folder}/") == 0
@@ -196,6 +200,8 @@ def test_a_directory_whose_parts_were_lost_is_not_complete(
     (folder / "part-00003.jsonl").unlink()
     damaged = folder / "part-00004.jsonl"
     damaged.write_bytes(damaged.read_bytes()[:-9])
+    cut_short(model_folder, source, f"{folder}/", 4, monkeypatch, "--resume")
+    assert not (folder / parts.SUCCESS).exists()
     assert score(model_folder, source, "-o", f"{folder}/", "--resume") == 0
     assert b"".join(path.read_bytes() for path in sorted(folder.glob("part-*"))) == unbroken
     assert {path.name for path in folder.iterdir() if not path.name.startswith("part-")} == {
@@ -208,7 +214,12 @@ class Stopped(BaseException):
 
 
 def cut_short(
-    model: Path, source: Path, target: str | Path, after: int, patch: pytest.MonkeyPatch
+    model: Path,
+    source: Path,
+    target: str | Path,
+    after: int,
+    patch: pytest.MonkeyPatch,
+    *options: object,
 ) -> None:
     commit = parts.PartStore.commit
 
@@ -220,7 +231,7 @@ def cut_short(
     with patch.context() as patched:
         patched.setattr(parts.PartStore, "commit", stop)
         with pytest.raises(Stopped):
-            score(model, source, "-o", target)
+            score(model, source, "-o", target, *options)
 
 
 def test_only_what_is_missing_is_scored_again(
@@ -237,10 +248,11 @@ def test_only_what_is_missing_is_scored_again(
     with (partial / parts.JOURNAL).open("ab") as journal:
         journal.write(b'{"part": "part-00005.jso')
     (partial / parts.TEMPORARY).write_bytes(b"half a row")
+    cut_short(model_folder, source, target, 7, monkeypatch, "--resume")
     assert score(model_folder, source, "-o", target, "--resume", "--summary", summary) == 0
     assert target.read_bytes() == unbroken
     found = json.loads(summary.read_text("utf-8"))
-    assert (found["resumed_documents"], found["documents"]) == (5 * PART, ROWS)
+    assert (found["resumed_documents"], found["documents"]) == (7 * PART, ROWS)
 
 
 def test_a_damaged_part_is_scored_again(
@@ -307,6 +319,33 @@ def test_resume_refuses_another_run(
     assert score(model_folder, given, "-o", target, "--resume") == 1
     assert f"inputs have changed ({given})" in capsys.readouterr().err
     assert score(model_folder, given, "-o", target, "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--text-field", "body"], "fields text was 'text' and is now 'body'"),
+        (["--explode"], "explode was False and is now True"),
+        (["--keep"], "keep was False and is now True"),
+        (["--max-segments", "9"], "limits segments was"),
+        (["--part-rows", "41"], "part_rows was 40 and is now 41"),
+    ],
+)
+def test_resume_refuses_other_options(
+    option: list[str],
+    says: str,
+    model_folder: Path,
+    few: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("framelens.in_order._FEW_DOCUMENTS", 100)  # in this process
+    target = tmp_path / "out.jsonl"
+    cut_short(model_folder, few, target, 1, monkeypatch)
+    given = ["--part-rows", str(PART), "-m", str(model_folder), "--quiet", *option]
+    assert main(["score", str(few), "-o", str(target), "--resume", *given]) == 1
+    assert says in capsys.readouterr().err
 
 
 def test_a_run_in_progress_is_left_alone(
