@@ -62,6 +62,7 @@ def test_shares_leave_furniture_out() -> None:
 
 def test_an_interval_needs_articles_and_stays_within_bounds() -> None:
     assert shares("sf", "sf", "sf", "sf").framed_interval is None
+    assert shares(*["sf"] * 5).framed_interval is not None
     assert shares(*["b"] * 9).framed_interval is None
     for share in (shares(*["ssss"] * 9), shares(*["ffff"] * 9), shares(*["sf"] * 9)):
         interval = share.framed_interval
@@ -89,6 +90,19 @@ def test_an_interval_covers_as_often_as_it_says() -> None:
         assert interval is not None
         covered += interval[0] <= 0.25 <= interval[1]
     assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_an_interval_is_wilsons_with_the_variance_of_a_ratio_of_sums() -> None:
+    articles = ["ffff", "ssss", "fs", "ssssss", "fffs", "ss"]
+    found = shares(*articles)
+    share = 8 / 22
+    spread = sum((labels.count("f") - share * len(labels)) ** 2 for labels in articles)
+    variance = 6 / 5 * spread / 22**2
+    assert variance > share * (1 - share) / 22, "articles differ by more than chance"
+    assert found.framed_interval is not None
+    for end in found.framed_interval:  # as far from the share as its own standard error says
+        own = end * (1 - end) * variance / (share * (1 - share))
+        assert (end - share) ** 2 == pytest.approx(1.959964**2 * own)
 
 
 def test_mentions_are_counted_without_case_and_punctuation() -> None:
