@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ import framelens
 import framelens.report
 from framelens.artifact import Artifact
 from framelens.limits import Limits
-from framelens.scorer import Scorer
+from framelens.scorer import Scorer, WindowCache
 from support import WORDS
 
 ARTICLE = (
@@ -217,6 +218,30 @@ def test_over_the_length_limit(model_folder: Path) -> None:
     assert document.error is not None
     assert document.error.code == "too_long"
     assert scorer.score("x" * 10).status == "ok"
+    with pytest.raises(ValueError, match="at most 10 characters, found 11"):
+        scorer.score("x" * 5, "y" * 6)
+
+
+def test_as_many_segments_as_are_allowed_are_scored(model_folder: Path) -> None:
+    scorer = Scorer(Artifact.open(model_folder), limits=Limits(segments=3))
+    assert len(scorer.score("A plan. " * 3).segments) == 3
+    with pytest.raises(ValueError, match="at most 3 segments, found 4"):
+        scorer.score("A plan. " * 4)
+
+
+def test_the_same_words_as_headline_and_as_text_are_read_apart(scorer: Scorer) -> None:
+    (body,) = scorer.score("A plan.", unit="segment").segments
+    (headline,) = scorer.score("", "A plan.", unit="segment").segments
+    assert headline.scores != body.scores
+
+
+def test_the_window_used_longest_ago_is_forgotten() -> None:
+    cache, outputs = WindowCache(2), (np.zeros((1, 3), np.float32), np.zeros((1, 8), np.float32))
+    cache.put(b"a", outputs)
+    cache.put(b"b", outputs)
+    assert cache.get(b"a") is not None
+    cache.put(b"c", outputs)
+    assert [key for key in (b"a", b"b", b"c") if cache.get(key) is not None] == [b"a", b"c"]
 
 
 def public_errors() -> list[Exception]:

@@ -354,6 +354,17 @@ def test_six_words_are_body_text(body: str, role: str) -> None:
     assert first.role == role
 
 
+@pytest.mark.parametrize(("between", "role"), [(19, "headline"), (20, "body")])
+def test_body_text_follows_within_twenty_paragraphs(between: int, role: str) -> None:
+    text = "\n\n".join(["Old wall shut for good", *["A word"] * between, BODY])
+    assert segment_article(text)[0].role == role
+
+
+def test_a_long_paragraph_is_body_text_wherever_its_first_sentence_ends() -> None:
+    body = "The stones were moved by hand, " * 20 + "and so it went."
+    assert segment_article(f"Old wall shut for good\n{body}")[0].role == "headline"
+
+
 def test_no_first_line_is_taken_beside_a_headline_field_or_without_body_text() -> None:
     line = "Harbour wall to close for winter"
     assert bodies(f"{line}\n{BODY}", "Wall shut") == [line, BODY]
