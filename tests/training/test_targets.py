@@ -63,6 +63,27 @@ def test_targets_of_an_article() -> None:
     assert third.weights.tolist() == [1, 1, 1]
 
 
+def test_segments_and_spans_may_come_in_any_order() -> None:
+    (document,) = parse_markup(ARTICLE)
+    turned = replace(document, segments=document.segments[::-1], spans=document.spans[::-1])
+    item, other = (featurize_document(d, make()) for d in (document, turned))
+    for target, same in zip(item.targets, other.targets[::-1], strict=True):
+        assert same.tags.tolist() == target.tags.tolist()
+        assert same.loaded.tolist() == target.loaded.tolist()
+
+
+def test_a_span_may_be_the_last_character_of_a_segment() -> None:
+    document = LabelledDocument(
+        id="d",
+        text="Road x said",
+        annotated=frozenset({"attribution_spans"}),
+        segments=(GoldSegment("text", 0, 6), GoldSegment("text", 7, 11)),
+        spans=(GoldSpan("text", "source", 5, 6),),
+    )
+    first, second = featurize_document(document, make()).targets
+    assert (names(first.tags), names(second.tags)) == (["O", "B-source"], ["O"])
+
+
 def test_a_span_over_a_border_continues() -> None:
     text = "A road closed. A plan."
     document = LabelledDocument(
@@ -115,6 +136,17 @@ def test_what_nobody_annotated_is_masked() -> None:
     assert (item.targets[0].loaded == IGNORE).all()
 
 
+def test_a_layer_in_which_nothing_was_marked_is_learnt_too() -> None:
+    document = LabelledDocument(
+        id="d",
+        text="A plan.",
+        annotated=frozenset({"attribution_spans", "loaded_spans"}),
+        segments=(GoldSegment("text", 0, 7),),
+    )
+    item = featurize_document(document, make())
+    assert learnt_parts([item]) == ("attribution_spans", "loaded_spans")
+
+
 def test_targets_stand_where_the_network_reads() -> None:
     (document,) = parse_markup(ARTICLE)
     item = featurize_document(document, make())
@@ -129,6 +161,26 @@ def test_targets_stand_where_the_network_reads() -> None:
         assert window.loaded[place].tolist() == target.loaded.tolist()
     for at in (0, *separators):
         assert window.tags[at] == window.loaded[at] == IGNORE
+
+
+def test_a_segment_that_is_cut_has_its_targets_in_every_window() -> None:
+    text = ("road " * 25 + "plan ") * 3
+    places = [at for at in range(len(text)) if text.startswith("plan", at)]
+    document = LabelledDocument(
+        id="d",
+        text=text,
+        annotated=frozenset({"attribution_spans", "loaded_spans"}),
+        segments=(GoldSegment("text", 0, len(text) - 1),),
+        spans=tuple(GoldSpan("text", k, at, at + 4) for at in places for k in ("cue", "loaded")),
+    )
+    item = featurize_document(document, make())
+    (target,) = item.targets
+    assert len(item.features.windows) > 2
+    for features in item.features.windows:
+        window, (piece,) = labelled_window(features, item.targets), features.pieces
+        place = slice(1, 1 + piece.size)
+        assert window.tags[place].tolist() == target.tags[piece.start : piece.end].tolist()
+        assert window.loaded[place].tolist() == target.loaded[piece.start : piece.end].tolist()
 
 
 def test_a_word_is_of_the_span_that_has_more_than_half_of_it() -> None:
@@ -292,3 +344,7 @@ def test_what_was_labelled_for_its_voice_or_on_its_own_is_no_page_furniture() ->
     assert is_article_text(alone, neutral)
     assert not is_article_text(replace(document, segments=(unknown,)), unknown)
     assert not is_article_text(replace(alone, annotated=frozenset()), neutral)
+    assert not is_article_text(replace(document, annotated=frozenset({"framed"})), quoted)
+    asked = replace(document, annotated=annotated | {"boilerplate"})
+    assert is_article_text(asked, quoted)
+    assert not is_article_text(asked, replace(quoted, boilerplate=False))

@@ -158,7 +158,7 @@ def _spans_of_segments(document: LabelledDocument) -> list[list[GoldSpan]]:
                 touching.append(upcoming)
                 upcoming = next(following)
             touching = [span for span in touching if span.end > segment.start]
-            near[index] = touching
+            near[index] = list(touching)
     return near
 
 
