@@ -59,6 +59,10 @@ def axis(gold: object, values: object) -> AxisData:
     return AxisData(gold_array, np.asarray(values, dtype=np.float64), groups)
 
 
+def test_at_its_threshold_a_score_says_yes() -> None:
+    assert axis_counts(axis([True, False], [0.5, 0.5]), 0.5, 7).sum(axis=0).tolist() == [1, 1, 0, 0]
+
+
 def test_f1_is_scikit_learns() -> None:
     gold, values = GENERATOR.random(200) < 0.3, GENERATOR.random(200)
     counts = axis_counts(axis(gold, values), 0.4, 7)
@@ -312,12 +316,16 @@ def test_all_segments_get_an_offset_where_there_are_answers_enough() -> None:
     none = np.zeros(6000, dtype=np.bool_)
     assert temperature_and_offsets(data, none, of_all=True)[2] == 0.0
     assert temperature_and_offsets(data, none) == (temperature(data), 0.0, 0.0)
+    few_headlines = np.arange(6000) < HEADLINE_ANSWERS
+    assert temperature_and_offsets(data, few_headlines, of_all=True)[2] == 0.0
 
     # A third of the segments with the logit 1 are so: with an offset that is their probability.
     yeses, noes = FRAMED_ANSWERS - 1, 2 * FRAMED_ANSWERS
     few = axis([True] * yeses + [False] * noes, np.full(yeses + noes, 1.0))
     none = np.zeros(yeses + noes, dtype=np.bool_)
     assert temperature_and_offsets(few, none, of_all=True)[1] == 0.0
+    few_noes = axis(~few.gold, few.values)
+    assert temperature_and_offsets(few_noes, none, of_all=True)[1] == 0.0
     enough = axis([True, *few.gold], np.full(yeses + noes + 1, 1.0))
     temperature_, offset, _ = temperature_and_offsets(enough, np.append(none, False), of_all=True)
     assert 1 / (1 + np.exp(-(1 / temperature_ + offset))) == pytest.approx(1 / 3, abs=0.01)
@@ -327,9 +335,16 @@ def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
     gold = np.array([False, False, True, True])
     scores = np.array([0.1, 0.3, 0.6, 0.9])
     assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.455, abs=0.006)
-    assert best_threshold(gold, scores, (0.5, 0.8)) == pytest.approx(0.55, abs=0.006)
+    assert best_threshold(gold, scores, (0.5, 0.8)) == 0.55
     for one in (True, False):
         assert best_threshold(np.array([one, one]), np.array([0.4, 0.9]), (0.3, 0.8)) == 0.5
+
+
+def test_the_threshold_is_good_for_both_answers() -> None:
+    """By the F1 of yes alone, everything would be one."""
+    scores = np.repeat([0.2, 0.4, 0.6], [200, 200, 400])
+    gold = np.repeat([True, False, True], [200, 200, 400])
+    assert best_threshold(gold, scores, (0.0, 1.0)) == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -430,6 +445,21 @@ def test_tuning_tells_headlines_from_the_rest() -> None:
     assert found.headline_offsets["attributed"] == 0
     assert found.offsets["framed"] != 0
     assert found.offsets["attributed"] == 0
+    narrow = tune_axes(DecodingConfig(), documents, logits, (0.7, 0.72))
+    assert 0.7 <= narrow.thresholds["framed"] <= 0.72
+
+
+def test_thresholds_are_those_of_calibrated_scores() -> None:
+    values = np.repeat(np.linspace(-6, 6, 300), 2)
+    answers = GENERATOR.random(len(values)) < 1 / (1 + np.exp(2.5 - values))
+    segments = tuple(GoldSegment("text", 0, 6, framed=bool(answer)) for answer in answers)
+    document = LabelledDocument("d", "A line", annotated=frozenset({"framed"}), segments=segments)
+    given = np.zeros((len(values), len(AXES)), dtype=np.float32)
+    given[:, AXES.index("framed")] = values
+    logits = DocumentLogits(given, (), np.zeros(len(values), np.bool_))
+    found = tune_axes(DecodingConfig(), [document], [logits], (0.02, 0.98))
+    assert found.offsets["framed"] == pytest.approx(-2.5, abs=0.4)
+    assert found.thresholds["framed"] == pytest.approx(0.5, abs=0.2)  # 2.5 is .92 as it comes
 
 
 def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> None:
@@ -441,6 +471,12 @@ def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> 
     )
     assert np.array_equal(perfect.labels, np.eye(4, dtype=int))
     assert perfect.score == 1.0
+
+    twice = evaluate([item, item], [logits, logits], DecodingConfig(), samples=0)
+    assert twice.spans["content"].gold == twice.spans["content"].found == 2
+    document = replace(item.document, annotated=frozenset({"attribution_spans"}))
+    half = evaluate([replace(item, document=document)], [logits], DecodingConfig(), samples=0)
+    assert set(half.spans) == {"source", "cue", "content"}
 
     item, logits = answered(featurizer, wrong=True)
     flawed = evaluate([item], [logits], DecodingConfig(), samples=0)
@@ -489,6 +525,7 @@ def test_tuning_on_data_without_both_answers_keeps_the_defaults(featurizer: Feat
     assert set(found.headline_offsets.values()) == set(found.offsets.values()) == {0.0}
     assert set(found.thresholds.values()) == {0.5}
     assert set(found.span_thresholds.values()) == {0.5}
+    assert tune([item], [logits], Evaluation(uncertain_band=0.2)).uncertain_band == 0.2
     assert found.transitions == found.loaded_transitions == ()
 
 
