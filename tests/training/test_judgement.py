@@ -128,6 +128,18 @@ def test_few_articles_decide_nothing(scorer: Scorer, least: int, passed: bool) -
     assert checks(found, "overall")[0].passed is passed
 
 
+def test_each_model_is_judged_at_its_own_thresholds(scorer: Scorer) -> None:
+    before, after = answered(wrong_in(slice(0, 12))), answered(wrong_in(slice(12, 24)))
+    decoding = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.25))
+    lower = replace(after, scores=[rows / 2 for rows in after.scores], decoding=decoding)
+    for limits in ({}, {"slices": {"margin": 0.0, "certain": False}}):
+        expected, found = (
+            judged(scorer, before, given, leaning(DOCUMENTS), **limits) for given in (after, lower)
+        )
+        for gate in ("overall", "slice", "slices"):
+            assert checks(found, gate) == checks(expected, gate)
+
+
 def leaning(documents: list[LabelledDocument]) -> list[LabelledDocument]:
     """The first twelve articles are of one lean, the others of another."""
     return [replace(d, lean="left" if n < 12 else "right") for n, d in enumerate(documents)]

@@ -67,6 +67,14 @@ def test_a_clear_difference_is_found_and_none_between_equals() -> None:
     assert "+0." in shown
 
 
+def test_each_run_is_judged_at_its_own_thresholds() -> None:
+    good, bad = answers(0.95, 1), answers(0.6, 2)
+    lower = replace(good, score=good.score / 3, threshold=good.threshold / 3)
+    assert compare(bad, lower, samples=100) == compare(bad, good, samples=100)
+    edge = replace(good, score=good.threshold)
+    assert edge.right.tolist() == good.gold.tolist()  # at its threshold it says yes
+
+
 def test_an_axis_that_nobody_labelled_is_left_out() -> None:
     whole = answers(0.9, 1)
     framed = Answers(*(getattr(whole, name)[whole.axis == "framed"] for name in Answers.__slots__))
@@ -118,6 +126,9 @@ def test_runs_on_other_segments_or_labels_are_refused() -> None:
     part = Answers(*(getattr(whole, name)[:-6] for name in Answers.__slots__))
     with pytest.raises(ComparisonError, match="354 in both, 6 in the first alone and 0"):
         compare(whole, part)
+    twice = Answers(*(np.repeat(getattr(whole, name), 2) for name in Answers.__slots__))
+    with pytest.raises(ComparisonError, match="360 in both, 0 in the first alone and 0"):
+        compare(whole, twice)
     other = replace(whole, gold=~whole.gold)
     with pytest.raises(ComparisonError, match="360 of 360 that differ"):
         compare(whole, other)
