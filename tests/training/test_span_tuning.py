@@ -11,9 +11,10 @@ from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
 from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.tag_chain import LOADED_TRANSITIONS
+from framelens_training.corpora.markup import parse_markup
 from framelens_training.evaluation import span_metrics
 from framelens_training.model import IGNORE
-from framelens_training.span_tuning import fit_transitions, tune_spans
+from framelens_training.span_tuning import MIN_SPANS, fit_transitions, tune_spans
 from framelens_training.targets import (
     LabelledFeatures,
     SegmentTargets,
@@ -171,6 +172,37 @@ def test_a_span_that_a_cut_goes_through_begins_anew_behind_it() -> None:
     whole = fit_transitions([(logits, tags)], LOADED_TRANSITIONS)
     assert whole == fit_transitions(apart, LOADED_TRANSITIONS)
     assert whole
+
+
+def test_it_is_spans_that_are_counted_and_not_their_words() -> None:
+    for spans, fitted in ((MIN_SPANS - 1, False), (MIN_SPANS, True)):
+        tags = np.tile([0, 1, 2, 2], spans)
+        logits = np.eye(3, dtype=np.float32)[tags]
+        assert bool(fit_transitions([(logits, tags)], LOADED_TRANSITIONS)) is fitted
+
+
+def test_loaded_spans_are_mended_and_have_a_threshold_too(featurizer: Featurizer) -> None:
+    """A network that doubts the middle of each loaded span, and every road a little."""
+    articles = (
+        f"#id: d{n}\n\nf| {{l|Shameful yet shameful}} plan of the road {n}.\n" for n in range(60)
+    )
+    items = [featurize_document(d, featurizer) for d in parse_markup("===\n".join(articles))]
+    logits = []
+    for item in items:
+        (target,) = item.targets
+        rows = np.zeros((len(target.loaded), len(SPAN_LOGITS)), dtype=np.float32)
+        rows[:, -1] = np.where(target.loaded == 1, 3.0, -4.0)
+        heads = np.flatnonzero(target.loaded != IGNORE)
+        rows[heads[1], -1] = -0.3
+        rows[heads[6], -1] = 0.5
+        logits.append(logits_of(item, [rows]))
+    before, tuned = DecodingConfig(), tune_spans(DecodingConfig(), items, logits)
+    assert np.shape(tuned.loaded_transitions) == (3, 3)
+    assert tuned.transitions == ()
+    assert span_metrics(items, logits, before)["loaded"].f1 == 0.0
+    assert span_metrics(items, logits, tuned)["loaded"].f1 > 0.95
+    assert tuned.span_thresholds["loaded"] != 0.5
+    assert {tuned.span_thresholds[kind] for kind in ATTRIBUTION_TYPES} == {0.5}
 
 
 def test_too_few_spans_change_nothing(broken: Labelled) -> None:
