@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
 
 from framelens.features import FeatureConfig, Featurizer
 from support import VOCABULARY, make_tokenizer
@@ -76,6 +77,12 @@ def test_features_around_the_window_limit(count: int) -> None:
     document = featurizer.featurize(["a " * count], ["body"])
     assert len(document.segments[0].ids) == count
     assert len(document.windows) == (1 if count <= 14 else 1 + -(-(count - 14) // 10))
+
+
+def test_a_vocabulary_reaches_to_its_largest_id() -> None:
+    words = {word: 2 * number for word, number in VOCABULARY.items()}
+    featurizer = Featurizer(Tokenizer(models.WordPiece(words, unk_token="[UNK]")))
+    assert featurizer.vocabulary == 1 + max(words.values())
 
 
 def test_a_tokenizer_without_the_special_tokens_is_refused() -> None:
