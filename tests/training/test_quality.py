@@ -25,6 +25,7 @@ from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, d
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.registry import corpus
 from framelens_training.corpora.semeval import TEST_ARTICLES, LoadedPlace, SemEval
+from framelens_training.corpora.splits import group_of
 from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
@@ -40,7 +41,14 @@ from framelens_training.quality import (
 from framelens_training.quality_bench import Bench, Row, Settings, axis_row
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
 from framelens_training.quality_table import STANDARDS, as_json, markdown
-from framelens_training.voices import VOICES, ratio, ratio_with_short, share, voice_counts
+from framelens_training.voices import (
+    VOICES,
+    framed_flags,
+    ratio,
+    ratio_with_short,
+    share,
+    voice_counts,
+)
 from support import tiny_documents, write_model
 
 STARTER_SPLITS = corpus(STARTER).read(None)
@@ -127,11 +135,15 @@ class TestHeldOut:
 def test_a_subset_is_the_same_in_any_order_and_holds_whole_articles() -> None:
     documents = tiny_documents(20)
     chosen = subset(documents, 20)
-    assert 20 <= sum(len(d.segments) for d in chosen) < 30
+    assert sum(len(d.segments) for d in chosen) == 20
     assert chosen == [d for d in documents if d in chosen]
     assert {d.id for d in subset(documents[::-1], 20)} == {d.id for d in chosen}
     assert subset(documents, None) == documents
     assert {half_of(d) for d in documents} == {0, 1}
+    halves = [replace(d, meta={"group": f"article {n // 2}"}) for n, d in enumerate(documents)]
+    articles = [group_of(d) for d in subset(halves, 30)]
+    assert sorted(articles[::2]) == sorted(articles[1::2]), "both halves of an article, or none"
+    assert [half_of(d) for d in halves[::2]] == [half_of(d) for d in halves[1::2]]
 
 
 def sentence(framed: bool | None, start: int, end: int) -> GoldSegment:
@@ -149,6 +161,7 @@ def test_voices_are_told_by_the_marks_and_not_by_the_model() -> None:
             LoadedPlace("text", 1, 5, "outlet"), LoadedPlace("text", 6, 9, "source"),
             LoadedPlace("text", 12, 18, "source"), LoadedPlace("text", 22, 25, "short_quotation"),
             LoadedPlace("text", 51, 55, "source"), LoadedPlace("headline", 41, 45, "source"),
+            LoadedPlace("text", 28, 30, "short_quotation"),  # the next segment begins there
         ]
     }  # fmt: skip
     flags = [np.array([True, True, True, True, False, False])]
@@ -161,6 +174,8 @@ def test_voices_are_told_by_the_marks_and_not_by_the_model() -> None:
     assert float(share("source", counts[0])) == 0.5
     assert float(ratio(counts[0])) == 0.5
     assert float(ratio_with_short(counts[0])) == pytest.approx(2 / 3)
+    (at_threshold,) = framed_flags([np.array([[0.0, 0.5, 0.0]], dtype=np.float32)], 0.5)
+    assert at_threshold.tolist() == [True]
 
 
 def test_whose_voice_is_measured_on_articles_that_were_not_trained_on(tmp_path: Path) -> None:
