@@ -24,6 +24,7 @@ from framelens_training.weight_averaging import (
     begun_with,
     mixable_model,
     mixed,
+    with_share_of,
 )
 from support import tiny_documents
 
@@ -192,6 +193,15 @@ def test_what_only_one_of_two_models_learnt_is_answered_as_it_answers(
         half = 0.75 * first[row["framed"]] + 0.25 * second[row["framed"]]
         assert torch.allclose(segments[row["framed"]], half, atol=1e-6)
         assert torch.equal(spans[: len(BIO_TAGS)], two[f"span_head.{kind}"][: len(BIO_TAGS)])
+
+
+def test_a_model_has_no_share_in_what_it_never_learnt(averaging: Config, tmp_path: Path) -> None:
+    theirs = run_folder(averaging, tmp_path / "other", ["framed"]).state_dict()
+    own = {name: value + 1 for name, value in theirs.items()}
+    found = with_share_of(own, MixedIn(model=str(tmp_path / "other"), share=0.25))
+    added = (found["segment_head.bias"] - theirs["segment_head.bias"]).tolist()
+    assert added == pytest.approx([0.75 if axis == "framed" else 1.0 for axis in AXES], abs=1e-6)
+    assert torch.equal(found["span_head.bias"], own["span_head.bias"])
 
 
 def test_only_trained_models_of_one_vocabulary_are_mixed(
