@@ -94,6 +94,12 @@ def test_loaded_words_that_the_annotation_alone_knows_are_the_outlets_own() -> N
         assert [value == "only_in_a_quotation" for kind, value in last if kind == "loaded"] == kinds
 
 
+def test_one_unnamed_source_of_several_is_enough() -> None:
+    text = "a| {s|Ruth Adeyemi} and {s|two officials} {c|said} {q|so}.\n"
+    (found,) = segment_slices(parse_markup(f"#id: x\n\n{text}")[0], "mine")
+    assert ("source", "unnamed") in found
+
+
 def test_sources_that_nobody_was_asked_about_make_no_slice() -> None:
     document = article("a", annotated=frozenset({"framed"}))
     assert not any(kind == "source" for found in segment_slices(document, "x") for kind, _ in found)
@@ -146,6 +152,12 @@ def test_metrics_of_slices_are_those_of_their_segments() -> None:
     )
     # Four articles with 24 segments do not speak for an outlet.
     assert {item.value for item in outlets if item.kind == "outlet"} == {"p"}
+    named = [replace(d, outlet="o & o" if n < 5 else "p") for n, d in enumerate(documents)]
+    decoding = DecodingConfig(thresholds=dict.fromkeys(AXES, 1.01))
+    outlets = slice_metrics(named, ["x"] * 30, found, decoding, minimum=20, samples=100, seed=1)
+    assert {item.value for item in outlets if item.kind == "outlet"} == {"o & o", "p"}
+    assert {item.miss_rate for item in outlets if item.positives} == {1.0}
+    assert "slice/framed/outlet.o_o/macro_f1" in flat_slices(outlets)
 
     # Headlines are all framed here: no macro-F1, but a miss rate.
     headline = rows["framed", "role", "headline"]
@@ -189,6 +201,12 @@ def test_a_model_that_cries_wolf_at_one_side_has_a_gap() -> None:
     flat = unfair.flat()
     assert flat["fairness/framed_false_alarms/gap_low"] > 0
     assert measure({"left": 0, "right": 0}, minimum=121).flat() == {}
+    assert measure({"left": 0, "right": 0}, minimum=120).neutral == {"left": 120, "right": 120}
+    sure = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.95))
+    found = false_alarms(
+        documents, answers({"left": 1, "right": 1}), sure, minimum=1, samples=100, seed=1
+    )
+    assert {rate.value for rate in found.rates.values()} == {0.0}
 
 
 @pytest.mark.parametrize("lean", ["left", "right"])
