@@ -129,12 +129,13 @@ def test_few_articles_decide_nothing(scorer: Scorer, least: int, passed: bool) -
 
 
 def test_each_model_is_judged_at_its_own_thresholds(scorer: Scorer) -> None:
-    before, after = answered(wrong_in(slice(0, 12))), answered(wrong_in(slice(12, 24)))
+    one, other = answered(wrong_in(slice(0, 12))), answered(wrong_in(slice(12, 24)))
     decoding = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.25))
-    lower = replace(after, scores=[rows / 2 for rows in after.scores], decoding=decoding)
-    for limits in ({}, {"slices": {"margin": 0.0, "certain": False}}):
+    lower = replace(other, scores=[rows / 2 for rows in other.scores], decoding=decoding)
+    limits = {"slices": {"margin": 0.0, "certain": False}}
+    for plain, halved in (((one, other), (one, lower)), ((other, one), (lower, one))):
         expected, found = (
-            judged(scorer, before, given, leaning(DOCUMENTS), **limits) for given in (after, lower)
+            judged(scorer, *pair, leaning(DOCUMENTS), **limits) for pair in (plain, halved)
         )
         for gate in ("overall", "slice", "slices"):
             assert checks(found, gate) == checks(expected, gate)
