@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (2.31, 2.13, -6.1, -3.81, -0.57)
-BIAS = -0.75
+WEIGHTS = (1.92, 1.88, -6.06, -3.39, -0.49)
+BIAS = -0.78
 
 
 def dropped_signs(
