@@ -29,7 +29,7 @@ from framelens_training.recalibrated_artifact import read_labels
 from framelens_training.recalibration import FOLDS, Recalibration, recalibrate
 from framelens_training.seen_texts import fingerprint, read_seen, write_seen
 from framelens_training.targets import featurize_document
-from framelens_training.tracking import DEFAULT_URI
+from framelens_training.tracking_store import DEFAULT_URI
 
 WORDS = (
     "alder", "birch", "cedar", "damson", "elder", "fir", "gorse", "hazel", "ivy", "juniper",

@@ -26,13 +26,8 @@ from framelens_training.journal import Call, Journal
 from framelens_training.run_record import RunRecord
 from framelens_training.search_space import with_values
 from framelens_training.settings_text import to_yaml
-from framelens_training.tracking import (
-    MlflowTracker,
-    connect,
-    end_dead_runs,
-    not_recorded,
-    tracked_run,
-)
+from framelens_training.tracking import MlflowTracker, end_dead_runs, not_recorded, tracked_run
+from framelens_training.tracking_store import connect, unusable
 from mlflow_server import Server
 from support import write_model
 
@@ -677,7 +672,7 @@ def test_what_is_kept_of_a_config_has_no_password(config: Config, tmp_path: Path
     RunRecord.of(config, None, 1).begin(tmp_path / "run", is_resumed=False, allow_code=False)
     assert all("s3cret" not in path.read_text("utf-8") for path in (tmp_path / "run").iterdir())
     assert with_values(config, {"seed": 5}).tracking.uri == uri
-    told = str(tracking.unusable(uri, OSError(f"no answer from {uri}")))
+    told = str(unusable(uri, OSError(f"no answer from {uri}")))
     assert "s3cret" not in told
     assert "no answer from postgresql://db.example:5432/mlflow" in told
 

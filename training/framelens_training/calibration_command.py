@@ -52,7 +52,8 @@ def _calibrate(options: argparse.Namespace) -> int:
         read_labels,
         write_calibrated,
     )
-    from framelens_training.tracking import NullTracker, not_recorded, store_uri, tracked
+    from framelens_training.tracking import NullTracker, not_recorded, tracked
+    from framelens_training.tracking_store import store_uri
 
     _check_names(options)
     artifact = Artifact.open(resolve(options.model))

@@ -106,12 +106,8 @@ def _run(options: argparse.Namespace) -> int:
     from framelens_training.processes import joined
     from framelens_training.progress import Console, silent
     from framelens_training.run_record import RunRecord, finish
-    from framelens_training.tracking import (
-        NullTracker,
-        not_recorded,
-        tracked_run,
-        tracking_uri,
-    )
+    from framelens_training.tracking import NullTracker, not_recorded, tracked_run
+    from framelens_training.tracking_store import tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     lines: list[str] = []

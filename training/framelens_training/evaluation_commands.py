@@ -93,7 +93,7 @@ def add_to(commands: Any) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     from framelens_training.significance import compare, comparison_table, load_answers
-    from framelens_training.tracking import open_store, store_uri
+    from framelens_training.tracking_store import open_store, store_uri
 
     on_disk = all(Path(run).exists() for run in (options.first, options.second))
     client = None if on_disk else open_store(store_uri(options.uri))
@@ -145,7 +145,8 @@ def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.crossval import crossval_lines, crossvalidate
     from framelens_training.pipeline import quiet_libraries
     from framelens_training.run_record import RunRecord
-    from framelens_training.tracking import NullTracker, not_recorded, tracked_run, tracking_uri
+    from framelens_training.tracking import NullTracker, not_recorded, tracked_run
+    from framelens_training.tracking_store import tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     judged = functools.partial(

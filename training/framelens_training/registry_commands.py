@@ -109,7 +109,7 @@ def _promote(options: argparse.Namespace) -> int:
 
     gates = load_gates(options.config)
     from framelens_training.promotion import promote
-    from framelens_training.tracking import asking, store_uri
+    from framelens_training.tracking_store import asking, store_uri
 
     with asking(store_uri(options.uri)) as client:
         decision = promote(
@@ -127,7 +127,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _rollback(options: argparse.Namespace) -> int:
     from framelens_training.promotion import rollback
-    from framelens_training.tracking import asking, store_uri
+    from framelens_training.tracking_store import asking, store_uri
 
     with asking(store_uri(options.uri)) as client:
         withdrawn, champion = rollback(client, options.name, options.reason)

@@ -38,14 +38,8 @@ from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
 from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
 from framelens_training.teachers import load_teachers
-from framelens_training.tracking import (
-    NullTracker,
-    Tracker,
-    asking,
-    not_recorded,
-    store_uri,
-    tracked_run,
-)
+from framelens_training.tracking import NullTracker, Tracker, not_recorded, tracked_run
+from framelens_training.tracking_store import asking, store_uri
 from framelens_training.trainer import BEST_METRIC
 
 if TYPE_CHECKING:

@@ -222,7 +222,7 @@ def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
     if isinstance(place, str):
         import mlflow
 
-        from framelens_training.tracking import tracking_uri
+        from framelens_training.tracking_store import tracking_uri
 
         mlflow.set_tracking_uri(tracking_uri(config))
     artifact = Artifact.open(resolve(place))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import threading
 import time
@@ -28,12 +27,11 @@ from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import TrackingError, first_line
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
+from framelens_training.tracking_store import connect, open_store, store_uri, unusable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-DEFAULT_ARTIFACTS = "mlartifacts"
 FIRST_WAIT = 15.0
 """Seconds before a store that did not answer is asked again; the wait doubles each time."""
 LONGEST_WAIT = 300.0
@@ -402,102 +400,6 @@ def _create_from(client: Any, call: Call) -> str:
 
 def _create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> str:
     return _create_from(client, _creation(experiment, name, tags))
-
-
-def tracking_uri(config: Config) -> str:
-    """The store: from the config, the environment, or a database in the working directory."""
-    return store_uri(config.tracking.uri)
-
-
-def store_uri(given: str | None) -> str:
-    """The store of a URI that may not be given."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def open_store(uri: str) -> Any:
-    """An MLflow client, which gives up on a dead server within seconds.
-
-    Raises:
-        TrackingError: if there is no such kind of store, or it does not answer.
-    """
-    # MLflow reads it when it is imported, so nothing here imports MLflow earlier.
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    import mlflow
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    if urlsplit(uri).scheme in ("http", "https"):
-        # The defaults retry for many minutes before they say that nobody answers.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    try:
-        mlflow.set_tracking_uri(uri)
-        client = mlflow.MlflowClient(uri)
-        client.search_experiments(max_results=1)  # a database is opened, and its driver looked for
-    except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
-        raise unusable(uri, error) from error
-    return client
-
-
-@contextmanager
-def asking(uri: str) -> Iterator[Any]:
-    """A client on a store; what the store refuses in the block is told as a user's error.
-
-    Raises:
-        TrackingError: if the store cannot be used or does not answer.
-    """
-    client = open_store(uri)
-
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield client
-    except MlflowException as error:
-        raise unusable(uri, error) from error
-
-
-def unusable(uri: str, error: Exception) -> TrackingError:
-    """What to tell when a store cannot be used."""
-    shown = without_credentials(uri)
-    reason = first_line(error).replace(uri, shown)
-    return TrackingError(
-        f"the MLflow store {shown!r} cannot be used: {reason}. Start the server, "
-        "correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to record in "
-        f"{DEFAULT_URI}"
-    )
-
-
-def connect(settings: Tracking) -> tuple[Any, str]:
-    """Open the store and its experiment before any work is done.
-
-    Returns the MLflow client and the experiment's id.
-
-    Raises:
-        TrackingError: if the store cannot be used, or the experiment was deleted.
-    """
-    uri = store_uri(settings.uri)
-    client = open_store(uri)
-
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_experiment_by_name(settings.experiment)
-        if found is not None and found.lifecycle_stage == "deleted":
-            raise TrackingError(
-                f"expected an experiment {settings.experiment!r} in {without_credentials(uri)!r}, "
-                "found it deleted; restore it (mlflow experiments restore --experiment-id "
-                f"{found.experiment_id}, with MLFLOW_TRACKING_URI set), or record in another "
-                "(tracking.experiment, or --experiment)"
-            )
-        if found is not None:
-            return client, str(found.experiment_id)
-        location = None
-        if uri == DEFAULT_URI:
-            location = (Path(DEFAULT_ARTIFACTS).resolve() / settings.experiment).as_uri()
-        return client, str(client.create_experiment(settings.experiment, location))
-    except (MlflowException, OSError, ValueError) as error:
-        raise unusable(uri, error) from error
 
 
 def run_folder(config: Config, run_id: str | None) -> Path:
