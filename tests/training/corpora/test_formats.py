@@ -205,6 +205,13 @@ def test_a_parquet_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     assert (told.code, told.found) == ("encoding", r"b'caf\xe9 closed' in one")
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv"])
+def test_an_empty_table_lacks_its_columns(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    (finding,) = parse_any(tmp_path / name).findings
+    assert (finding.code, finding.severity) == ("columns", "error")
+
+
 def test_a_row_of_empty_cells_is_passed_over_as_an_empty_line_is(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text;label\n;\nRain fell.;plain\n\n;\n")

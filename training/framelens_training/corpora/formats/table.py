@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -94,9 +93,10 @@ def _csv_rows(
 ) -> list[tuple[int, dict[str, Any]]]:
     """The rows from a line on; behind one that cannot be read, the next line begins a row."""
     rows: list[tuple[int, dict[str, Any]]] = []
-    may_be_bare = delimiter == "\t" and '"' not in lines[0]
+    may_be_bare = delimiter == "\t" and not any('"' in header for header in lines[:1])
     while start < len(lines):
-        table = csv.reader(itertools.islice(lines, start, None), delimiter=delimiter, strict=True)
+        rest = map(lines.__getitem__, range(start, len(lines)))
+        table = csv.reader(rest, delimiter=delimiter, strict=True)
         line = start + 1
         try:
             for cells in table:
