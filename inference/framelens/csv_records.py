@@ -19,6 +19,7 @@ from framelens.records import (
     Keep,
     Record,
     check_columns,
+    distinct,
     not_utf8,
     record_of,
     too_long,
@@ -125,10 +126,7 @@ def _header(rows: Iterator[list[str]], name: str) -> list[str]:
         columns = next(rows, [])
     except _LongLineError:
         raise InputError(f"{name}: {too_long('a header').message}") from None
-    double = sorted({column for column in columns if columns.count(column) > 1})
-    if double:
-        raise InputError(f"{name}: expected columns of different names, found twice: {double}")
-    return columns
+    return distinct(columns, name)
 
 
 class _LongLineError(Exception):

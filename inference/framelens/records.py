@@ -69,6 +69,18 @@ class Record:
         return len(self.kept or "") + sum(int(chunk.nbytes) for chunk in own)
 
 
+def distinct(columns: list[str], name: str) -> list[str]:
+    """The columns of a file, no two of which have one name.
+
+    Raises:
+        InputError: naming those that stand there twice.
+    """
+    double = sorted({column for column in columns if columns.count(column) > 1})
+    if double:
+        raise InputError(f"{name}: expected columns of different names, found twice: {double}")
+    return columns
+
+
 def check_columns(columns: list[str], name: str, fields: FieldNames) -> list[str]:
     """The columns of a file, which has those that its rows need.
 

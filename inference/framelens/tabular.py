@@ -23,6 +23,7 @@ from framelens.records import (
     Keep,
     Record,
     check_columns,
+    distinct,
     not_utf8,
     record_of,
     to_json,
@@ -123,11 +124,7 @@ def parquet_columns(name: str) -> list[str]:
     Raises:
         InputError: if it is no Parquet file, or has two columns of one name.
     """
-    names = list(_schema(name).names)
-    double = sorted({column for column in names if names.count(column) > 1})
-    if double:
-        raise InputError(f"{name}: expected columns of different names, found twice: {double}")
-    return names
+    return distinct(list(_schema(name).names), name)
 
 
 @contextlib.contextmanager

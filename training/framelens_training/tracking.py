@@ -488,13 +488,13 @@ def _gone_on_with(client: Any, run_id: str) -> set[tuple[str, int]]:
     """Make a run RUNNING again; gives names and steps of all points that it has."""
     client.update_run(run_id, status="RUNNING")
     client.set_tag(run_id, _PROCESS_TAG, this_process())
-    tags = client.get_run(run_id).data.tags
-    if _ERROR_TAG in tags:
+    data = client.get_run(run_id).data
+    if _ERROR_TAG in data.tags:
         client.delete_tag(run_id, _ERROR_TAG)
-    client.set_tag(run_id, _RESUMED_TAG, str(int(tags.get(_RESUMED_TAG, "0")) + 1))
+    client.set_tag(run_id, _RESUMED_TAG, str(int(data.tags.get(_RESUMED_TAG, "0")) + 1))
     return {
         (name, point.step)
-        for name in client.get_run(run_id).data.metrics
+        for name in data.metrics
         for point in client.get_metric_history(run_id, name)
     }
 
