@@ -327,6 +327,15 @@ def test_a_number_of_a_label_studio_task_is_its_id(tmp_path: Path, of_data: bool
     assert [d.id for d in read_any(path)] == ["17"]
 
 
+def test_an_empty_cell_of_an_imported_table_is_no_lean_in_label_studio(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    (task,) = json.loads(json.dumps(_exported(path)))
+    task["data"]["lean"] = ""
+    path.write_text(json.dumps([task]), "utf-8")
+    (found,) = read_any(path)
+    assert found.lean is None
+
+
 def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     tasks = json.loads(json.dumps(_exported(path)))

@@ -124,6 +124,8 @@ def _head(data: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
     if extra.get("headline", bool(data.get("headline"))):
         row["headline"] = data.get("headline")
     row |= {key: data[key] for key in _PLAIN if data.get(key) is not None}
+    if row.get("lean") == "":  # an empty cell of a table that was imported
+        del row["lean"]
     row["meta"] = extra.get("meta", {})
     row["annotated"] = extra.get("annotated", list(ANNOTATED))
     return row
