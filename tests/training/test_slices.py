@@ -158,6 +158,10 @@ def test_metrics_of_slices_are_those_of_their_segments() -> None:
     assert {item.value for item in outlets if item.kind == "outlet"} == {"o & o", "p"}
     assert {item.miss_rate for item in outlets if item.positives} == {1.0}
     assert "slice/framed/outlet.o_o/macro_f1" in flat_slices(outlets)
+    named = [replace(d, outlet="o & o" if n % 2 else "o o") for n, d in enumerate(documents)]
+    outlets = slice_metrics(named, ["x"] * 30, found, decoding, minimum=20, samples=100, seed=1)
+    framed = [key for key in flat_slices(outlets) if key.startswith("slice/framed/outlet.o_o-")]
+    assert len(framed) == 2
 
     # Headlines are all framed here: no macro-F1, but a miss rate.
     headline = rows["framed", "role", "headline"]

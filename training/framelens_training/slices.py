@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -240,11 +242,18 @@ def _metrics(
 
 
 def flat_slices(slices: Sequence[SliceMetrics]) -> dict[str, float]:
-    """Macro-F1 as `slice/axis/kind.value/macro_f1`, in the letters that MLflow allows."""
+    """Macro-F1 as `slice/axis/kind.value/macro_f1`, in the letters that MLflow allows.
+
+    Values that differ in other letters alone ("A/B", "A B") are told apart by a sum behind them.
+    """
+    plain = {(item.kind, item.value): re.sub(r"[^\w.-]+", "_", item.value) for item in slices}
+    shared = Counter((kind, name) for (kind, _), name in plain.items())
     flat: dict[str, float] = {}
     for item in slices:
         if np.isfinite(item.macro_f1.value):
-            value = re.sub(r"[^\w.-]+", "_", item.value)
+            value = plain[item.kind, item.value]
+            if shared[item.kind, value] > 1:
+                value += f"-{hashlib.sha256(item.value.encode()).hexdigest()[:8]}"
             flat[f"slice/{item.axis}/{item.kind}.{value}/macro_f1"] = item.macro_f1.value
     return flat
 
