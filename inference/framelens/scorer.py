@@ -85,7 +85,12 @@ class Scorer:
 
         A window that is exactly the same as one of the last `cached_windows` is not computed
         again: its logits depend on nothing else.
+
+        Raises:
+            ValueError: if there is to be no thread.
         """
+        if threads < 1:
+            raise ValueError(f"threads: expected at least 1, found {threads}")
         self.artifact = artifact
         self.limits = limits or Limits()
         self._threads = threads
@@ -437,8 +442,8 @@ def load(
     Raises:
         ArtifactError: if there is no such model, or it is damaged, made for another version,
             or fails its golden inputs; or if both models are one.
-        ValueError: if `defer_within` or `defer_share` is not between 0 and 1, or there is nobody
-            to defer to.
+        ValueError: if `defer_within` or `defer_share` is not between 0 and 1, there is nobody to
+            defer to, or `threads` is less than 1.
     """
     if defer_to is None and (defer_within, defer_share) != (None, None):
         raise ValueError("expected a model to defer to, found defer_within or defer_share alone")

@@ -336,3 +336,10 @@ def test_scoring_tells_nobody_and_a_fork_ends(model_folder: Path, tmp_path: Path
     )
     assert done.stdout.strip() == "0"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_a_scorer_needs_a_thread(threads: int, model_folder: Path) -> None:
+    """ONNX Runtime would take 0 for all cores."""
+    with pytest.raises(ValueError, match=f"threads: expected at least 1, found {threads}"):
+        framelens.load(model_folder, threads=threads)
