@@ -25,6 +25,7 @@ from framelens_training.calibration import (
 )
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.context_agreement import differences
+from framelens_training.corpora.base import Split
 from framelens_training.corpora.cofenet import TokenSentence, read_sentences
 from framelens_training.corpora.labelled import LabelledDocument, digest, read_jsonl
 from framelens_training.corpora.semeval import SemEval
@@ -61,6 +62,7 @@ from framelens_training.voices import (
 
 BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
 POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
+JUDGED = "judged-articles"
 
 VOICE_PAIRS = "voices"
 STARTER_PACKAGE = "framelens_training.corpora"
@@ -492,6 +494,23 @@ def titles(bench: Bench) -> list[Row]:
     ]
 
 
+def articles(bench: Bench) -> list[Row]:
+    """Whole articles: in which segments the outlet's own words frame, by this project's guide."""
+    parts: tuple[tuple[Split, str], ...] = (("validation", "PolNeAR dev"), ("test", "SemEval test"))
+    return [
+        axis_row(
+            bench,
+            "framed",
+            macro_f1,
+            JUDGED,
+            split,
+            f"articles/{split}",
+            f"framed in whole articles, macro-F1, {where}",
+        )
+        for split, where in parts
+    ]
+
+
 def pages(bench: Bench) -> list[Row]:
     """Page furniture by line, on pages of hosts that were not trained on."""
     return [
@@ -584,6 +603,7 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     SEMEVAL: semeval,
     TITLES: titles,
     PAGES: pages,
+    JUDGED: articles,
     "calibration": calibration,
     "typography": typography,
     "parties": parties,

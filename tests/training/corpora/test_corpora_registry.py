@@ -8,6 +8,7 @@ import pytest
 from framelens_training.corpora.labelled import CorpusError, LabelledDocument, write_jsonl
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.packaged import PackagedCorpus
+from framelens_training.corpora.reading import CorpusReader
 from framelens_training.corpora.registry import (
     CORPORA,
     ROOT_VARIABLE,
@@ -21,7 +22,7 @@ from framelens_training.corpora.splits import group_of
 def test_every_corpus_is_found_by_its_name() -> None:
     assert list(CORPORA) == [
         "starter", "gazette", "polnear", "babe", "semeval2023-task3", "checkthat2025",
-        "hyperpartisan-titles", "article-extraction",
+        "hyperpartisan-titles", "article-extraction", "judged-articles",
     ]  # fmt: skip
     for name, reader in CORPORA.items():
         assert corpus(name) is reader
@@ -31,10 +32,12 @@ def test_every_corpus_is_found_by_its_name() -> None:
 
 def test_public_corpora_say_where_they_come_from() -> None:
     for reader in CORPORA.values():
-        if not isinstance(reader, PackagedCorpus):
+        if isinstance(reader, CorpusReader):
             assert "/" in reader.info.upstream
-            assert len(reader.info.commit) == 40
             assert reader.info.paths
+            for source in reader.sources:
+                assert len(source.info.commit) == 40
+                assert CORPORA[source.info.name].info == source.info
 
 
 def test_an_unknown_name_gets_the_nearest_known_one() -> None:

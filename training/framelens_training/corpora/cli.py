@@ -205,8 +205,15 @@ def _fetch(options: argparse.Namespace) -> int:
         if not isinstance(reader, CorpusReader):
             print(f"{name}: packaged; nothing to fetch")
             continue
-        folder = root / reader.folder
-        new = fetch(reader.info, folder, options.url)
-        print(f"{name}: {'fetched into' if new else 'already in'} {folder}")
+        if len(reader.sources) > 1 and options.url:
+            raise FormatError(
+                f"{name}: expected a corpus of one repository with --url, found one whose texts "
+                f"are those of {' and '.join(source.info.name for source in reader.sources)}; "
+                "fetch these one by one"
+            )
+        for source in reader.sources:
+            folder = root / source.folder
+            new = fetch(source.info, folder, options.url)
+            print(f"{source.info.name}: {'fetched into' if new else 'already in'} {folder}")
         print(f"{name}: licence as stated upstream: {reader.info.licence}")
     return 0

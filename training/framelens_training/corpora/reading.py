@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -128,6 +129,15 @@ class CorpusReader(ABC):
                 + advice
             )
         return folder
+
+    @property
+    def sources(self) -> Sequence[CorpusReader]:
+        """The readers whose repositories it needs: its own, if it is not made of others."""
+        return (self,)
+
+    def files(self) -> Mapping[str, Traversable]:
+        """Files of this package that its documents depend on as well, by what they hold."""
+        return {}
 
     @abstractmethod
     def _read(self, folder: Path, log: ReadLog) -> Splits:

@@ -13,6 +13,7 @@ from framelens_training.corpora.babe import Babe
 from framelens_training.corpora.base import Corpus
 from framelens_training.corpora.checkthat import CheckThat
 from framelens_training.corpora.hyperpartisan_titles import HyperpartisanTitles
+from framelens_training.corpora.judged_articles import JudgedArticles
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.corpora.semeval import SemEval
@@ -30,6 +31,7 @@ _READERS: tuple[Corpus, ...] = (
     CheckThat(),
     HyperpartisanTitles(),
     ArticleExtraction(),
+    JudgedArticles(),
 )
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType({c.info.name: c for c in _READERS})

@@ -94,7 +94,7 @@ def content_key(reader: Corpus, root: Path | None) -> str:
         names = [*reader.info.paths, *(n for n in reader.info.optional if (folder / n).exists())]
         for path in sorted(p for name in names for p in _files(folder / name)):
             _add(sha, path.relative_to(folder).as_posix(), path.read_bytes())
-    elif isinstance(reader, PackagedCorpus):
+    if isinstance(reader, CorpusReader | PackagedCorpus):
         for file in reader.files().values():
             _add(sha, file.name, file.read_bytes())
     return sha.hexdigest()
