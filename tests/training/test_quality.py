@@ -256,6 +256,45 @@ def test_labels_that_change_with_the_party_are_counted_by_kind_of_text(
     }  # fmt: skip
 
 
+def test_whole_articles_are_judged_by_what_readers_agree_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = {"shameful": {"framed": 900.0}}
+    folder = write_model(tmp_path / "model", evidence, training=training())
+    bench = Bench(folder, None, Settings(baselines=False))
+    thresholds = {**bench.decoding.thresholds, "framed": 0.5}
+    # Without evidence this model's scores lie around .5.
+    monkeypatch.setattr(
+        bench, "decoding", replace(bench.decoding, thresholds=thresholds, uncertain_band=0.0)
+    )
+    answers = {
+        "A shameful plan.": True, "A shameful road.": False, "The plan closed.": False,
+        "A report.": True, "The mayor.": None,
+    }  # fmt: skip
+    articles = [
+        LabelledDocument(
+            text,
+            text,
+            annotated=frozenset({"framed"}),
+            segments=(GoldSegment("text", 0, len(text), framed=framed),),
+        )
+        for text, framed in answers.items()
+    ]
+    monkeypatch.setattr(bench, "read", lambda name, _: bench.run(name, articles))
+    rows = {row.key: row for row in measure(bench, "judged-articles").rows}
+    assert set(rows) == {"articles/validation", "articles/test"}
+    row = rows["articles/test"]
+    assert row.n == 4
+    assert row.value.value == pytest.approx(0.5)
+    assert row.also["right of those called framed"].value == 0.5
+    assert row.also["found of those that are"].value == 0.5
+    assert row.also["uncertain where readers agree"].value == 0.0
+    assert row.also["uncertain where they are in doubt"].value == 0.0
+    monkeypatch.setattr(bench, "decoding", replace(bench.decoding, uncertain_band=0.5))
+    row = measure(bench, "judged-articles").rows[0]
+    assert row.also["uncertain where they are in doubt"].value == 1.0
+
+
 def _yeses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Segments that were answered with yes, of outcomes (..., 4)."""
     found: NDArray[np.float64] = counts[..., 0] + counts[..., 1]
@@ -488,7 +527,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/", "voices/", "typography/", "parties/",
+        "starter/", "voices/", "typography/", "parties/", "articles/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

@@ -16,7 +16,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.decoding import DecodingConfig, decode_spans
+from framelens.decoding import DecodingConfig, decode_spans, is_uncertain
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, SpanType
 from framelens_training.calibration import (
     chance_calibration_errors,
@@ -36,6 +36,7 @@ from framelens_training.predictions import (
     article_count,
     article_numbers,
     axis_data,
+    by_axis,
     gold_spans,
     span_keys,
 )
@@ -49,7 +50,7 @@ from framelens_training.quality_bench import (
 )
 from framelens_training.slices import false_alarms
 from framelens_training.span_tuning import tune_spans
-from framelens_training.targets import LabelledFeatures, is_article_text
+from framelens_training.targets import LabelledFeatures, is_article_text, role_of
 from framelens_training.typography import Typography
 from framelens_training.voices import (
     VOICES,
@@ -497,8 +498,9 @@ def titles(bench: Bench) -> list[Row]:
 def articles(bench: Bench) -> list[Row]:
     """Whole articles: in which segments the outlet's own words frame, by this project's guide."""
     parts: tuple[tuple[Split, str], ...] = (("validation", "PolNeAR dev"), ("test", "SemEval test"))
-    return [
-        axis_row(
+    rows: list[Row] = []
+    for split, where in parts:
+        row = axis_row(
             bench,
             "framed",
             macro_f1,
@@ -506,9 +508,41 @@ def articles(bench: Bench) -> list[Row]:
             split,
             f"articles/{split}",
             f"framed in whole articles, macro-F1, {where}",
+            note="judged twice; what the readings disagree on is left out",
         )
-        for split, where in parts
-    ]
+        read = bench.read(JUDGED, split)
+        counts = article_counts(read, "framed", bench.decoding)
+        also = {
+            "right of those called framed": bench.bootstrap(counts, _precision),
+            "found of those that are": bench.bootstrap(counts, _recall),
+            "uncertain where readers agree": _uncertain_share(bench, read, doubtful=False),
+            "uncertain where they are in doubt": _uncertain_share(bench, read, doubtful=True),
+        }
+        rows.append(replace(row, also={**row.also, **also}))
+    return rows
+
+
+def _precision(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right of those that are found, for outcome counts (..., 4) as `macro_f1` takes them."""
+    return _share(np.stack([counts[..., 0], counts[..., 0] + counts[..., 1]], axis=-1))
+
+
+def _recall(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Found of those that are there, for outcome counts (..., 4)."""
+    return _share(np.stack([counts[..., 0], counts[..., 0] + counts[..., 2]], axis=-1))
+
+
+def _uncertain_share(bench: Bench, read: Read, *, doubtful: bool) -> Interval:
+    """The share with an uncertain label, of the segments whose framing is in doubt or is not."""
+    counts = np.zeros((article_count(read.documents), 2))
+    for document, scores, article in zip(
+        read.documents, read.scores(bench.decoding), article_numbers(read.documents), strict=True
+    ):
+        for segment, row in zip(document.segments, scores, strict=True):
+            if (segment.framed is None) is doubtful:
+                told = is_uncertain(by_axis(row), bench.decoding, role_of(segment))
+                counts[article] += (told, 1)
+    return bench.bootstrap(counts[counts[:, 1] > 0], _share)
 
 
 def pages(bench: Bench) -> list[Row]:
