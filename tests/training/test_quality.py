@@ -275,15 +275,19 @@ def test_whole_articles_are_judged_by_what_readers_agree_on(
         LabelledDocument(
             text,
             text,
-            annotated=frozenset({"framed"}),
-            segments=(GoldSegment("text", 0, len(text), framed=framed),),
+            annotated=frozenset({"framed", "attributed"}),
+            segments=(GoldSegment("text", 0, len(text), attributed=False, framed=framed),),
         )
         for text, framed in answers.items()
     ]
     monkeypatch.setattr(bench, "read", lambda name, _: bench.run(name, articles))
     rows = {row.key: row for row in measure(bench, "judged-articles").rows}
-    assert set(rows) == {"articles/validation", "articles/test"}
-    row = rows["articles/test"]
+    assert set(rows) == {
+        f"articles/{axis}/{split}"
+        for axis in ("framed", "attributed")
+        for split in ("validation", "test")
+    }
+    row = rows["articles/framed/test"]
     assert row.n == 4
     assert row.value.value == pytest.approx(0.5)
     assert row.also["right of those called framed"].value == 0.5

@@ -496,30 +496,32 @@ def titles(bench: Bench) -> list[Row]:
 
 
 def articles(bench: Bench) -> list[Row]:
-    """Whole articles: in which segments the outlet's own words frame, by this project's guide."""
+    """Whole articles by this project's guide: where the outlet's words frame, and who speaks."""
     parts: tuple[tuple[Split, str], ...] = (("validation", "PolNeAR dev"), ("test", "SemEval test"))
-    rows: list[Row] = []
-    for split, where in parts:
-        row = axis_row(
-            bench,
-            "framed",
-            macro_f1,
-            JUDGED,
-            split,
-            f"articles/{split}",
-            f"framed in whole articles, macro-F1, {where}",
-            note="judged twice; what the readings disagree on is left out",
-        )
-        read = bench.read(JUDGED, split)
-        counts = article_counts(read, "framed", bench.decoding)
-        also = {
-            "right of those called framed": bench.bootstrap(counts, _precision),
-            "found of those that are": bench.bootstrap(counts, _recall),
-            "uncertain where readers agree": _uncertain_share(bench, read, doubtful=False),
-            "uncertain where they are in doubt": _uncertain_share(bench, read, doubtful=True),
-        }
-        rows.append(replace(row, also={**row.also, **also}))
-    return rows
+    axes: tuple[Axis, ...] = ("framed", "attributed")
+    return [_judged_row(bench, axis, split, where) for axis in axes for split, where in parts]
+
+
+def _judged_row(bench: Bench, axis: Axis, split: Split, where: str) -> Row:
+    row = axis_row(
+        bench,
+        axis,
+        macro_f1,
+        JUDGED,
+        split,
+        f"articles/{axis}/{split}",
+        f"{axis} in whole articles, macro-F1, {where}",
+        note="judged twice; what the readings disagree on is left out",
+    )
+    read = bench.read(JUDGED, split)
+    counts = article_counts(read, axis, bench.decoding)
+    also = {
+        f"right of those called {axis}": bench.bootstrap(counts, _precision),
+        "found of those that are": bench.bootstrap(counts, _recall),
+        "uncertain where readers agree": _uncertain_share(bench, read, axis, doubtful=False),
+        "uncertain where they are in doubt": _uncertain_share(bench, read, axis, doubtful=True),
+    }
+    return replace(row, also={**row.also, **also})
 
 
 def _precision(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -532,14 +534,14 @@ def _recall(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return _share(np.stack([counts[..., 0], counts[..., 0] + counts[..., 2]], axis=-1))
 
 
-def _uncertain_share(bench: Bench, read: Read, *, doubtful: bool) -> Interval:
-    """The share with an uncertain label, of the segments whose framing is in doubt or is not."""
+def _uncertain_share(bench: Bench, read: Read, axis: Axis, *, doubtful: bool) -> Interval:
+    """The share with an uncertain label, of the segments whose axis is in doubt or is not."""
     counts = np.zeros((article_count(read.documents), 2))
     for document, scores, article in zip(
         read.documents, read.scores(bench.decoding), article_numbers(read.documents), strict=True
     ):
         for segment, row in zip(document.segments, scores, strict=True):
-            if (segment.framed is None) is doubtful:
+            if (segment.axis(axis) is None) is doubtful:
                 told = is_uncertain(by_axis(row), bench.decoding, role_of(segment))
                 counts[article] += (told, 1)
     return bench.bootstrap(counts[counts[:, 1] > 0], _share)

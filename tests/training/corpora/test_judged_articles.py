@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from framelens_training.corpora.judged_articles import (
     JudgedArticles,
     Judgement,
+    Kind,
     article_key,
     judged,
     text_key,
@@ -77,6 +79,17 @@ def test_doubt_is_masked_and_everything_else_is_not_framed() -> None:
     found = judged(document(), judgement(doubtful=(("text", 0, 27),)))
     assert [segment.framed for segment in found.segments] == [False, None, False, False]
     assert found.spans == ()
+
+
+def test_who_speaks_is_annotated_where_it_was_asked() -> None:
+    said = judgement(
+        attributed=(("text", TEXT.index("“A"), len(TEXT)),), attribution_doubtful=(("text", 0, 27),)
+    )
+    found = judged(document(), said)
+    assert [segment.attributed for segment in found.segments] == [False, None, False, True]
+    assert found.annotated == {"framed", "loaded_spans", "attributed"}
+    nobody = judged(document(), judgement(attributed=()))
+    assert [segment.attributed for segment in nobody.segments] == [False] * 4
 
 
 def test_a_key_says_nothing_of_the_text_and_is_one_for_all_annotators() -> None:
@@ -170,8 +183,9 @@ def test_the_packaged_judgements_are_well_formed() -> None:
     found = JudgedArticles().judgements()
     assert len(found) > 100
     for said in found.values():
-        for kind in ("framed", "doubtful", "loaded"):
-            extents = getattr(said, kind)
+        assert (said.attributed is None) is (said.attribution_doubtful is None)
+        for kind in get_args(Kind):
+            extents = getattr(said, kind) or ()
             assert list(extents) == sorted(set(extents))
             assert all(start < end for _, start, end in extents)
         # Words that load stand in a segment that they frame.

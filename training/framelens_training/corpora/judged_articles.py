@@ -1,15 +1,16 @@
 """Articles of PolNeAR and SemEval, judged for this project: where do the outlet's own words frame?
 
 What it annotates: `framed` and `loaded` spans, of whole articles, by the project's own guide
-(docs/labels.md). PolNeAR was not annotated for framing, and SemEval for techniques of persuasion;
-the other public corpora have lone sentences and titles.
+(docs/labels.md), and in its validation and test parts `attributed`. PolNeAR was not annotated for
+framing, and SemEval for techniques of persuasion; the other public corpora have lone sentences and
+titles.
 
 * The texts are read by those corpora's own readers. This package has the judgements alone, in
   `judged_articles.jsonl`: an article is called by the start of the SHA-256 of its corpus and
   group, and what is said of it stands in code points of its fields. An article whose text is
   another one than was judged is left out, with a note.
-* A segment most of whose words were judged framed is framed, whatever rule ends its sentence. One
-  in which most words were in doubt is masked.
+* A segment most of whose words were judged framed, or attributed, is so, whatever rule ends its
+  sentence. One in which most words were in doubt is masked.
 * The training articles of both corpora are its training part, PolNeAR's dev part is its
   validation, and SemEval's test part its test, so that no text changes its split. The last two
   were judged twice; what the two readings disagree on is in doubt.
@@ -30,6 +31,7 @@ from framelens.schema import Field
 from framelens_training.corpora.base import CorpusInfo
 from framelens_training.corpora.labelled import (
     FIELDS,
+    Annotated,
     GoldSegment,
     GoldSpan,
     LabelledDocument,
@@ -38,7 +40,7 @@ from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.corpora.reading import CorpusReader, ReadLog, Splits, share_of_words
 from framelens_training.corpora.semeval import SemEval
 
-Kind = Literal["framed", "doubtful", "loaded"]
+Kind = Literal["framed", "doubtful", "loaded", "attributed", "attribution_doubtful"]
 Extent = tuple[Field, int, int]
 
 _SHARE = 0.5
@@ -50,7 +52,8 @@ _SOURCES: tuple[CorpusReader, ...] = (PolNeAR(), SemEval())
 class Judgement:
     """What was judged of one article: extents in its fields, none of which is cut.
 
-    `text` is the start of the SHA-256 of the fields that were judged.
+    `text` is the start of the SHA-256 of the fields that were judged. `attributed` and
+    `attribution_doubtful` are None where nobody was asked who speaks.
     """
 
     article: str
@@ -58,12 +61,16 @@ class Judgement:
     framed: tuple[Extent, ...] = ()
     doubtful: tuple[Extent, ...] = ()
     loaded: tuple[Extent, ...] = ()
+    attributed: tuple[Extent, ...] | None = None
+    attribution_doubtful: tuple[Extent, ...] | None = None
 
     def to_row(self) -> dict[str, object]:
         """The judgement as a line of the file."""
         row: dict[str, object] = {"article": self.article, "text": self.text}
         for kind in get_args(Kind):
-            row[kind] = [list(extent) for extent in getattr(self, kind)]
+            extents = getattr(self, kind)
+            if extents is not None:
+                row[kind] = [list(extent) for extent in extents]
         return row
 
 
@@ -75,7 +82,7 @@ class JudgedArticles(CorpusReader):
         name="judged-articles",
         title="Articles of PolNeAR and SemEval, judged for framing by framelens's guide",
         licence="judgements: Apache-2.0; texts: none stated (PolNeAR), GPL-3.0 (SemEval)",
-        annotated=frozenset({"framed", "loaded_spans"}),
+        annotated=frozenset({"framed", "loaded_spans", "attributed"}),
         upstream=" and ".join(reader.info.upstream for reader in _SOURCES),
         paths=tuple(f"{r.folder}/{path}" for r in _SOURCES for path in r.info.paths),
     )
@@ -151,7 +158,7 @@ def judged(document: LabelledDocument, judgement: Judgement) -> LabelledDocument
     return replace(
         document,
         id=f"{JudgedArticles.info.name}/{judgement.article}",
-        annotated=JudgedArticles.info.annotated,
+        annotated=_annotated(judgement),
         segments=segments,
         spans=spans,
         meta={
@@ -162,18 +169,32 @@ def judged(document: LabelledDocument, judgement: Judgement) -> LabelledDocument
     )
 
 
+def _annotated(judgement: Judgement) -> frozenset[Annotated]:
+    asked: set[Annotated] = {"framed", "loaded_spans"}
+    return frozenset(asked | ({"attributed"} if judgement.attributed is not None else set()))
+
+
 def _answered(
     document: LabelledDocument, segment: GoldSegment, judgement: Judgement
 ) -> GoldSegment:
-    def mostly(extents: tuple[Extent, ...]) -> bool:
-        ranges = [(start, end) for name, start, end in extents if name == segment.field]
-        text = document.field_text(segment.field)
+    text = document.field_text(segment.field)
+
+    def mostly(extents: tuple[Extent, ...] | None) -> bool:
+        ranges = [(start, end) for name, start, end in extents or () if name == segment.field]
         return share_of_words(text, segment.start, segment.end, ranges) > _SHARE
 
-    framed: bool | None = mostly(judgement.framed)
-    if not framed and mostly(judgement.doubtful):
-        framed = None
-    return GoldSegment(segment.field, segment.start, segment.end, framed=framed)
+    def answer(yes: tuple[Extent, ...] | None, doubtful: tuple[Extent, ...] | None) -> bool | None:
+        if yes is None:
+            return None
+        return True if mostly(yes) else None if mostly(doubtful) else False
+
+    return GoldSegment(
+        segment.field,
+        segment.start,
+        segment.end,
+        attributed=answer(judgement.attributed, judgement.attribution_doubtful),
+        framed=answer(judgement.framed, judgement.doubtful),
+    )
 
 
 def _parsed(row: Mapping[str, object]) -> Judgement:
@@ -184,13 +205,8 @@ def _parsed(row: Mapping[str, object]) -> Judgement:
             assert name in FIELDS
             yield name, int(start), int(end)
 
-    return Judgement(
-        str(row["article"]),
-        str(row["text"]),
-        tuple(extents("framed")),
-        tuple(extents("doubtful")),
-        tuple(extents("loaded")),
-    )
+    said = {kind: tuple(extents(kind)) for kind in get_args(Kind) if kind in row}
+    return Judgement(str(row["article"]), str(row["text"]), **said)
 
 
 def _short(text: str) -> str:
