@@ -1,9 +1,9 @@
 """Articles of PolNeAR and SemEval, judged for this project: where do the outlet's own words frame?
 
 What it annotates: `framed` and `loaded` spans, of whole articles, by the project's own guide
-(docs/labels.md), and in its validation and test parts `attributed`. PolNeAR was not annotated for
-framing, and SemEval for techniques of persuasion; the other public corpora have lone sentences and
-titles.
+(docs/labels.md), and `attributed` of SemEval's articles and of PolNeAR's dev part. PolNeAR was not
+annotated for framing, and SemEval for techniques of persuasion alone; the other public corpora have
+lone sentences and titles.
 
 * The texts are read by those corpora's own readers. This package has the judgements alone, in
   `judged_articles.jsonl`: an article is called by the start of the SHA-256 of its corpus and
