@@ -15,6 +15,7 @@ import pytest
 from framelens_training.cli import main
 from framelens_training.corpora.formats import read_any, write_any
 from framelens_training.corpora.inputs import read_inputs
+from framelens_training.corpora.judged_articles import JudgedArticles
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.registry import ROOT_VARIABLE
@@ -281,6 +282,21 @@ def test_fetch_without_a_root_says_how_to_name_one(capsys: pytest.CaptureFixture
     assert ROOT_VARIABLE in capsys.readouterr().err
     assert main(["corpora", "fetch", "starter", "--root", "anywhere"]) == 0
     assert "packaged" in capsys.readouterr().out
+
+
+def test_a_corpus_over_the_texts_of_others_is_fetched_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["corpora", "fetch", "judged-articles", "--root", str(tmp_path)]
+    assert main([*arguments, "--url", "file:///nowhere"]) == 1
+    assert "texts are those of polnear and semeval2023-task3" in capsys.readouterr().err
+    for source in JudgedArticles().sources:
+        for path in source.info.paths:
+            (tmp_path / source.folder / path).mkdir(parents=True)
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert f"polnear: already in {tmp_path / 'polnear'}" in said
+    assert f"semeval2023-task3: already in {tmp_path / 'semeval2023-task3'}" in said
 
 
 def test_paths_are_read_as_the_split_that_they_name(tmp_path: Path, lines: Path) -> None:
