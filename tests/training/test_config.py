@@ -139,6 +139,31 @@ def test_loss_weights_are_completed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("average_from: 2", "expected 'average: true' beside 'average_from'"),
+        ("average_start: 0.4", "expected 'average: true' beside 'average_start'"),
+        ("average: true, average_from: 4, epochs: 4", "'average_from' of at most 3"),
+        ("average: true, average_from: 2, epochs: 1", "'average_from' of at most 1"),
+        ("average: true, average_from: 5, average_start: 0.5", "'average_from' of at most 4"),
+    ],
+)
+def test_a_mean_of_weights_that_would_not_be_taken_is_refused(
+    tmp_path: Path, given: str, told: str
+) -> None:
+    assert told in problems_of(tmp_path, f"{MINIMAL}training: {{{given}}}\n")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["average: true", "average: true, average_from: 3", "average: true, epochs: 1",
+     "average: true, average_from: 4, average_start: 0.5"],
+)  # fmt: skip
+def test_a_mean_of_weights_that_can_be_taken(tmp_path: Path, given: str) -> None:
+    assert load_config(write(tmp_path, f"{MINIMAL}training: {{{given}}}\n")).training.average
+
+
 @pytest.mark.parametrize("given", ["[0.8, 0.2]", "[0.505, 0.508]", "[0.0, 0.01]"])
 def test_a_range_of_thresholds_has_one_in_it(tmp_path: Path, given: str) -> None:
     text = MINIMAL + f"evaluation: {{threshold_range: {given}}}\n"

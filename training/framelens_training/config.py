@@ -218,8 +218,17 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _is_averaged(self) -> Self:
-        if self.average_with is not None and not self.average:
-            raise ValueError("expected 'average: true' beside 'average_with'")
+        settings = ("average_from", "average_start", "average_with")
+        given = [n for n in settings if getattr(self, n) != type(self).model_fields[n].default]
+        if given and not self.average:
+            raise ValueError(f"expected 'average: true' beside '{given[0]}'")
+        fewest = 1 if self.average_start or self.average_with else 2
+        most = max(self.epochs * self.evaluations_per_epoch - fewest + 1, 1)
+        if self.average_from > most:
+            raise ValueError(
+                f"expected 'average_from' of at most {most}, so that of the evaluations of "
+                f"{self.epochs} epochs there are enough for a mean, found {self.average_from}"
+            )
         return self
 
     @field_validator("loss_weights")
