@@ -33,7 +33,7 @@ from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.huggingface_teacher import load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
-from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.pipeline import quiet_libraries, run, run_jointly, taught_parts
 from framelens_training.predictions import predict
 from framelens_training.progress import silent
 from framelens_training.run_record import RunRecord
@@ -373,6 +373,31 @@ def test_a_run_knows_which_parts_it_learnt(tiny_config: Config) -> None:
     for part in parts:
         spoken = with_soft_targets([bare], [[[limited(item, {part}) for item in said]]])
         assert learnt_parts(spoken) == (part,)
+        assert learnt_parts(spoken, answers=False) == ()
+
+
+def test_a_run_has_not_learnt_what_counts_for_nothing_in_its_loss(tiny_config: Config) -> None:
+    featurizer = load_encoder(tiny_config.encoder).featurizer(tiny_config.windows)
+    document = load_corpora(tiny_config)[0].splits["train"][0]
+    item = featurize_document(document, featurizer)
+    said = [answers_of(len(segment.words)) for segment in item.features.segments]
+    spoken = with_soft_targets([item], [[[limited(row, {"framed"}) for row in said]]])
+    weights = {"loaded_spans": 0.0, "boilerplate": 0.0}
+    silenced = changed(
+        tiny_config, training={**tiny_config.training.model_dump(), "loss_weights": weights}
+    )
+    rest = ["attributed", "framed", "attribution_spans"]
+    assert taught_parts(tiny_config, [item]) == list(LOSS_PARTS)
+    assert taught_parts(silenced, [item]) == rest
+    labels_alone = {"teacher": "runs/a", "distillation": {"alpha": 0.0}}
+    teacher_alone = {"teacher": "runs/a", "distillation": {"alpha": 1.0}}
+    assert taught_parts(changed(tiny_config, **teacher_alone), spoken) == ["framed"]
+    assert taught_parts(changed(silenced, **labels_alone), spoken) == rest
+    bare = with_soft_targets(
+        [featurize_document(without_labels(document), featurizer)],
+        [[[limited(row, {"framed"}) for row in said]]],
+    )
+    assert taught_parts(changed(tiny_config, **labels_alone), bare) == []
 
 
 def test_a_first_word_cannot_continue_a_span() -> None:

@@ -187,7 +187,7 @@ def run_jointly(
                 record = record.with_origins(config, teachers)
                 record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
             encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
-            known = frozenset({*learnt_parts(split["train"]), *encoder.learnt})
+            known = frozenset({*taught_parts(config, split["train"]), *encoder.learnt})
         say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
     if processes.is_main:
@@ -215,7 +215,7 @@ def run_jointly(
     model.cpu()  # what follows reads window by window, and exports
     unlearnt = [part for part in LOSS_PARTS if part not in learnt]
     if unlearnt:
-        say(f"No corpus says anything of {', '.join(unlearnt)}: the model will always answer no")
+        say(f"Nothing was learnt of {', '.join(unlearnt)}: the model will always answer no")
         model.silence(unlearnt)
 
     set_seed(config.seed)  # so that what follows does not depend on where training was resumed
@@ -346,6 +346,13 @@ def prepared(
         asked_about=config.distillation.asked_about,
     )
     return encoder, featurizer, split, seen
+
+
+def taught_parts(config: Config, train: Sequence[LabelledFeatures]) -> list[LossPart]:
+    """The parts that the training documents teach, without those that count for nothing."""
+    alpha = config.distillation.alpha
+    found = learnt_parts(train, labels=alpha < 1 or not config.teacher, answers=alpha > 0)
+    return [part for part in found if config.training.loss_weights[part] > 0]
 
 
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:

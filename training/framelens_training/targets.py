@@ -117,21 +117,26 @@ def targets(
     return found
 
 
-def learnt_parts(documents: Iterable[LabelledFeatures]) -> tuple[LossPart, ...]:
-    """The parts of the loss for which any label or teacher's answer is there."""
+def learnt_parts(
+    documents: Iterable[LabelledFeatures], *, labels: bool = True, answers: bool = True
+) -> tuple[LossPart, ...]:
+    """The parts of the loss for which any label or teacher's answer is there, as far as these count
+    in it.
+    """
     found: set[LossPart] = set()
     for document in documents:
         for target in document.targets:
-            found |= {
-                axis
-                for axis, weight in zip(AXES, target.weights, strict=True)
-                if weight and axis in document.document.annotated
-            }
-            if (target.tags != IGNORE).any():
-                found.add("attribution_spans")
-            if (target.loaded != IGNORE).any():
-                found.add("loaded_spans")
-            if target.soft is not None:
+            if labels:
+                found |= {
+                    axis
+                    for axis, weight in zip(AXES, target.weights, strict=True)
+                    if weight and axis in document.document.annotated
+                }
+                if (target.tags != IGNORE).any():
+                    found.add("attribution_spans")
+                if (target.loaded != IGNORE).any():
+                    found.add("loaded_spans")
+            if answers and target.soft is not None:
                 known = ~np.isnan(target.soft.axes)
                 found |= {axis for axis, is_known in zip(AXES, known, strict=True) if is_known}
                 words = ~np.isnan(target.soft.words)
