@@ -137,6 +137,10 @@ def test_loss_weights_are_completed(tmp_path: Path) -> None:
     assert "loss_weights" in problems_of(
         tmp_path, MINIMAL + "training:\n  loss_weights: {framed: -1.0}\n"
     )
+    nothing = ", ".join(f"{part}: 0" for part in LOSS_PARTS)
+    assert "loss_weights: expected a weight above 0" in problems_of(
+        tmp_path, f"{MINIMAL}training: {{loss_weights: {{{nothing}}}}}\n"
+    )
 
 
 @pytest.mark.parametrize(

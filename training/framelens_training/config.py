@@ -236,7 +236,10 @@ class Training(Strict):
     def _complete(cls, value: dict[LossPart, float]) -> dict[LossPart, float]:
         if any(weight < 0 for weight in value.values()):
             raise ValueError("expected weights from 0 up")
-        return {part: value.get(part, 1.0) for part in LOSS_PARTS}
+        weights = {part: value.get(part, 1.0) for part in LOSS_PARTS}
+        if not any(weights.values()):
+            raise ValueError("expected a weight above 0: nothing would be learnt")
+        return weights
 
 
 class Distillation(Strict):
