@@ -168,6 +168,14 @@ def test_a_mean_of_weights_that_can_be_taken(tmp_path: Path, given: str) -> None
     assert load_config(write(tmp_path, f"{MINIMAL}training: {{{given}}}\n")).training.average
 
 
+@pytest.mark.parametrize("setting", ["unlabelled_weight", "augmented_weight", "augmented_words"])
+def test_a_setting_of_texts_that_are_not_named_is_refused(tmp_path: Path, setting: str) -> None:
+    value = "minilm-l6" if setting == "augmented_words" else "0.5"
+    text = f"{MINIMAL}teacher: runs/a\ndistillation: {{{setting}: {value}}}\n"
+    told = f"distillation: expected '{setting.partition('_')[0]}' beside '{setting}'"
+    assert told in problems_of(tmp_path, text)
+
+
 @pytest.mark.parametrize("given", ["[0.8, 0.2]", "[0.505, 0.508]", "[0.0, 0.01]"])
 def test_a_range_of_thresholds_has_one_in_it(tmp_path: Path, given: str) -> None:
     text = MINIMAL + f"evaluation: {{threshold_range: {given}}}\n"

@@ -274,6 +274,17 @@ class Distillation(Strict):
     augmented_weight: Positive = 1.0
     """How often a window of changed copies is drawn, against one of weight 1."""
 
+    @model_validator(mode="after")
+    def _has_what_is_told_of(self) -> Self:
+        for setting, texts in (
+            ("unlabelled_weight", self.unlabelled),
+            ("augmented_words", self.augmented),
+            ("augmented_weight", self.augmented),
+        ):
+            if not texts and getattr(self, setting) != type(self).model_fields[setting].default:
+                raise ValueError(f"expected '{setting.partition('_')[0]}' beside '{setting}'")
+        return self
+
 
 class Student(Strict):
     """A smaller network, cut out of its teacher's torch weights or out of the encoder."""
