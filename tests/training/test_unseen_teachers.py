@@ -280,6 +280,26 @@ def test_a_teacher_is_asked_about_the_corpora_that_the_config_names(
             Config.model_validate({**base, "distillation": {"asked_about": wrong}})
 
 
+def test_texts_without_labels_are_not_left_without_answers(
+    corpus: tuple[LoadedCorpus, list[LabelledFeatures]],
+) -> None:
+    item, features = corpus
+    teacher = Answering(1.0, None, frozenset({"framed"}))
+    about = {teacher.name: ["files"]}
+    copies = replace(item, name="augmented files", origins=item.splits["train"])
+    unlabelled = replace(item, name="unlabelled texts.jsonl", use="")
+    parts: frozenset[LossPart] = frozenset({"attributed"})
+    for made, chosen in (
+        (unlabelled, about),
+        (replace(copies, taught=frozenset()), {}),
+        (replace(copies, taught=parts), {}),
+    ):
+        with pytest.raises(TeacherError, match=rf"may be heard on {made.name}, whose texts have"):
+            taught([teacher], [item, made], [*features, *features], silent, asked_about=chosen)
+    for made, chosen in ((unlabelled, {}), (copies, about)):
+        taught([teacher], [item, made], [*features, *features], silent, asked_about=chosen)
+
+
 def test_files_is_what_a_config_calls_texts_of_ones_own_split_or_not(
     corpus: tuple[LoadedCorpus, list[LabelledFeatures]], tiny_config: Config, tmp_path: Path
 ) -> None:

@@ -198,12 +198,13 @@ def taught(
 
     Raises:
         TeacherError: naming each teacher of `asked_about` that is to be heard on none of its
-            corpora.
+            corpora, or the texts without labels on which no teacher is to be heard.
     """
     if not teachers:
         return list(train)
     about = asked_about or {}
     _refuse_unasked(teachers, corpora, about)
+    _refuse_unanswered(teachers, corpora, about)
     folder = default_cache() / "teachers"
     found: list[LabelledFeatures] = []
     first = 0
@@ -255,6 +256,26 @@ def _refuse_unasked(
             "distillation.asked_about: expected corpora with training documents on which the "
             f"teacher may be heard, found {'; '.join(problems)}. Name others, look at their "
             "'taught', or take the teacher out"
+        )
+
+
+def _refuse_unanswered(
+    teachers: Sequence[Teacher],
+    corpora: Sequence[LoadedCorpus],
+    asked_about: Mapping[str, Collection[str]],
+) -> None:
+    """Make sure that texts without labels have answers: they would be read for nothing."""
+    names = [
+        item.name
+        for item in corpora
+        if (item.origins or not item.use)
+        and not any(_is_heard(teacher, item, asked_about) for teacher in teachers)
+    ]
+    if names:
+        raise TeacherError(
+            f"distillation: expected a teacher that may be heard on {', '.join(names)}, whose "
+            "texts have no labels, found none. Look at 'asked_about' and at the corpora's "
+            "'taught', or leave these texts out of 'unlabelled' and 'augmented'"
         )
 
 
