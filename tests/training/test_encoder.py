@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoConfig, AutoModel
 
 from framelens.features import FeatureConfig
 from framelens_training.config import Windows
@@ -33,6 +36,36 @@ def test_the_featurizer_gives_the_tokenizers_own_ids() -> None:
 
 def test_an_encoder_in_a_directory(encoder_folder: Path) -> None:
     assert load_encoder(str(encoder_folder)).hidden_size == 32
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "modernbert"])
+def test_dropout_is_set_by_whatever_name_it_has(
+    encoder_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    sizes = {
+        "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 16, "dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16,
+        "pad_token_id": 0,
+    }  # fmt: skip
+    AutoModel.from_config(AutoConfig.for_model(kind, **sizes)).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(encoder_folder / name, tmp_path)
+    for dropout in (0.0, 0.3):
+        parts = load_encoder(str(tmp_path), dropout=dropout).module.modules()
+        found = [part.p for part in parts if isinstance(part, torch.nn.Dropout)]
+        assert found
+        assert set(found) == {dropout}
+
+
+def test_dropout_that_has_no_known_name_is_refused(
+    encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framelens_training.encoder._DROPOUT", ("resid_pdrop",))
+    load_encoder(str(encoder_folder))
+    with pytest.raises(
+        EncoderError, match=r"^training.encoder_dropout: expected 0 .* 'bert', .* found 0.1"
+    ):
+        load_encoder(str(encoder_folder), dropout=0.1)
 
 
 def test_windows_have_to_fit_the_encoders_positions(encoder_folder: Path) -> None:

@@ -106,6 +106,8 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
         _set_dropout(settings, dropout)
         module = AutoModel.from_pretrained(source, config=settings, **without_pooler(settings))
         tokenizer = AutoTokenizer.from_pretrained(source)
+    except EncoderError:
+        raise
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(
             f"encoder {name!r}: neither a packaged encoder ({', '.join(PACKAGED)}), nor a local "
@@ -125,10 +127,26 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     return Encoder(name, module, own, tokenizer.cls_token, tokenizer.sep_token)
 
 
+_DROPOUT = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob"),  # BERT and its kin
+    *("dropout", "attention_dropout", "embedding_dropout", "mlp_dropout"),  # DistilBERT, ModernBERT
+)
+
+
 def _set_dropout(settings: Any, dropout: float) -> None:
-    if hasattr(settings, "hidden_dropout_prob"):
-        settings.hidden_dropout_prob = dropout
-        settings.attention_probs_dropout_prob = dropout
+    """Set the dropout inside an encoder.
+
+    Raises:
+        EncoderError: if one is wanted, and it is not known how the encoder calls it.
+    """
+    names = [name for name in _DROPOUT if hasattr(settings, name)]
+    if dropout and not names:
+        raise EncoderError(
+            f"training.encoder_dropout: expected 0 for an encoder of type {settings.model_type!r}, "
+            f"whose dropout is not known by any name of {', '.join(_DROPOUT)}, found {dropout}"
+        )
+    for name in names:
+        setattr(settings, name, dropout)
 
 
 def all_weights(encoder: Encoder) -> dict[str, Any]:
@@ -228,6 +246,8 @@ def load_architecture(
             settings, **without_pooler(settings)
         )
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    except EncoderError:
+        raise
     except Exception as error:  # the libraries below raise whatever their own libraries raise
         raise EncoderError(
             f"{folder}: expected an encoder's config.json, {TOKENIZER_FILE} and {_FEATURES_FILE}, "
