@@ -65,6 +65,23 @@ def test_nothing_is_asked_of_an_encoder_that_is_trained_whole(
         freeze(model, 1)
 
 
+def test_rates_of_layers_without_numbers_cannot_differ(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rates(decay: float) -> list[float]:
+        training = tiny_config.training.model_copy(update={"layer_decay": decay})
+        config = tiny_config.model_copy(update={"training": training})
+        return sorted({group["lr"] for group in parameter_groups(model, config)})
+
+    model = model_of(tiny_config)
+    rate, of_heads = tiny_config.training.learning_rate, tiny_config.training.head_learning_rate
+    assert rates(0.5) == pytest.approx([rate / 4, rate / 2, rate, of_heads])
+    monkeypatch.setattr("framelens_training.trainer._layer", lambda name: 0)  # as of ALBERT
+    assert rates(1.0) == [rate, of_heads]
+    with pytest.raises(TrainingError, match=r"layer_decay: expected 1 .* not numbered, found 0.5"):
+        rates(0.5)
+
+
 def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
     training = tiny_config.training.model_copy(update={"frozen_layers": 1})
     config = tiny_config.model_copy(update={"training": training})

@@ -264,9 +264,17 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
 
     Layer k of n gets the encoder's rate times `layer_decay ** (n - k)`, embeddings the lowest
     (Howard and Ruder 2018); biases and normalisation weights are not decayed.
+
+    Raises:
+        TrainingError: if rates are to differ, and the encoder's layers have no numbers.
     """
     settings = config.training
-    depth = int(getattr(model.encoder.config, "num_hidden_layers", 0))
+    depth = max(_layer(name) for name, _ in model.named_parameters())
+    if settings.layer_decay < 1 and not depth:
+        raise TrainingError(
+            "training.layer_decay: expected 1 for an encoder whose layers are not numbered, found "
+            f"{settings.layer_decay}"
+        )
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
