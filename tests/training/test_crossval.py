@@ -23,7 +23,7 @@ from framelens_training.crossval import (
     fold_corpora,
 )
 from framelens_training.data import LoadedCorpus, load_corpora
-from framelens_training.errors import ResumeError, SplitError
+from framelens_training.errors import ConfigError, ResumeError, SplitError
 from framelens_training.pipeline import quiet_libraries
 from framelens_training.progress import silent
 from framelens_training.run_record import RunRecord, find_run
@@ -356,12 +356,39 @@ def test_one_that_was_cut_short_goes_on_and_gives_what_an_unbroken_one_gives(
         assert RunRecord.read(folder).finished
 
         trained.clear()
+        (folder / "seed13-fold1").mkdir()  # a process died before it took the model away
         wider = crossvalidate(short, NullTracker(), folds=2, seeds=2, say=silent, resumed=folder)
     assert trained == ["seed14-fold1", "seed14-fold2"]
     assert wider.results[:2] == unbroken.results
+    assert not (folder / "seed13-fold1").exists()
     (folder / "seed13-fold1.json").write_text("{}", "utf-8")
     with pytest.raises(ResumeError, match=r"seed13-fold1.json: expected the result of a fold"):
         crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
+
+
+def test_one_that_was_cut_short_in_its_first_fold_keeps_its_number_of_folds(
+    short: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fold in hand was trained on what another number of folds holds out."""
+
+    def stopped(*rest: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crossval, "evaluate", stopped)
+    with quiet_libraries():
+        with pytest.raises(KeyboardInterrupt):
+            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent)
+        folder = find_run(short, "")
+        assert not list(folder.glob("seed*.json"))
+        with pytest.raises(ResumeError, match="expected 2 folds, as this one was begun with"):
+            crossvalidate(short, NullTracker(), folds=3, seeds=1, say=silent, resumed=folder)
+
+
+def test_each_seed_has_to_be_one(tiny_config: Config) -> None:
+    config = tiny_config.model_copy(update={"seed": 2**32 - 2})
+    with pytest.raises(ConfigError, match=r"seeds below 4294967296, found 4294967294 and 2 more"):
+        crossvalidate(config, NullTracker(), folds=2, seeds=3, say=silent)
+    assert not Path(config.output).exists()
 
 
 def test_the_command_widens_a_recorded_one_to_more_seeds(

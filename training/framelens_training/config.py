@@ -40,6 +40,7 @@ LOSS_PARTS = labelled.ANNOTATED
 """The loss has a part for each kind of answer that annotators can give."""
 THRESHOLDS = tuple(percent / 100 for percent in range(2, 99))
 """The thresholds of an axis among which one is chosen."""
+MOST_SEEDS = 2**32
 
 
 class Strict(BaseModel):
@@ -360,7 +361,7 @@ class Config(Strict):
 
     name: str = Field(pattern=NAME)
     version: str = "0.1.0"
-    seed: int = Field(default=13, ge=0, lt=2**32)
+    seed: int = Field(default=13, ge=0, lt=MOST_SEEDS)
     encoder: str = "minilm-l6"
     """`minilm-l6` (packaged); a run's folder or an artifact, whose weights training goes on from
     (`news-en` is the model that ships); a directory of a Hugging Face encoder, or a hub name."""

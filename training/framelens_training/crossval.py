@@ -25,7 +25,7 @@ from transformers import set_seed
 from framelens.features import Featurizer
 from framelens_training.calibration import tune
 from framelens_training.checkpoints import write_whole
-from framelens_training.config import Config
+from framelens_training.config import MOST_SEEDS, Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.splits import folds as grouped_folds
@@ -40,7 +40,13 @@ from framelens_training.data import (
 )
 from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
-from framelens_training.errors import EncoderError, ResumeError, SplitError, TeacherError
+from framelens_training.errors import (
+    ConfigError,
+    EncoderError,
+    ResumeError,
+    SplitError,
+    TeacherError,
+)
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
@@ -54,6 +60,8 @@ from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
 
+FOLDS = "folds.json"
+"""In the folder of a cross-validation: into how many folds it divides."""
 VALIDATION_SHARE = 0.1
 """Share of a fold's training documents that is set apart for stopping and thresholds."""
 
@@ -86,8 +94,7 @@ class FoldResult:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResumeError(f"{path}: expected the result of a fold, found {error}") from error
-        if then != folds:
-            raise ResumeError(f"expected {then} folds, as this one was begun with, found {folds}")
+        _refuse_other_number(then, folds)
         return result
 
 
@@ -179,11 +186,17 @@ def crossvalidate(
     and one that was cut short goes on from its last checkpoint.
 
     Raises:
+        ConfigError: if the seeds would be larger than seeds can be.
         ResumeError: if the earlier one was of another recipe, other documents or other folds.
         TrainingError: if the encoder or a corpus cannot be used, a corpus has fewer groups than
             folds, a fold has no validation score or trains on a text that it holds out, or a
             teacher is named, or the encoder has learnt from what the folds hold out.
     """
+    if config.seed + seeds > MOST_SEEDS:
+        raise ConfigError(
+            "--seeds",
+            [f"expected seeds below {MOST_SEEDS}, found {config.seed} and {seeds - 1} more"],
+        )
     _refuse_other_models(config)
     _refuse_unknown(config)
     torch.set_num_threads(config.threads or usable_cores())
@@ -202,6 +215,7 @@ def crossvalidate(
     # After all that may be refused: a refusal leaves no folder behind.
     folder = resumed or run_folder(config, tracker.run_id)
     record = record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
+    _keep_number(folder, folds)
     record_inputs(config, corpora, tracker, record.revision)
     tracker.params({"crossval.folds": folds})
     tracker.tags({"crossval.seeds": str(seeds)})
@@ -234,7 +248,7 @@ def crossvalidate(
                     )
                     child.metrics(result.figures)
                 result.write(kept, folds)
-                shutil.rmtree(folder / name, ignore_errors=True)  # its model is not kept
+            shutil.rmtree(folder / name, ignore_errors=True)  # its model is not kept
             say(f"  macro-F1 {_shown(result.figures)}")
             results.append(result)
     found = CrossValidation(tracker.run_id, folds, tuple(results))
@@ -243,6 +257,23 @@ def crossvalidate(
     tracker.table(found.rows(), "crossval/folds.json")
     finish(folder)
     return found
+
+
+def _keep_number(folder: Path, folds: int) -> None:
+    """Note the number of folds; what is gone on with keeps it, also a fold that has no result yet.
+
+    Raises:
+        ResumeError: if it was begun with another one.
+    """
+    path = folder / FOLDS
+    if path.is_file():
+        _refuse_other_number(json.loads(path.read_text("utf-8")), folds)
+    write_whole(path, json.dumps(folds))
+
+
+def _refuse_other_number(then: int, folds: int) -> None:
+    if then != folds:
+        raise ResumeError(f"expected {then} folds, as this one was begun with, found {folds}")
 
 
 def _refuse_other_models(config: Config) -> None:
