@@ -11,6 +11,7 @@ from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.artifact_weights import read_weights
 from framelens_training.config import LOSS_PARTS, Config
+from framelens_training.corpora.registry import CORPORA
 from framelens_training.crossval import crossvalidate
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import EncoderError, ResumeError
@@ -230,3 +231,23 @@ def test_a_run_inherits_the_corpora_of_all_that_came_before(
     assert record.origins == {"average_with": sha256(artifact / "model.onnx")}
     record.write(folder)
     assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}
+
+
+def test_a_run_inherits_the_corpora_whose_texts_its_teacher_was_taught_on(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    data = tiny_config.model_dump()
+    texts = ["hyperpartisan-titles", str(tmp_path / "texts.jsonl")]
+    teacher = {**data, "teacher": "runs/gone", "distillation": {"unlabelled": texts}}
+    folder = Path(tiny_config.output) / "tiny-1a2b3c4d"
+    weights = folder / "checkpoints" / "checkpoint-1" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    RunRecord.of(Config.model_validate(teacher), None, 1).write(folder)
+    expected = {
+        "files": "your own",
+        "unlabelled hyperpartisan-titles": CORPORA["hyperpartisan-titles"].info.licence,
+        "unlabelled texts.jsonl": "your own",
+    }
+    for name in (str(folder), "1a2b3c4d" + 24 * "0"):  # or by the id of its run in MLflow
+        assert inherited_corpora(Config.model_validate({**data, "teacher": name})) == expected

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from framelens.artifact import Artifact
 from framelens_training.corpora.registry import CORPORA
 from framelens_training.origins import named_weights
-from framelens_training.run_weights import only_run
+from framelens_training.run_weights import RUN_ID, only_run, run_of_id
 
 if TYPE_CHECKING:
     from framelens_training.config import Config
@@ -28,20 +28,23 @@ def inherited_corpora(config: Config) -> dict[str, str]:
 def _behind_all(settings: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in (*named_weights(settings).values(), *settings.get("teacher", ())):
-        found |= _behind(name)
+        found |= _behind(name, Path(settings["output"]))
     return found
 
 
-def _behind(name: str) -> dict[str, str]:
+def _behind(name: str, output: Path) -> dict[str, str]:
     from framelens_training.encoder import artifact_folder
     from framelens_training.run_record import FILE_NAME, RunRecord
 
+    if RUN_ID.fullmatch(name) and not Path(name).is_dir():
+        name = str(run_of_id(name, output) or f"runs:/{name}/model")
     run = only_run(Path(name).expanduser())
     if (run / FILE_NAME).is_file():
-        settings = RunRecord.read(run).config
+        record = RunRecord.read(run)
         return {
-            **_behind_all(settings),
-            **{use["name"]: _licence(use["name"]) for use in settings["corpora"]["use"]},
+            **(record.inherited or _behind_all(record.config)),
+            **{use["name"]: _licence(use["name"]) for use in record.config["corpora"]["use"]},
+            **_unlabelled(record.config),
         }
     folder = artifact_folder(name) if name else None
     if folder is None:
@@ -53,6 +56,16 @@ def corpora_of(training: Mapping[str, Any]) -> dict[str, str]:
     """Licences by corpus, of what a manifest says of a training, and what that inherited."""
     own = {item["name"]: item["licence"] for item in training.get("corpora", ())}
     return {**training.get("inherited", {}), **own}
+
+
+def _unlabelled(settings: Mapping[str, Any]) -> dict[str, str]:
+    names = settings.get("distillation", {}).get("unlabelled", ())
+    return {
+        f"unlabelled {name if name in CORPORA else Path(name).name}": _licence(
+            name if name in CORPORA else "files"
+        )
+        for name in names
+    }
 
 
 def _licence(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,10 @@ INNER = "encoder."
 """How the names of the encoder's tensors begin; all others are of heads."""
 
 
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+"""An id as MLflow gives it to a run."""
+
+
 def has_trained(folder: Path) -> bool:
     """Whether the training of the run in a folder has ended."""
     return (folder / TRAINED).is_file()
@@ -32,6 +37,12 @@ def checkpoints_of(folder: Path) -> list[Path]:
     """A run's checkpoints, the latest last."""
     found = [path.parent for path in folder.glob(f"{CHECKPOINTS}/{PREFIX}*/{WEIGHTS}")]
     return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+
+
+def run_of_id(run_id: str, output: Path) -> Path | None:
+    """The folder of an MLflow run under `output`, if its weights are there."""
+    folders = sorted(output.expanduser().glob(f"*-{run_id[:8]}"))
+    return next((folder for folder in folders if checkpoints_of(folder)), None)
 
 
 def only_run(folder: Path) -> Path:

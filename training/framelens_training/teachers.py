@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,19 +34,20 @@ from framelens_training.predictions import NetworkLike
 from framelens_training.run_weights import (
     ARCHITECTURE,
     CHECKPOINTS,
+    RUN_ID,
     STATE,
     WEIGHTS,
     best_checkpoint,
     checkpoints_of,
     heads_of,
     only_run,
+    run_of_id,
 )
 from framelens_training.seen_texts import Fingerprints, read_seen
 from framelens_training.targets import role_of
 
 _DOCUMENTS = 256
 """Documents whose windows are sorted by length together."""
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Teacher(Protocol):
@@ -190,9 +190,8 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
         TeacherError: if nothing that can teach stands there, or its weights do not fit.
     """
     folder = Path(name).expanduser()
-    if _RUN_ID.fullmatch(name):
-        folders = sorted(Path(config.output).expanduser().glob(f"*-{name[:8]}"))
-        folder = next((f for f in folders if checkpoints_of(f)), folder)
+    if RUN_ID.fullmatch(name):
+        folder = run_of_id(name, Path(config.output)) or folder
         if not folder.is_dir():
             return _artifact(name, f"runs:/{name}/model", config)
     elif name.startswith(("runs:/", "models:/")):
