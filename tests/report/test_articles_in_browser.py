@@ -134,6 +134,25 @@ def test_the_keyboard_works_the_filters_and_the_links(opened: Open, report: Path
     assert page.locator("#show-sourced").is_checked()
 
 
+def test_a_link_that_was_followed_shows_its_target_again(opened: Open, report: Path) -> None:
+    page = opened(page_of(report, 0))
+    link = page.locator("aside .quotes a:not([href='#s0'])").first
+    target = page.locator(link.get_attribute("href") or "")
+    link.click()
+    page.locator("#show-sourced").uncheck()
+    assert not target.is_visible()
+    link.click()
+    assert target.is_visible()
+    assert target.evaluate("e => e.getBoundingClientRect().top < innerHeight")
+
+
+def test_an_address_with_any_part_behind_it_opens(opened: Open, report: Path) -> None:
+    page = opened(page_of(report, 0))
+    page.evaluate("location.hash = '100%'")
+    page.reload()
+    assert page.get_by_role("status").inner_text().endswith("segments shown")
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 @pytest.mark.parametrize("number", NUMBERS[:6], ids=name)
 def test_axe_finds_no_fault(

@@ -12,9 +12,9 @@
       paragraph.classList.toggle("empty", ![...paragraph.querySelectorAll(".seg")].some(left));
     status.textContent = `${segments.filter(left).length} of ${segments.length} segments shown`;
   };
-  // A link into the text shows its target, whatever the filters say.
-  const reveal = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  // A link into the text shows its target, whatever the filters say, and followed again as well.
+  const reveal = (hash) => {
+    const target = document.getElementById(hash.slice(1));
     const box = target && boxes.find((one) => one.value === target.dataset.label);
     if (box && !box.checked) {
       box.checked = true;
@@ -23,7 +23,11 @@
     }
   };
   for (const box of boxes) box.addEventListener("change", update);
-  addEventListener("hashchange", reveal);
+  addEventListener("hashchange", () => reveal(location.hash));
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link) reveal(link.hash);
+  });
   update();
-  reveal();
+  reveal(location.hash);
 })();
