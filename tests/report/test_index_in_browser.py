@@ -87,6 +87,26 @@ def test_search_and_filters_narrow_the_list_together(opened: Open, index: Path) 
     assert column(page, 1) == ["Story 17 of road too_long"]
 
 
+def test_what_looks_alike_is_found_and_an_outlet_whatever_its_name(
+    opened: Open, tmp_path: Path
+) -> None:
+    odd = ["\ufeffNovapress", "The  Whistle ", "Novapress"]
+    some = [replace(entry, outlet=outlet) for entry, outlet in zip(entries(3), odd, strict=True)]
+    some[1] = replace(some[1], title="The mayor’s cafe\u0301")
+    path = tmp_path / "index.html"
+    path.write_text(index_page(some, Corpus()), "utf-8")
+    page = opened(path)
+    for typed in ("mayor's", "MAYOR’S caf\u00c9", "cafe\u0301"):
+        page.get_by_role("searchbox").fill(typed)
+        assert page.locator("#list tbody tr").count() == 1, typed
+    page.get_by_role("searchbox").fill("")
+    for place, outlet in enumerate(sorted(odd), 1):
+        page.get_by_label("Outlet").select_option(index=place)
+        expected = [entry.page for entry in some if entry.outlet == outlet]
+        links = page.locator("#list tbody a").all()
+        assert [link.get_attribute("href") for link in links] == expected
+
+
 def test_sorting_by_the_heads_of_the_table(opened: Open, index: Path) -> None:
     page = opened(index)
     button = page.get_by_role("button", name="Framed")

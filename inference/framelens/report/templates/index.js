@@ -4,11 +4,13 @@
   const STEP = 100;
   const table = document.getElementById("list");
   const body = table.tBodies[0];
+  // Texts that look alike are alike: accents of either normal form, apostrophes of either kind.
+  const folded = (text) => text.normalize("NFKC").toLowerCase().replace(/[‘’]/g, "'");
   const items = [...body.rows].map((row, order) => ({
     row,
     order,
-    text: row.cells[0].textContent.toLowerCase(),
-    values: [...row.cells].map((cell) => cell.textContent.trim()),
+    text: folded(row.cells[0].textContent),
+    values: [...row.cells].map((cell) => cell.textContent),
     outcome: row.dataset.outcome || "",
     error: "error" in row.dataset,
   }));
@@ -28,7 +30,7 @@
     more.parentElement.hidden = found.length <= limit;
   };
   const filter = () => {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = folded(search.value).split(/\s+/).filter(Boolean);
     found = sorted.filter((item) =>
       words.every((word) => item.text.includes(word)) &&
       (!outlet || !outlet.value || item.values[1] === outlet.value) &&
