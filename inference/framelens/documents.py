@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framelens.schema import (
+    ATTRIBUTIONS,
     AXES,
     LABELS,
     SCHEMA_VERSION,
@@ -31,14 +32,18 @@ def document_of(row: Mapping[str, Any]) -> Document:
     if row["schema"] != SCHEMA_VERSION:
         raise ValueError(f"schema {row['schema']!r}, not {SCHEMA_VERSION}")
     error, summary = row["error"], row["summary"]
+    segments = tuple(_segment(segment) for segment in row["segments"] or ())
+    for place, segment in enumerate(segments):
+        if segment.index != place:
+            raise ValueError(f"segment {segment.index} at place {place}: some are left out")
     return Document(
         id=_string(row["id"]),
         status="error" if row["status"] == "error" else "ok",
         model=ModelInfo(**{key: row["model"][key] for key in ("name", "version", "sha256")}),
-        segments=tuple(_segment(segment) for segment in row["segments"] or ()),
+        segments=segments,
         summary=None if summary is None else Summary(**summary),
         error=None if error is None else RowError(error["code"], error["message"]),
-        headline_check=_check(object_of(row.get("headline_check"))),
+        headline_check=_check(object_of(row.get("headline_check")), len(segments)),
         input=object_of(row.get("input")),
     )
 
@@ -93,9 +98,13 @@ def _span(row: Mapping[str, Any]) -> Span:
     return Span(row["type"], start, end, _string(row["text"]), float(row["score"]), continues)
 
 
-def _check(row: Mapping[str, Any] | None) -> HeadlineCheck | None:
+def _check(row: Mapping[str, Any] | None, segments: int) -> HeadlineCheck | None:
     if row is None:
         return None
+    if row["segment"] is not None and not 0 <= row["segment"] < segments:
+        raise ValueError(f"headline check of segment {row['segment']}, of {segments}")
+    if row["attribution"] not in (None, *ATTRIBUTIONS):
+        raise ValueError(f"attribution {row['attribution']!r}")
     source, cue, score = row["source"], row["cue"], row.get("dropped_score")
     return HeadlineCheck(
         outcome=row["outcome"],

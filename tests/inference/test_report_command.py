@@ -232,6 +232,12 @@ def test_offsets_and_labels_of_a_row_are_checked() -> None:
     segments = [{**good["segments"][0], "spans": [outside]}]
     with pytest.raises(ValueError, match="outside"):
         document_of({**good, "segments": segments})
+    with pytest.raises(ValueError, match="segment 1 at place 0"):
+        document_of({**good, "segments": good["segments"][1:]})
+    for change in ({"segment": 99}, {"segment": -1}, {"attribution": "x"}):
+        check = {**good["headline_check"], **change}
+        with pytest.raises(ValueError, match=r"headline check of segment|attribution 'x'"):
+            document_of({**good, "headline_check": check})
 
 
 def test_exploded_and_csv_rows_are_refused(
