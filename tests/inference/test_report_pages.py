@@ -29,6 +29,7 @@ from framelens.report.article import (
     shown,
 )
 from framelens.report.notebook import document_html
+from framelens.report.pages import Entry
 from framelens.schema import Document, HeadlineCheck, RowError, ScoredSegment, Span, Summary
 from report_support import HOSTILE_COLUMNS, HOSTILE_HEADLINE, HOSTILE_TEXT, MODEL, examples, visible
 
@@ -266,6 +267,9 @@ def test_error_rows_and_empty_texts_have_pages() -> None:
     assert not page.xpath("//b[not(ancestor::footer) and not(ancestor::header)]")
     empty = Document("e", "ok", MODEL, summary=Summary(0, 0, 0, 0, 0))
     assert "nothing to show" in parsed(article_page(Article(empty))).text_content()
+    nameless = Article(replace(empty, id=" "))
+    assert parsed(article_page(nameless)).xpath("string(//h1)") == "(no id)"
+    assert Entry.of(nameless, "1.html").title == "(no id)"
 
 
 def test_the_margin_lists_each_source_once_with_what_it_is_quoted_on() -> None:

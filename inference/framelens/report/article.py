@@ -53,8 +53,9 @@ class Article:
 
     @property
     def title(self) -> str:
-        """The headline's text, or else the document's id."""
-        return self.document.id if self.headline is None else self.headline.text
+        """The headline's text, or else the document's id; never blank, for it is a link's text."""
+        found = self.document.id if self.headline is None else self.headline.text
+        return found if found.strip() else "(no id)"
 
     @property
     def body(self) -> tuple[ScoredSegment, ...]:

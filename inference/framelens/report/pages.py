@@ -95,7 +95,7 @@ class Entry:
         check = document.headline_check
         return cls(
             page=page,
-            title=shortened(article.title, 200) or document.id,
+            title=shortened(article.title, 200),
             outlet=article.outlet,
             date=article.date if article.day is None else article.day.isoformat(),
             error=None if document.error is None else document.error.code,
