@@ -110,6 +110,9 @@ def test_mentions_are_counted_without_case_and_punctuation() -> None:
     found.add(["Naturally.", "naturally,", '"', "so-called"])
     found.add(["NATURALLY", "a\n circus"])
     assert found.top(2) == [("Naturally", 3, 2), ("a circus", 1, 1)]
+    names = Mentions()
+    names.add(["“Jose\u0301,", "Jos\u00e9"])
+    assert names.top(2) == [("Jos\u00e9", 2, 1)]
 
 
 def test_the_dashboard_has_the_numbers_of_the_rows() -> None:

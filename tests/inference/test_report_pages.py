@@ -416,7 +416,7 @@ def test_whoever_is_spoken_to_is_not_the_source() -> None:
     assert [source.name for source in found if source.quotes] == ["Engineers"]
 
 
-@pytest.mark.parametrize("source", ["which", "Everyone", "many"])
+@pytest.mark.parametrize("source", ["which", "Everyone", "many", "“They", "him,"])
 def test_all_sorts_of_pronouns_are_listed_apart(source: str) -> None:
     (found,), _ = quoted_sources(document(segment(source, span("source", 0, source))))
     assert found.pronoun

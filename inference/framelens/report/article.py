@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PRONOUNS = frozenset((
 # fmt: on
 """Pronouns and articles: as the mention of a source, they name nobody by themselves."""
 
+_OUTER = re.compile(r"\A[\W_]+|[\W_]+\Z")
 _WORD = re.compile(r"[^\W_](?:\S*[^\W_])?")  # without the marks around it
 _UNSEEN_PARAGRAPH = 2
 """Code points between two segments from which on a paragraph ends, where the text itself is not
@@ -147,9 +149,17 @@ def folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def bare(text: str) -> str:
+    """A mention on one line, without punctuation around it, in Unicode's composed form.
+
+    In the other one, the accent that ends a name is no letter.
+    """
+    return _OUTER.sub("", unicodedata.normalize("NFC", " ".join(text.split())))
+
+
 def is_pronoun(text: str) -> bool:
     """Whether a source mention names nobody by itself."""
-    return folded(text) in PRONOUNS
+    return folded(bare(text)) in PRONOUNS
 
 
 def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]:
@@ -196,7 +206,7 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
             mentions=len(spans),
             segments=tuple(dict.fromkeys(index for index, _ in spans)),
             quotes=tuple(quotes.get(key, ())),
-            pronoun=key in PRONOUNS,
+            pronoun=is_pronoun(key),
         )
         for key, spans in mentions.items()
     ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
-from framelens.report.article import Article, folded, is_pronoun
+from framelens.report.article import Article, bare, folded, is_pronoun
 from framelens.schema import Document, HeadlineCheck, Label
 
 Outcome = Literal["kept", "weakened", "dropped", "none_needed", "unsupported"]
@@ -36,7 +35,6 @@ SHOWN_LABELS: tuple[Label, ...] = ("sourced", "framed", "plain")
 MIN_ARTICLES = 5
 """Fewest articles of which an interval is given: with fewer it says nothing."""
 
-_OUTER = re.compile(r"\A[\W_]+|[\W_]+\Z")
 _Z = 1.959964  # 95 %
 
 
@@ -114,11 +112,11 @@ class Mentions:
 
     def add(self, texts: Iterable[str]) -> None:
         """Count the mentions of one article, without punctuation around them."""
-        bare = [_OUTER.sub("", " ".join(text.split())) for text in texts]
-        for text in filter(None, bare):
+        found = list(filter(None, map(bare, texts)))
+        for text in found:
             self.times[folded(text)] += 1
             self.written.setdefault(folded(text), text)
-        self.articles.update({folded(text) for text in bare if text})
+        self.articles.update(set(map(folded, found)))
 
     def top(self, count: int) -> list[tuple[str, int, int]]:
         """The most frequent: as first written, times, articles; ties by name."""
