@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
 BENCH := build/bench
-BENCH_MODEL := $(if $(MODEL),--model $(MODEL))
+BENCH_MODEL := $(if $(MODEL),--model "$(MODEL)")
 NEWS_EN := inference/framelens/models/news-en
 NEWS_EN_FAST := inference/news-en-fast/framelens_news_en_fast/model
 
@@ -58,12 +58,12 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/batch_tables.py $(BENCH) | tee $(BENCH)/tables.md
 ifdef FRAMELENS_CORPORA
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/corpora.py $(FRAMELENS_CORPORA)
-	$(BIN)/python benchmarks/polnear_features.py $(FRAMELENS_CORPORA)
-	$(BIN)/python benchmarks/round_trip.py $(FRAMELENS_CORPORA)
-	$(BIN)/python benchmarks/near_duplicates.py $(FRAMELENS_CORPORA)
-	$(BIN)/python benchmarks/segmentation.py $(FRAMELENS_CORPORA)
-	$(BIN)/python benchmarks/cascade.py $(FRAMELENS_CORPORA) --model $(NEWS_EN_FAST)
+	$(BIN)/python benchmarks/corpora.py "$(FRAMELENS_CORPORA)"
+	$(BIN)/python benchmarks/polnear_features.py "$(FRAMELENS_CORPORA)"
+	$(BIN)/python benchmarks/round_trip.py "$(FRAMELENS_CORPORA)"
+	$(BIN)/python benchmarks/near_duplicates.py "$(FRAMELENS_CORPORA)"
+	$(BIN)/python benchmarks/segmentation.py "$(FRAMELENS_CORPORA)"
+	$(BIN)/python benchmarks/cascade.py "$(FRAMELENS_CORPORA)" --model $(NEWS_EN_FAST)
 endif
 
 # The models: news-en-open from the packaged corpora alone; news-en from its own last version, taught by it, by 0.10.0 and by news-en-open; news-en-fast from
@@ -108,4 +108,4 @@ notebooks: $(STAMP)
 	$(BIN)/python tests/execute_notebooks.py notebooks/*.ipynb
 
 clean:
-	rm -rf $(VENV) build runs mlflow.db mlartifacts
+	rm -rf $(VENV) build inference/build inference/news-en-fast/build runs mlflow.db* mlartifacts

@@ -6,6 +6,8 @@ import argparse
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,20 @@ def test_make_targets_exist(page: str) -> None:
     named = re.findall(r"`make ([a-z]+)", text)
     named += [line.split()[1] for _, line in lines_of_code(page) if line.startswith("make ")]
     assert [name for name in named if name not in targets] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_takes_folders_with_spaces_and_cleans_where_it_built() -> None:
+    def told(*arguments: str) -> str:
+        command = ["make", "--no-print-directory", "-n", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    bench = told("bench", "FRAMELENS_CORPORA=/the corpora", "MODEL=the model")
+    lines = [shlex.split(line) for line in bench.splitlines() if "the " in line]
+    assert {"/the corpora", "the model"} <= {word for line in lines for word in line}
+    assert all({"/the corpora", "the model"} & set(line) for line in lines)
+    built = {"build", "inference/build", "inference/news-en-fast/build"}
+    assert built <= set(shlex.split(told("clean")))
 
 
 @pytest.mark.parametrize("page", PAGES)
