@@ -135,7 +135,8 @@ class Artifact:
             raise ArtifactError(
                 f"expected a model directory at {path}, found "
                 f"{'a file' if path.exists() else 'nothing'}; give the directory that a training "
-                f"run exported (it holds {MANIFEST_FILE} and {MODEL_FILE})"
+                f"run exported (it holds {MANIFEST_FILE} and {MODEL_FILE}), or the name of a "
+                f"model that is installed: {', '.join(_names()) or 'none is'}"
             )
         raw = _read(path / MANIFEST_FILE)
         try:
@@ -217,6 +218,15 @@ def _installed(name: str) -> Path | None:
             if (folder := Path(place) / "model").is_dir():
                 return folder
     return None
+
+
+def _names() -> list[str]:
+    """The models that are bundled, and those that other distributions offer."""
+    from importlib import metadata
+
+    offered = {entry.name for entry in metadata.entry_points(group=MODELS_GROUP)}
+    bundled = {path.parent.name for path in BUNDLED.glob(f"*/{MANIFEST_FILE}")}
+    return sorted(bundled | set(filter(_installed, offered)))
 
 
 def _read(path: Path) -> bytes:

@@ -271,3 +271,8 @@ def test_another_distribution_can_offer_a_model(
     assert resolve("small-model") == model
     assert resolve("lost-model") == Path("lost-model")
     assert resolve("./small-model") == Path("small-model")
+    with pytest.raises(ArtifactError, match=r"found nothing; .* installed: .*") as raised:
+        Artifact.open(resolve("another-model"))
+    names = str(raised.value).rpartition(": ")[2].split(", ")
+    assert {"news-en", "small-model"} <= set(names)
+    assert "lost-model" not in names
