@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,17 @@ def test_snippets_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict[str, Any] = {"scorer": framelens.load(), **ARTICLES[0]}
     for number, source in enumerate(blocks(page, "python")):
         exec(compile(source, f"{page}, block {number}", "exec"), names)
+
+
+def test_the_example_of_the_headline_check_is_what_the_model_says() -> None:
+    text = (ROOT / "docs/headline_check.md").read_text("utf-8")
+    code, told = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)[:2]
+    found = eval(textwrap.dedent(code), {"framelens": framelens})
+    rows = json.dumps(json.loads(told)), json.dumps(found)
+    number = re.compile(r"0\.\d+")
+    assert number.sub("#", rows[0]) == number.sub("#", rows[1])
+    expected, answered = (list(map(float, number.findall(row))) for row in rows)
+    assert answered == pytest.approx(expected, abs=0.05), "another processor rounds otherwise"
 
 
 @pytest.mark.usefixtures("any_model")
