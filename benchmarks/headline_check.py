@@ -339,6 +339,8 @@ def main() -> None:
     parser.add_argument("--time", action="store_true", help="add the check's share of the time")
     parser.add_argument("--markdown", action="store_true", help="print a table instead")
     arguments = parser.parse_args()
+    if arguments.markdown and (arguments.errors or arguments.time):
+        parser.error("--markdown prints the table alone: leave out --errors and --time")
     pairs = [pair for pair in read_pairs(arguments.pairs) if pair.part == arguments.part]
     scorer = framelens.load(arguments.model)
     by_letters = Scorer(scorer.artifact)
