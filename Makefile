@@ -55,7 +55,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/batch_memory.py $(QUICK) > $(BENCH)/memory.json
 	$(BIN)/python benchmarks/batch_recovery.py $(QUICK) > $(BENCH)/recovery.json
 	$(BIN)/python benchmarks/batch_hostile.py $(QUICK) > $(BENCH)/hostile.json
-	$(BIN)/python benchmarks/batch_tables.py $(BENCH) | tee $(BENCH)/tables.md
+	$(BIN)/python benchmarks/batch_tables.py $(BENCH) > $(BENCH)/tables.md
+	@cat $(BENCH)/tables.md
 ifdef FRAMELENS_CORPORA
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/corpora.py "$(FRAMELENS_CORPORA)"

@@ -156,6 +156,7 @@ def test_make_takes_folders_with_spaces_and_cleans_where_it_built() -> None:
     lines = [shlex.split(line) for line in bench.splitlines() if "the " in line]
     assert {"/the corpora", "the model"} <= {word for line in lines for word in line}
     assert all({"/the corpora", "the model"} & set(line) for line in lines)
+    assert " | " not in bench, "of a pipe, make sees only whether its last command failed"
     built = {"build", "inference/build", "inference/news-en-fast/build"}
     assert built <= set(shlex.split(told("clean")))
 
