@@ -216,9 +216,9 @@ def test_a_row_of_another_kind_is_refused_by_name(
 ) -> None:
     good = examples()[0].document.to_dict()
     path = tmp_path / "scored.jsonl"
-    lines = [json.dumps(good), json.dumps({**good, **change})]
+    lines = [json.dumps(good), "", json.dumps({**good, **change})]
     path.write_text("\n".join(lines), "utf-8")
-    with pytest.raises(InputError, match=r"scored\.jsonl:2: .*" + says):
+    with pytest.raises(InputError, match=r"scored\.jsonl:3: .*" + says):
         list(read_scored(str(path)))
 
 

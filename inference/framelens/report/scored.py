@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from framelens.documents import document_of, object_of
@@ -91,7 +92,7 @@ def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
         InputError: naming the first row that is no scored row of this version.
     """
     rows = _parquet_rows if name.lower().endswith(PARQUET_ENDINGS) else _jsonl_rows
-    for number, row in enumerate(rows(name), 1):
+    for number, row in rows(name):
         try:
             yield document_of(row), _columns(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -101,7 +102,8 @@ def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
             ) from error
 
 
-def _jsonl_rows(name: str) -> Iterator[Any]:
+def _jsonl_rows(name: str) -> Iterator[tuple[int, Any]]:
+    """The rows with the numbers of their lines."""
     number = 0
     try:
         with opened(name) as stream:
@@ -109,12 +111,12 @@ def _jsonl_rows(name: str) -> Iterator[Any]:
                 if raw.strip():
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                     # NaN, where a table of pandas was written row by row.
-                    yield json.loads(line, parse_constant=lambda _: None)
+                    yield number, json.loads(line, parse_constant=lambda _: None)
     except (*UNREADABLE, ValueError, RecursionError) as error:
         raise InputError(f"{name}:{number}: expected JSON in UTF-8: {error}") from error
 
 
-def _parquet_rows(name: str) -> Iterator[Any]:
+def _parquet_rows(name: str) -> Iterator[tuple[int, Any]]:
     try:
         import pyarrow as pa
 
@@ -123,8 +125,8 @@ def _parquet_rows(name: str) -> Iterator[Any]:
         raise MissingExtraError("pyarrow", "batch", "reading Parquet") from error
     try:
         with parquet_file(name) as file:
-            for batch in row_batches(file):
-                yield from python_rows(batch)
+            batches = row_batches(file)
+            yield from enumerate(chain.from_iterable(map(python_rows, batches)), 1)
     except (pa.ArrowException, *UNREADABLE) as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
 
