@@ -160,6 +160,29 @@ def test_edited_labels_need_a_new_split(tmp_path: Path, capsys: pytest.CaptureFi
     load_corpora(load_config(config))
 
 
+@pytest.mark.parametrize(
+    ("name", "output"), [("labels.csv", "labels.csv"), ("texts.split.json", "texts.yaml")]
+)
+def test_labels_are_never_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, output: str
+) -> None:
+    documents = [
+        LabelledDocument(
+            f"d{number}",
+            row["text"],
+            annotated=frozenset({"framed"}),
+            segments=(GoldSegment("text", 0, len(row["text"]), framed=row["label"] == "framed"),),
+        )
+        for number, row in enumerate(rows())
+    ]
+    labels = tmp_path / name
+    write_any(documents, labels)
+    before = labels.read_bytes()
+    assert main(["init", str(labels), "-o", str(tmp_path / output), "--force"]) == 1
+    assert "--output" in capsys.readouterr().err
+    assert labels.read_bytes() == before
+
+
 def test_axes_that_no_label_speaks_of_are_taught_by_the_starter_corpus(tmp_path: Path) -> None:
     table = [{"text": r["text"], "framed": str(r["label"] == "framed")} for r in rows()]
     labels = write_csv(tmp_path / "labels.csv", table)

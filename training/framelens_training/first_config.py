@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from framelens.input_files import check_apart
 from framelens.schema import AXES
 from framelens_training.config import load_config
 from framelens_training.corpora.base import SPLITS, Split
@@ -57,6 +58,7 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
     Raises:
         CorpusError: with every error of the labels.
         SplitError: if there are too few documents to hold any out, or to choose a step by.
+        InputError: if the labels would be overwritten, with `force` too.
         FileExistsError: if a file would be overwritten without `force`.
         FileNotFoundError, FormatError: if the labels cannot be read.
     """
@@ -66,6 +68,7 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
     documents = parsed.documents()
     target = config or labels.with_name(f"{_name(labels)}.yaml")
     split_path = target.with_suffix(".split.json")
+    check_apart([str(labels)], [target, split_path], "--output")
     existing = [str(path) for path in (target, split_path) if path.exists()]
     if existing and not force:
         raise FileExistsError(
