@@ -130,6 +130,9 @@ def test_a_split_file_comes_back_and_is_pinned(
     path.write_text(path.read_text("utf-8").replace('"validation"', '"train"', 1), "utf-8")
     with pytest.raises(SplitFileError, match=f"expected sha256 {sha256}, found"):
         SplitFile.read(path, sha256)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"split\.json: expected a split file, found none"):
+        SplitFile.read(path, sha256)
 
 
 def test_a_split_file_refuses_other_documents(documents: list[LabelledDocument]) -> None:

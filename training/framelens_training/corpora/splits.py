@@ -165,7 +165,13 @@ class SplitFile:
             SplitFileError: with what is wrong with the file.
             FileNotFoundError: if there is no such file.
         """
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{path}: expected a split file, found none; paths in a config count from the "
+                "directory that the command is called in"
+            ) from None
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256.lower():
             raise SplitFileError(str(path), [
