@@ -151,7 +151,7 @@ def test_the_dashboard_has_the_numbers_of_the_rows() -> None:
 def test_what_is_missing_is_said_with_its_remedy() -> None:
     articles = [replace(a, outlet=None, date=None) for a in examples()]
     reasons = " ".join(parsed(corpus(articles)).xpath("//*[@class='reason']/text()"))
-    assert "10 articles without a column 'outlet': score with --keep" in reasons
+    assert "10 articles with nothing in a column 'outlet': name another" in reasons
     assert "--date-field" in reasons
     odd = parsed(corpus([replace(articles[0], date="yesterday")]))
     assert "not ISO 8601, such as 'yesterday'" in odd.xpath("string(//main)")

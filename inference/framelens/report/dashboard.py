@@ -205,8 +205,8 @@ class Corpus:
 
 def _without(count: int, field: str, option: str) -> str:
     return (
-        f"{_articles(count)} without a column {field!r}: score with --keep, so that the other "
-        f"columns come along, or name the column with {option}."
+        f"{_articles(count)} with nothing in a column {field!r}: name another one with "
+        f"{option}; into rows that were scored before, only --keep brings it along."
     )
 
 
