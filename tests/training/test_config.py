@@ -117,6 +117,11 @@ def test_overrides(tmp_path: Path) -> None:
     config = load_config(path, ["training.epochs=7", "training.learning_rate=3e-5", "name=other"])
     assert (config.training.epochs, config.training.learning_rate) == (7, 3e-5)
     assert config.name == "other"
+    weighted = load_config(path, ["corpora.use.0.weight=0.5"])
+    assert [use.weight for use in weighted.corpora.use] == [0.5]
+    report = problems_of(tmp_path, MINIMAL, "corpora.use.1.weight=2", "corpora.use.x.weight=2")
+    assert "corpora.use.1 is not a section" in report
+    assert "corpora.use.x is not a section" in report
     report = problems_of(tmp_path, MINIMAL, "training.epochs", "name.first=x", "training.epohs=2")
     assert "expected key=value" in report
     assert "name is not a section" in report

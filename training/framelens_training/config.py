@@ -544,7 +544,10 @@ def _override(tree: dict[str, Any], override: str) -> str | None:
     *parents, last = key.split(".")
     place: Any = tree
     for parent in parents:
-        place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+        if isinstance(place, list):
+            place = dict(enumerate(place)).get(int(parent)) if parent.isdecimal() else None
+        else:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
         return f"--set {override}: {'.'.join(parents)} is not a section"
     try:
