@@ -343,7 +343,7 @@ def test_one_that_was_cut_short_goes_on_and_gives_what_an_unbroken_one_gives(
         monkeypatch.setattr(crossval, "evaluate", judge)
         folder = find_run(short, "")
         assert folder != first  # it has finished
-        with pytest.raises(ResumeError, match="expected 2 folds, as this one was begun with"):
+        with pytest.raises(ResumeError, match="folds: 2 then, 3 now"):
             crossvalidate(short, NullTracker(), folds=3, seeds=1, say=silent, resumed=folder)
         other = short.model_copy(update={"seed": 99})
         with pytest.raises(ResumeError, match="seed: 13 then, 99 now"):
@@ -366,22 +366,18 @@ def test_one_that_was_cut_short_goes_on_and_gives_what_an_unbroken_one_gives(
         crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
 
 
-def test_one_that_was_cut_short_in_its_first_fold_keeps_its_number_of_folds(
+def test_a_fold_is_not_gone_on_with_in_another_division(
     short: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fold in hand was trained on what another number of folds holds out."""
-
     def stopped(*rest: Any, **options: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crossval, "evaluate", stopped)
-    with quiet_libraries():
-        with pytest.raises(KeyboardInterrupt):
-            crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent)
-        folder = find_run(short, "")
-        assert not list(folder.glob("seed*.json"))
-        with pytest.raises(ResumeError, match="expected 2 folds, as this one was begun with"):
-            crossvalidate(short, NullTracker(), folds=3, seeds=1, say=silent, resumed=folder)
+    monkeypatch.setattr(crossval, "tune", stopped)  # the first fold's model has been trained
+    with quiet_libraries(), pytest.raises(KeyboardInterrupt):
+        crossvalidate(short, NullTracker(), folds=3, seeds=1, say=silent)
+    folder = find_run(short, "")
+    with pytest.raises(ResumeError, match="folds: 3 then, 2 now"):
+        crossvalidate(short, NullTracker(), folds=2, seeds=1, say=silent, resumed=folder)
 
 
 def test_each_seed_has_to_be_one(tiny_config: Config) -> None:
@@ -414,5 +410,8 @@ def test_the_command_widens_a_recorded_one_to_more_seeds(
     assert parent.data.tags["crossval.seeds"] == "2"
     points = client.get_metric_history(parent.info.run_id, "crossval/framed/macro_f1/mean")
     assert [point.step for point in points] == [2, 4]
+    assert main(["crossval", str(path), "--resume"]) == 1
+    assert "folds: 2 then, 5 now" in capsys.readouterr().err
+    assert client.get_run(parent.info.run_id).info.status == "FINISHED"
     assert main(["crossval", str(path), "--folds", "2", "--resume", "--no-tracking"]) == 1
     assert "resume it without --no-tracking" in capsys.readouterr().err

@@ -60,8 +60,6 @@ from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
 
-FOLDS = "folds.json"
-"""In the folder of a cross-validation: into how many folds it divides."""
 VALIDATION_SHARE = 0.1
 """Share of a fold's training documents that is set apart for stopping and thresholds."""
 
@@ -94,7 +92,8 @@ class FoldResult:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResumeError(f"{path}: expected the result of a fold, found {error}") from error
-        _refuse_other_number(then, folds)
+        if then != folds:
+            raise ResumeError(f"expected {then} folds, as this one was begun with, found {folds}")
         return result
 
 
@@ -202,7 +201,8 @@ def crossvalidate(
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)
     _refuse_trained(config, corpora)
-    record = RunRecord.of(config, tracker.run_id, 1).with_corpora(corpora).with_origins(config, [])
+    record = RunRecord.of(config, tracker.run_id, 1, folds).with_corpora(corpora)
+    record = record.with_origins(config, [])
     if resumed is not None:
         RunRecord.read(resumed).check(record, resumed, allow_code=allow_changed_code)
     recipes = [config.model_copy(update={"seed": config.seed + n}) for n in range(seeds)]
@@ -215,7 +215,6 @@ def crossvalidate(
     # After all that may be refused: a refusal leaves no folder behind.
     folder = resumed or run_folder(config, tracker.run_id)
     record = record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    _keep_number(folder, folds)
     record_inputs(config, corpora, tracker, record.revision)
     tracker.params({"crossval.folds": folds})
     tracker.tags({"crossval.seeds": str(seeds)})
@@ -257,23 +256,6 @@ def crossvalidate(
     tracker.table(found.rows(), "crossval/folds.json")
     finish(folder)
     return found
-
-
-def _keep_number(folder: Path, folds: int) -> None:
-    """Note the number of folds; what is gone on with keeps it, also a fold that has no result yet.
-
-    Raises:
-        ResumeError: if it was begun with another one.
-    """
-    path = folder / FOLDS
-    if path.is_file():
-        _refuse_other_number(json.loads(path.read_text("utf-8")), folds)
-    write_whole(path, json.dumps(folds))
-
-
-def _refuse_other_number(then: int, folds: int) -> None:
-    if then != folds:
-        raise ResumeError(f"expected {then} folds, as this one was begun with, found {folds}")
 
 
 def _refuse_other_models(config: Config) -> None:

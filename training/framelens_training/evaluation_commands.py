@@ -140,7 +140,9 @@ def _crossval(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.overrides)
     config = config.model_copy(update={"name": f"{config.name}-crossval"})
-    folder = resumed_folder(options, config, is_recorded=not options.no_tracking, finished=True)
+    folder = resumed_folder(
+        options, config, is_recorded=not options.no_tracking, finished=True, folds=options.folds
+    )
     # torch and transformers take seconds to import: a bad config should be told at once.
     from framelens_training.crossval import crossval_lines, crossvalidate
     from framelens_training.pipeline import quiet_libraries

@@ -73,10 +73,12 @@ def resumed_folder(
     is_recorded: bool,
     processes: int = 1,
     finished: bool = False,
+    folds: int | None = None,
 ) -> Path | None:
     """The folder of the run to go on with, once that is known to be possible; `None` for a new one.
 
-    `finished` says that runs which have finished can be gone on with as well.
+    `finished` says that runs which have finished can be gone on with as well; `folds` is how many a
+    cross-validation has.
 
     Raises:
         ResumeError: if the run that is wanted is not to be had.
@@ -88,7 +90,7 @@ def resumed_folder(
 
     folder = find_run(config, options.resume, finished=finished)
     record = RunRecord.read(folder)
-    now = RunRecord.of(config, record.run_id, processes)
+    now = RunRecord.of(config, record.run_id, processes, folds)
     record.check(now, folder, allow_code=options.allow_changed_code)
     can_be_recorded = record.run_id is None and has_trained(folder)
     if (record.run_id is not None) != is_recorded and not can_be_recorded:

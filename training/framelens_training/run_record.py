@@ -67,9 +67,13 @@ class RunRecord:
     and the teachers, were trained on."""
     revision: str = ""
     """The source's git revision when the run was begun first."""
+    folds: int | None = None
+    """Of a cross-validation, in how many parts documents are divided."""
 
     @classmethod
-    def of(cls, config: Config, run_id: str | None, processes: int) -> Self:
+    def of(
+        cls, config: Config, run_id: str | None, processes: int, folds: int | None = None
+    ) -> Self:
         """The record of a run that this process begins, or would go on with."""
         versions = package_versions()
         return cls(
@@ -82,6 +86,7 @@ class RunRecord:
             process=this_process(),
             started=time.time(),
             revision=git_revision(),
+            folds=folds,
         )
 
     @classmethod
@@ -161,6 +166,8 @@ class RunRecord:
         if self.origins and now.origins:
             found += _changes("weights of ", self.origins, now.origins)
         found += _changes("", {"processes": self.processes}, {"processes": now.processes})
+        if self.folds and now.folds:
+            found += _changes("", {"folds": self.folds}, {"folds": now.folds})
         if not allow_code:
             found += _changes("version of ", self.versions, now.versions)
             if self.code != now.code:
