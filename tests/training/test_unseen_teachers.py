@@ -15,7 +15,7 @@ from framelens.features import Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, limited, pooled, preferred_mean
 from framelens_training.augmentation import augmented
-from framelens_training.config import LOSS_PARTS, Config, LossPart
+from framelens_training.config import LOSS_PARTS, Config, LeftOut, LossPart
 from framelens_training.corpora.labelled import (
     GoldSegment,
     LabelledDocument,
@@ -24,7 +24,13 @@ from framelens_training.corpora.labelled import (
     write_jsonl,
 )
 from framelens_training.corpora.splits import SplitFile
-from framelens_training.data import LoadedCorpus, documents_of, load_corpora
+from framelens_training.data import (
+    LoadedCorpus,
+    divided_together,
+    documents_of,
+    load_corpora,
+    without_part,
+)
 from framelens_training.distillation import taught
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import TeacherError
@@ -86,6 +92,26 @@ def test_the_parts_that_are_left_out_make_up_the_whole(tiny_config: Config) -> N
     assert min(map(len, parts)) >= 4
     other_seed = Config.model_validate({**tiny_config.model_dump(), "seed": 99})
     assert parts_of(other_seed, 3) == parts  # teachers of all seeds share the parts
+
+
+def test_a_text_of_two_corpora_is_left_out_of_both(tiny_config: Config) -> None:
+    """As an article of PolNeAR is that was judged for its framing as well."""
+    (one,) = load_corpora(tiny_config)
+    others = [replace(d, id=f"judged/{n}") for n, d in enumerate(one.splits["train"])]
+    other = replace(one, name="judged", use="judged", splits={**one.splits, "train": others})
+    apart = replace(
+        other,
+        name="apart",
+        use="apart",
+        splits={"train": [replace(d, text=f"{d.text} .") for d in others]},
+    )
+    corpora = [replace(one, name="one", use="one"), apart, other]
+    assert divided_together(corpora) == [[1], [0, 2]]
+    parts = [without_part(corpora, LeftOut(part=part, of=3)) for part in (1, 2, 3)]
+    for first, _, second in parts:
+        texts = [{fingerprint(d) for d in item.splits["train"]} for item in (first, second)]
+        assert texts[0] == texts[1]
+        assert len(texts[0]) < len(others)
 
 
 def test_a_corpus_of_fewer_articles_than_parts_stays_whole(tiny_config: Config) -> None:

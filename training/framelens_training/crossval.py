@@ -179,10 +179,11 @@ def crossvalidate(
     """Train and evaluate `folds` times for each of `seeds` seeds, from the config's one up.
 
     The documents of all splits of a corpus are divided anew, those that share a group, a link or
-    nearly all of their words together; all files of one's own are divided as one corpus. One that
-    is not evaluated is in every training part. Each fold is a run within the tracker's. With
-    `resumed`, the folder of an earlier cross-validation, only folds without a result are trained,
-    and one that was cut short goes on from its last checkpoint.
+    nearly all of their words together; all files of one's own are divided as one corpus, and so
+    are corpora that hold the same text. One that is not evaluated is in every training part. Each
+    fold is a run within the tracker's. With `resumed`, the folder of an earlier cross-validation,
+    only folds without a result are trained, and one that was cut short goes on from its last
+    checkpoint.
 
     Raises:
         ConfigError: if the seeds would be larger than seeds can be.

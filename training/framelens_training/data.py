@@ -139,18 +139,34 @@ def listed(documents: Sequence[LabelledDocument]) -> list[dict[str, Any]]:
 def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:
     """The corpora, by number, in the sets that are divided as one.
 
-    An article may have texts in several files of one's own; a known corpus stands for itself.
+    An article may have texts in several files of one's own, and one text may be annotated for
+    several corpora; any other corpus stands for itself.
     """
-    own = [number for number, item in enumerate(corpora) if item.use == "files"]
-    others = [[number] for number, item in enumerate(corpora) if item.use != "files"]
-    return [own, *others] if own else others
+    texts = [
+        {fingerprint(document) for documents in item.splits.values() for document in documents}
+        for item in corpora
+    ]
+    sets: list[list[int]] = []
+    for number, item in enumerate(corpora):
+        alike = [
+            found
+            for found in sets
+            if any(
+                not texts[number].isdisjoint(texts[other])
+                or item.use == corpora[other].use == "files"
+                for other in found
+            )
+        ]
+        sets = [found for found in sets if found not in alike]
+        sets.append([*(other for found in alike for other in found), number])
+    return sets
 
 
 def without_part(corpora: Sequence[LoadedCorpus], left_out: LeftOut) -> list[LoadedCorpus]:
     """The corpora without one of several parts of their training documents.
 
     What shares a group, a link or nearly all of its words is in one part. A corpus of fewer groups
-    than parts stays whole; of one's own files, all together are one corpus.
+    than parts stays whole; those that are divided together count as one.
     """
     found = list(corpora)
     for numbers in divided_together(corpora):
