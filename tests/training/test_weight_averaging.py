@@ -110,6 +110,20 @@ def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
     assert result.step == step  # type: ignore[attr-defined]
 
 
+def test_a_training_that_ends_before_there_is_a_mean_tells_so(
+    averaging: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of the other model is mixed in then either."""
+    run_folder(averaging, tmp_path / "other")
+    assert "too few evaluations" not in caplog.text
+    mixed_in = MixedIn(model=str(tmp_path / "other"), share=0.25)
+    changes = {"average_from": 3, "average_with": mixed_in, "patience": 1}
+    training = averaging.training.model_copy(update=changes)
+    config = averaging.model_copy(update={"training": training, "seed": 99})
+    fitted(config, tmp_path / "own", [0.5, 0.4])
+    assert "too few evaluations from number 3 on for a mean" in caplog.text
+
+
 def test_without_the_setting_nothing_is_kept(averaging: Config, tmp_path: Path) -> None:
     training = averaging.training.model_copy(update={"average": False})
     fitted(averaging.model_copy(update={"training": training}), tmp_path, [0.1, 0.5, 0.4])

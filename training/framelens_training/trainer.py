@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import os
 import time
@@ -48,6 +49,8 @@ MEAN_METRIC = "eval_score_of_mean_weights"
 """In the last line of a history: the score of the mean of the weights, where that is kept."""
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
+
+log = logging.getLogger(__name__)
 
 Evaluator = Callable[[SegmentSpanModel], dict[str, float]]
 Describe = Callable[[LabelledWindow], str]
@@ -435,6 +438,12 @@ def fit(
     processes.wait()
     mean = _mean(evaluated, state.global_step, settings) if settings.average else None
     if mean is None:
+        if settings.average:
+            log.warning(
+                "training.average: too few evaluations from number %d on for a mean, the training "
+                "ended before; the weights are those of its best step",
+                settings.average_from,
+            )
         load_weights(model, checkpoints, step)
         return Fitted(step, list(state.log_history))
     model.load_state_dict(mean)
