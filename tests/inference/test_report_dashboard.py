@@ -176,6 +176,8 @@ def test_nothing_but_errors_is_a_page_too() -> None:
         ("", None),
         (None, None),
         (20240501, "2024-05-01"),
+        ("20240501T1200Z", "2024-05-01"),
+        (1704101500, None),
     ],
 )
 def test_dates_are_iso(value: object, day: str | None) -> None:

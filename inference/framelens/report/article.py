@@ -67,8 +67,11 @@ class Article:
     @property
     def day(self) -> dt.date | None:
         """The date, if the first ten characters of its field are one (ISO 8601)."""
+        found = (self.date or "")[:10]
+        if found.isdigit() and len(found) > len("20240501"):
+            return None  # seconds since 1970, of which Python reads some as days of 1704
         try:
-            return dt.date.fromisoformat((self.date or "")[:10])
+            return dt.date.fromisoformat(found)
         except ValueError:
             return None
 
