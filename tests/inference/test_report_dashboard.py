@@ -159,6 +159,15 @@ def test_what_is_missing_is_said_with_its_remedy() -> None:
     assert "No article has a headline check" in parsed(corpus(unchecked)).xpath("string(//main)")
 
 
+def test_outlets_that_are_left_out_are_counted_in_both_tables() -> None:
+    (article, *_) = examples()
+    many = [replace(article, outlet=f"Outlet {number:02}") for number in range(61)]
+    page = parsed(corpus(many))
+    notes = page.xpath("//*[@class='small' and starts-with(., 'Not shown')]/text()")
+    assert notes == ["Not shown: 1 outlet with no more articles than these."] * 2
+    assert not parsed(corpus(many[1:])).xpath("//*[starts-with(text(), 'Not shown')]")
+
+
 def test_nothing_but_errors_is_a_page_too() -> None:
     broken = replace(document(""), status="error", error=RowError("x", "y"))
     page = parsed(corpus([Article(broken)]))
