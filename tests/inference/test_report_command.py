@@ -320,6 +320,18 @@ def test_a_report_that_was_cut_short_is_replaced(
     assert {page: page.read_bytes() for page in folder.rglob("*.html")} == whole
 
 
+def test_an_interrupted_report_leaves_no_part_of_a_page(
+    rows: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    folder = tmp_path / "report"
+    assert report(rows, "-m", model_folder, "-o", f"{folder}/", "--workers", "1") == 130
+    assert not list((folder / "articles").iterdir())
+
+
 @pytest.mark.parametrize("name", ["page.html", "page.jsonl"])
 @pytest.mark.parametrize("options", [[], ["--summary"]])
 def test_a_report_is_never_one_of_its_inputs(

@@ -164,5 +164,9 @@ def _write(target: Path, page: str) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
-    partial.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(partial, target)  # noqa: PTH105
+    try:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+        os.replace(partial, target)  # noqa: PTH105
+    except BaseException:  # interrupted, or the disk is full: no later report would remove it
+        partial.unlink(missing_ok=True)
+        raise
