@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -565,6 +566,19 @@ def test_a_database_that_cannot_be_opened_is_told(config: Config, tmp_path: Path
     for uri in (f"sqlite:///{tmp_path}/labels.csv", "mysql://user@127.0.0.1:1/runs"):
         with pytest.raises(TrackingError, match="cannot be used"):
             connect(config.tracking.model_copy(update={"uri": uri}))
+
+
+def test_a_database_that_cannot_be_opened_is_not_asked_for_minutes(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "mlflow.db").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    with pytest.raises(TrackingError, match="Call this in a directory that can be written to"):
+        connect(config.tracking.model_copy(update={"uri": None}))
+    assert sum(waited) < 5
 
 
 def test_a_run_that_is_not_there_cannot_be_resumed(config: Config) -> None:

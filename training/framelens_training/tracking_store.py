@@ -27,7 +27,7 @@ def store_uri(given: str | None) -> str:
 
 
 def open_store(uri: str) -> Any:
-    """An MLflow client, which gives up on a dead server within seconds.
+    """An MLflow client, which gives up on a dead server or database within seconds.
 
     Raises:
         TrackingError: if there is no such kind of store, or it does not answer.
@@ -36,8 +36,10 @@ def open_store(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     import mlflow
     from mlflow.exceptions import MlflowException
+    from mlflow.store.db import utils as databases
     from sqlalchemy.exc import SQLAlchemyError
 
+    databases.MAX_RETRY_COUNT = 4  # by default a hundred seconds, in silence
     if urlsplit(uri).scheme in ("http", "https"):
         # The defaults retry for many minutes before they say that nobody answers.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -73,11 +75,14 @@ def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell when a store cannot be used."""
     shown = without_credentials(uri)
     reason = first_line(error).replace(uri, shown)
-    return TrackingError(
-        f"the MLflow store {shown!r} cannot be used: {reason}. Start the server, "
-        "correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to record in "
-        f"{DEFAULT_URI}"
+    advice = (
+        "Call this in a directory that can be written to, or name another store by tracking.uri or "
+        "MLFLOW_TRACKING_URI"
+        if uri == DEFAULT_URI
+        else "Start the server, correct tracking.uri or MLFLOW_TRACKING_URI, or leave both out to "
+        f"record in {DEFAULT_URI}"
     )
+    return TrackingError(f"the MLflow store {shown!r} cannot be used: {reason}. {advice}")
 
 
 def connect(settings: Tracking) -> tuple[Any, str]:
