@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (1.92, 1.88, -6.06, -3.39, -0.49)
-BIAS = -0.78
+WEIGHTS = (1.72, 2.24, -6.5, -3.63, -0.43)
+BIAS = -0.72
 
 
 def dropped_signs(

@@ -73,6 +73,7 @@ _ADVICE = re.compile(
 )
 """How a headline begins that says what the outlet wants, or denies what others say."""
 _PRONOUNS = frozenset(["he", "she", "they"])
+_MOST_BETWEEN = 1  # segments of the outlet's own over which a quotation may go on
 
 
 def headline_attribution(
@@ -239,7 +240,8 @@ def cue_and_source(
 
     Of several sources the one nearest to the first cue. A segment that is a part of a quotation
     may have none of its own: its source is the one that a later part has, otherwise the last one
-    before it, page furniture left out.
+    before it, page furniture left out. Over more than `_MOST_BETWEEN` segments of the outlet's own
+    no quotation goes on.
     """
     segment = segments[index]
     cue = next((span for span in segment.spans if span.type == "cue"), None)
@@ -253,6 +255,7 @@ def cue_and_source(
     later = named_later(segments).get(index)
     if later is not None:
         return cue_and_source(segments, later)[0], cue
+    between = 0
     for earlier in reversed(segments[:index]):
         if earlier.role != "body":
             break
@@ -261,6 +264,9 @@ def cue_and_source(
         found = [span for span in earlier.spans if span.type == "source"]
         if found:
             return found[-1], cue
+        between += not any(span.type == "content" for span in earlier.spans)
+        if between > _MOST_BETWEEN:
+            break
     return None, cue
 
 

@@ -377,6 +377,8 @@ def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     more = segment('"It will fall."', content='"It will fall."')
     plain = segment("It rained.", attributed=0.1)
     assert cue_and_source([NAMED, plain, more], 2)[0] == NAMED.spans[0]
+    assert cue_and_source([NAMED, plain, plain, more], 3) == (None, None)
+    assert cue_and_source([NAMED, plain, more, more, plain, more], 3)[0] == NAMED.spans[0]
     furniture = replace(
         segment("Read on with Ines Okafor", source="Ines Okafor"), label="boilerplate"
     )
