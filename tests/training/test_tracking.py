@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 from requests import HTTPError, Response
 
 import framelens_training.tracking as tracking
-from framelens_training import crossval
+from framelens_training import crossval, tracking_store
 from framelens_training.cli import main
 from framelens_training.config import Config, without_credentials
 from framelens_training.errors import TrackingError
@@ -571,9 +571,10 @@ def test_a_database_that_cannot_be_opened_is_told(config: Config, tmp_path: Path
 def test_a_database_that_cannot_be_opened_is_not_asked_for_minutes(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "here" / "mlflow.db").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here/mlflow.db").mkdir(parents=True)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    # By its own name: MLflow keeps the databases that it has opened, by address.
+    monkeypatch.setattr(tracking_store, "DEFAULT_URI", f"sqlite:///{tmp_path}/here/mlflow.db")
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     with pytest.raises(TrackingError, match="Call this in a directory that can be written to"):
