@@ -18,7 +18,6 @@ lone sentences and titles.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +36,13 @@ from framelens_training.corpora.labelled import (
     LabelledDocument,
 )
 from framelens_training.corpora.polnear import PolNeAR
-from framelens_training.corpora.reading import CorpusReader, ReadLog, Splits, share_of_words
+from framelens_training.corpora.reading import (
+    CorpusReader,
+    ReadLog,
+    Splits,
+    share_of_words,
+    stable_id,
+)
 from framelens_training.corpora.semeval import SemEval
 
 Kind = Literal["framed", "doubtful", "loaded", "attributed", "attribution_doubtful"]
@@ -109,7 +114,7 @@ class JudgedArticles(CorpusReader):
 
     def _read(self, folder: Path, log: ReadLog) -> Splits:
         judgements = self.judgements()
-        splits: Splits = {"train": [], "validation": [], "test": []}
+        splits: Splits = {}
         found: set[str] = set()
         for reader in self.sources:
             for split, documents in reader.read(folder).items():
@@ -123,10 +128,10 @@ class JudgedArticles(CorpusReader):
                         log.note(document.meta["source_file"], "", "dropped",
                                  "article with another text than was judged")  # fmt: skip
                         continue
-                    splits[split].append(judged(document, judgement))
+                    splits.setdefault(split, []).append(judged(document, judgement))
         for article in judgements.keys() - found:
             log.note("judged_articles.jsonl", article, "dropped", "judgement without its article")
-        return {split: documents for split, documents in splits.items() if documents}
+        return splits
 
     def judgements(self) -> dict[str, Judgement]:
         """Every judgement by its article's key."""
@@ -136,13 +141,12 @@ class JudgedArticles(CorpusReader):
 
 def article_key(document: LabelledDocument) -> str:
     """What an article is called, for all its annotators: it says nothing of its text."""
-    corpus = document.id.partition("/")[0]
-    return _short(f"{corpus}/{document.meta['group']}")
+    return stable_id(f"{_corpus_of(document)}/{document.meta['group']}", _DIGITS)
 
 
 def text_key(document: LabelledDocument) -> str:
     """The start of the SHA-256 of a document's fields."""
-    return _short(f"{document.headline or ''}\n{document.text}")
+    return stable_id(f"{document.headline or ''}\n{document.text}", _DIGITS)
 
 
 def judged(document: LabelledDocument, judgement: Judgement) -> LabelledDocument:
@@ -163,10 +167,14 @@ def judged(document: LabelledDocument, judgement: Judgement) -> LabelledDocument
         spans=spans,
         meta={
             "group": document.meta["group"],
-            "corpus": document.id.partition("/")[0],
+            "corpus": _corpus_of(document),
             "source_file": document.meta["source_file"],
         },
     )
+
+
+def _corpus_of(document: LabelledDocument) -> str:
+    return document.id.partition("/")[0]
 
 
 def _annotated(judgement: Judgement) -> frozenset[Annotated]:
@@ -207,7 +215,3 @@ def _parsed(row: Mapping[str, object]) -> Judgement:
 
     said = {kind: tuple(extents(kind)) for kind in get_args(Kind) if kind in row}
     return Judgement(str(row["article"]), str(row["text"]), **said)
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

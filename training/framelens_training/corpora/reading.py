@@ -277,12 +277,12 @@ class Article:
         return pieces
 
 
-def stable_id(text: str) -> str:
-    """Twelve hexadecimal digits that name a sentence by its wording.
+def stable_id(text: str, digits: int = 12) -> str:
+    """Hexadecimal digits that name a sentence by its wording, or an article by its name.
 
     Row numbers would change with every row that is added or left out upstream.
     """
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
 
 
 def wording(text: str) -> str:
