@@ -209,6 +209,37 @@ def test_an_axis_without_both_answers_in_a_fold_is_told() -> None:
     assert crossval_lines(CrossValidation(None, 2, (folds[0], gone)))[2].startswith("framed")
 
 
+def test_soft_labels_are_learnt_in_folds_as_in_a_run(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    learnt: dict[str, set[float]] = {}
+
+    def spying_train(*given: Any, **_: Any) -> Any:
+        for name, items in given[3].items():
+            targets = [target for item in items for target in item.targets]
+            learnt[name] = {round(float(answer), 3) for target in targets for answer in target.axes}
+        raise StoppedError
+
+    monkeypatch.setattr(crossval, "train_model", spying_train)
+    row = tiny_config.to_dict()
+    (use,) = row["corpora"]["use"]
+    for split, path in use["files"].items():
+        unsure = [
+            replace(d, segments=tuple(replace(s, weights={"framed": 0.7}) for s in d.segments))
+            for d in read_jsonl(Path(path))
+        ]
+        use["files"][split] = str(tmp_path / f"unsure-{split}.jsonl")
+        write_jsonl(unsure, Path(use["files"][split]))
+    for soft, expected in ((False, {0.0, 1.0}), (True, {0.0, 0.3, 0.7, 1.0})):
+        use["soft_labels"] = soft
+        with pytest.raises(StoppedError):
+            crossvalidate(Config.model_validate(row), NullTracker(), folds=2, seeds=1, say=silent)
+        assert learnt == {"train": expected, "validation": {0.0, 1.0}, "test": {0.0, 1.0}}
+
+
 def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
     tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from framelens.schema import AXES
 from framelens_training.config import Config
 from framelens_training.corpora.base import SPLITS
 from framelens_training.corpora.labelled import read_jsonl, write_jsonl
 from framelens_training.data import documents_of, load_corpora, with_distinct_ids
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.errors import SplitError
-from framelens_training.pipeline import run
+from framelens_training.pipeline import prepared, run
 from framelens_training.predictions import article_count
 from framelens_training.progress import silent
 from framelens_training.tracking import NullTracker, run_folder
@@ -24,6 +25,33 @@ def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
     loaded = load_corpora(Config.model_validate(row))
     assert [(item.name, item.weight) for item in loaded] == [("files", 1.0), ("files 2", 0.5)]
     assert loaded[0].digests == loaded[1].digests
+
+
+def test_labels_are_soft_in_the_training_part_of_the_corpora_that_ask_for_it(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    row = tiny_config.to_dict()
+    (use,) = row["corpora"]["use"]
+    unsure = [
+        replace(d, segments=tuple(replace(s, weights={"framed": 0.7}) for s in d.segments))
+        for d in read_jsonl(Path(use["files"]["train"]))
+    ]
+    write_jsonl(unsure, tmp_path / "unsure.jsonl")
+    files = {**use["files"], "train": str(tmp_path / "unsure.jsonl")}
+    uses = [{**use, "files": files}, {**use, "files": files, "soft_labels": True}]
+    config = Config.model_validate({**row, "corpora": {"use": uses}})
+    corpora = load_corpora(config)
+    assert [item.soft_labels for item in corpora] == [False, True]
+    _, _, split, _ = prepared(config, corpora, [], silent)
+    column = AXES.index("framed")
+    hard, soft = split["train"][: len(unsure)], split["train"][len(unsure) :]
+    for plain, softened in zip(hard, soft, strict=True):
+        for before, after in zip(plain.targets, softened.targets, strict=True):
+            assert before.weights[column] == pytest.approx(0.7)
+            assert after.weights[column] == 1
+            assert after.axes[column] == pytest.approx(0.7 if before.axes[column] else 0.3)
+    answers = {float(t.axes[column]) for item in split["validation"] for t in item.targets}
+    assert answers == {0.0, 1.0}
 
 
 def test_a_tilde_in_a_config_is_the_home_folder(

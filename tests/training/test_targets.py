@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from framelens_training.targets import (
     is_article_text,
     labelled_window,
     learnt_parts,
+    with_soft_labels,
 )
 from support import make_tokenizer, perfect_logits
 
@@ -61,6 +63,39 @@ def test_targets_of_an_article() -> None:
         [0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0],
     ]  # fmt: skip
     assert third.weights.tolist() == [1, 1, 1]
+
+
+def test_words_of_a_segment_whose_framing_is_open_are_not_taught_as_plain() -> None:
+    (document,) = parse_markup(ARTICLE)
+    in_doubt = tuple(replace(segment, framed=None) for segment in document.segments)
+    head, first, second, third = featurize_document(
+        replace(document, segments=in_doubt), make()
+    ).targets
+    assert (second.loaded == IGNORE).all()
+    assert (third.loaded == IGNORE).all()
+    assert names(second.tags) == ["B-content", *["I-content"] * 5, "O"]
+    assert head.loaded[head.loaded != IGNORE].tolist() == [1, 0, 0]  # somebody marked a word
+    assert 1 in first.loaded
+    unasked = replace(document, annotated=document.annotated - {"framed"}, segments=in_doubt)
+    assert all((t.loaded != IGNORE).any() for t in featurize_document(unasked, make()).targets)
+
+
+def test_soft_labels_are_probabilities_of_one_weight() -> None:
+    (document,) = parse_markup(ARTICLE)
+    sure = {"framed": 0.7, "attributed": 0.9}
+    segments = (
+        replace(document.segments[0], weights=sure),
+        replace(document.segments[1], framed=None, weights=sure),
+        *document.segments[2:],
+    )
+    item = featurize_document(replace(document, segments=segments), make())
+    head, first, second, _ = with_soft_labels(item).targets
+    assert head.axes.tolist() == pytest.approx([0.1, 0.7, 0])
+    assert head.weights.tolist() == [1, 1, 1]
+    assert first.axes.tolist() == pytest.approx([0.9, 0, 0])  # what is masked stays masked
+    assert first.weights.tolist() == [1, 0, 1]
+    assert second.axes.tolist() == [1, 0, 0]
+    assert second.tags.tolist() == item.targets[2].tags.tolist()
 
 
 def test_segments_and_spans_may_come_in_any_order() -> None:

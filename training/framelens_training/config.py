@@ -69,6 +69,10 @@ class CorpusUse(Strict):
     taught: Annotated[bool | tuple[LossPart, ...], FromList] = True
     """Whether teachers are asked about its training documents, or on which parts of the loss they
     are heard there; on all else only labels teach."""
+    soft_labels: bool = False
+    """Whether a training label is learnt as a probability, which is its confidence (`weights` of
+    labelled documents): a yes of .7 as .7, a no of .7 as .3, before `training.balance`. Otherwise
+    the label is learnt as it is, and its confidence is what it weighs in the loss."""
 
     @model_validator(mode="after")
     def _files_belong_to_files(self) -> Self:

@@ -50,7 +50,7 @@ from framelens_training.errors import (
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import record_inputs, train_model
+from framelens_training.pipeline import record_inputs, softened, train_model
 from framelens_training.predictions import predict
 from framelens_training.progress import Say
 from framelens_training.run_record import RunRecord, finish
@@ -395,6 +395,7 @@ def _fold(
         name: [features[id(document)] for document in documents_of(corpora, name)]
         for name in ("train", "validation", "test")
     }
+    split["train"] = softened(corpora, split["train"])
     model, _ = train_model(
         config,
         encoder,

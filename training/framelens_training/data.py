@@ -14,7 +14,8 @@ from framelens_training.corpora.comparisons import whole_wording
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument, digest
-from framelens_training.corpora.registry import corpus, resolve_root
+from framelens_training.corpora.reading import CorpusReader
+from framelens_training.corpora.registry import CORPORA, corpus, resolve_root
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, folds, group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import SplitError
@@ -37,6 +38,8 @@ class LoadedCorpus:
     use: str = ""
     """What it, or what its changed copies were made of, is called in `corpora.use`: a corpus's
     name, or `files`; nothing for unlabelled texts."""
+    soft_labels: bool = False
+    """Whether its training labels are learnt as probabilities, which are their confidences."""
 
 
 def load_corpora(config: Config) -> list[LoadedCorpus]:
@@ -139,8 +142,8 @@ def listed(documents: Sequence[LabelledDocument]) -> list[dict[str, Any]]:
 def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:
     """The corpora, by number, in the sets that are divided as one.
 
-    An article may have texts in several files of one's own, and one text may be annotated for
-    several corpora; any other corpus stands for itself.
+    An article may have texts in several files of one's own, one text may be annotated for several
+    corpora, and a corpus may be made of texts of others; any other corpus stands for itself.
     """
     texts = [
         {fingerprint(document) for documents in item.splits.values() for document in documents}
@@ -153,6 +156,7 @@ def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:
             for found in sets
             if any(
                 not texts[number].isdisjoint(texts[other])
+                or not _read_from(item).isdisjoint(_read_from(corpora[other]))
                 or item.use == corpora[other].use == "files"
                 for other in found
             )
@@ -160,6 +164,13 @@ def divided_together(corpora: Sequence[LoadedCorpus]) -> list[list[int]]:
         sets = [found for found in sets if found not in alike]
         sets.append([*(other for found in alike for other in found), number])
     return sets
+
+
+def _read_from(item: LoadedCorpus) -> set[str]:
+    """The public corpora whose folders have a corpus's texts: itself, or those it is made of."""
+    reader = CORPORA.get(item.use)
+    sources = reader.sources if isinstance(reader, CorpusReader) else ()
+    return {source.info.name for source in sources}
 
 
 def without_part(corpora: Sequence[LoadedCorpus], left_out: LeftOut) -> list[LoadedCorpus]:
@@ -209,7 +220,16 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
         for split in SPLITS
     }
     digests = {split: digest(documents) for split, documents in splits.items()}
-    return LoadedCorpus(name, licence, use.weight, splits, digests, _taught(use), use=use.name)
+    return LoadedCorpus(
+        name,
+        licence,
+        use.weight,
+        splits,
+        digests,
+        _taught(use),
+        use=use.name,
+        soft_labels=use.soft_labels,
+    )
 
 
 def _taught(use: CorpusUse) -> frozenset[LossPart]:

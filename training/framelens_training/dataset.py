@@ -149,10 +149,13 @@ def collate(windows: Sequence[LabelledWindow]) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """How often each binary part of the loss is answered yes and no in the windows."""
+    """How often each binary part of the loss is answered yes and no in the windows.
 
-    positives: dict[LossPart, int]
-    negatives: dict[LossPart, int]
+    A soft label counts as so much of a yes as its probability.
+    """
+
+    positives: dict[LossPart, float]
+    negatives: dict[LossPart, float]
 
     def positive_weights(self, balance: bool) -> dict[LossPart, float]:
         """Weight of a yes: the square root of the odds against it, within 1/3 and 3."""
@@ -167,14 +170,14 @@ class Supervision:
 
 def supervision(windows: Sequence[LabelledWindow]) -> Supervision:
     """Count the supervised answers of all windows."""
-    positives: dict[LossPart, int] = dict.fromkeys((*AXES, "loaded_spans"), 0)
-    negatives: dict[LossPart, int] = dict(positives)
+    positives: dict[LossPart, float] = dict.fromkeys((*AXES, "loaded_spans"), 0.0)
+    negatives: dict[LossPart, float] = dict(positives)
     for window in windows:
         seen = window.weights > 0
         for column, axis in enumerate(AXES):
-            answers = window.axes[seen[:, column], column] > 0.5
-            positives[axis] += int(answers.sum())
-            negatives[axis] += int((~answers).sum())
+            answers = window.axes[seen[:, column], column].astype(np.float64)
+            positives[axis] += float(answers.sum())
+            negatives[axis] += float((1 - answers).sum())
         positives["loaded_spans"] += int((window.loaded == 1).sum())
         negatives["loaded_spans"] += int((window.loaded == 0).sum())
     return Supervision(positives, negatives)

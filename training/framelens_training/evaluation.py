@@ -29,6 +29,7 @@ from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.predictions import (
     AxisData,
     SpanKey,
+    answerable,
     article_count,
     axis_data,
     by_axis,
@@ -323,7 +324,8 @@ def span_metrics(
     found: dict[str, set[tuple[int, SpanKey]]] = {}
     for number, (item, output) in enumerate(zip(documents, logits, strict=True)):
         expected = gold_spans(item.document)
-        answered = span_keys(decode_spans(item.features.segments, output.tokens, decoding))
+        decoded = decode_spans(item.features.segments, output.tokens, decoding)
+        answered = answerable(item, span_keys(decoded))
         for kind in SPAN_TYPES:
             layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
             if layer in item.document.annotated:

@@ -79,7 +79,12 @@ from framelens_training.seen_texts import (
 )
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
-from framelens_training.targets import LabelledFeatures, LabelledWindow, learnt_parts
+from framelens_training.targets import (
+    LabelledFeatures,
+    LabelledWindow,
+    learnt_parts,
+    with_soft_labels,
+)
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
 from framelens_training.trainer import MEAN_METRIC, Evaluator, Fitted, fit, load_weights
@@ -337,6 +342,7 @@ def prepared(
         mixable_model(encoder, config.training.average_with, "average_with")
     featurizer = encoder.featurizer(config.windows)
     split = featurize_splits(corpora, featurizer, splits)
+    split["train"] = softened(corpora, split["train"])
     split["train"] = taught(
         teachers,
         corpora,
@@ -453,6 +459,14 @@ def _opening(encoder: Encoder, window: LabelledWindow) -> str:
     """How a window's text begins, by which it is found in a corpus."""
     text = encoder.tokenizer.decode(window.features.input_ids.tolist())
     return f"“{text[:OPENING]}…”" if len(text) > OPENING else f"“{text}”"
+
+
+def softened(
+    corpora: Sequence[LoadedCorpus], train: Sequence[LabelledFeatures]
+) -> list[LabelledFeatures]:
+    """The training documents, which stand corpus after corpus, with soft labels where wanted."""
+    soft = [item.soft_labels for item in corpora for _ in item.splits["train"]]
+    return [with_soft_labels(t) if s else t for s, t in zip(soft, train, strict=True)]
 
 
 def _mixture(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from framelens.features import WindowFeatures
 from framelens.schema import AXES, Axis, SpanType
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import group_of
+from framelens_training.model import IGNORE
 from framelens_training.targets import LabelledFeatures, is_article_text
 
 NetworkLike = Callable[[WindowFeatures], tuple[Floats, Floats]]
@@ -120,6 +121,12 @@ def gold_spans(document: LabelledDocument) -> list[SpanKey]:
             if start < end:
                 keys.append((index, span.type, start, end))
     return keys
+
+
+def answerable(item: LabelledFeatures, keys: Iterable[SpanKey]) -> list[SpanKey]:
+    """Spans without the loaded ones in segments whose words are open: they are not wrong there."""
+    closed = [bool((target.loaded != IGNORE).any()) for target in item.targets]
+    return [key for key in keys if key[1] != "loaded" or closed[key[0]]]
 
 
 def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:

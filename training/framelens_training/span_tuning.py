@@ -29,7 +29,7 @@ from framelens.tag_chain import LOADED_TRANSITIONS, TRANSITIONS
 from framelens_training.corpora.labelled import Annotated
 from framelens_training.model import IGNORE
 from framelens_training.near_best import middle_of_near_best
-from framelens_training.predictions import gold_spans, span_keys
+from framelens_training.predictions import answerable, gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
 
 MIN_SPANS = 50
@@ -107,8 +107,10 @@ def _with_thresholds(
             if kind in gold:
                 gold[kind] += 1
         spans = decode_spans(item.features.segments, output.tokens, lowest)
-        for span, key in zip(spans, span_keys(spans), strict=True):
-            if span.type in answers:
+        keys = span_keys(spans)
+        counted = set(answerable(item, keys))
+        for span, key in zip(spans, keys, strict=True):
+            if span.type in answers and key in counted:
                 answers[span.type].append((span.score, key in expected))
     chosen = {kind: _threshold(answers[kind], gold[kind]) for kind in kinds}
     thresholds = {kind: threshold for kind, (_, threshold) in chosen.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,8 @@ def targets(
     """Targets of every segment of a document.
 
     A word belongs to the span that covers more than half of its characters. A span that has
-    words in an earlier segment continues with `I-` tags.
+    words in an earlier segment continues with `I-` tags. Where it is open whether a segment is
+    framed, and no word in it is marked as loaded, its words are open as well.
     """
     near = _spans_of_segments(document)
     found: list[SegmentTargets] = []
@@ -198,7 +199,7 @@ def _span_targets(
     heads = np.flatnonzero(segment.words)
     if "attribution_spans" in document.annotated:
         tags[heads] = 0
-    if "loaded_spans" in document.annotated:
+    if "loaded_spans" in document.annotated and not _is_open(document, gold, spans):
         loaded[heads] = 0
     starts, ends = word_offsets(segment) if spans else (heads, heads)
     for span in spans:
@@ -218,6 +219,31 @@ def _span_targets(
             tags[inside[0]] = begin
             begun.add(span)
     return tags, loaded
+
+
+def _is_open(document: LabelledDocument, gold: GoldSegment, spans: Sequence[GoldSpan]) -> bool:
+    """Whether nobody can tell which words of a segment load, if any does."""
+    asked = "framed" in document.annotated and gold.framed is None and not gold.boilerplate
+    return asked and not any(span.type == "loaded" for span in spans)
+
+
+def with_soft_labels(item: LabelledFeatures) -> LabelledFeatures:
+    """A document whose labels are probabilities, which are their confidences, all of one weight.
+
+    A no of confidence .7 becomes the answer .3. What is masked stays masked.
+    """
+    return replace(item, targets=tuple(map(_softened, item.targets)))
+
+
+def _softened(target: SegmentTargets) -> SegmentTargets:
+    confidence = target.weights
+    known = confidence > 0
+    answers = np.where(target.axes > 0.5, confidence, 1 - confidence)
+    return replace(
+        target,
+        axes=np.where(known, answers, 0).astype(np.float32),
+        weights=known.astype(np.float32),
+    )
 
 
 def unsupervised(segment: TokenizedSegment) -> SegmentTargets:
