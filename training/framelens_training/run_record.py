@@ -160,7 +160,7 @@ class RunRecord:
 
     def differences(self, now: RunRecord, *, allow_code: bool = False) -> list[str]:
         """What `now` has otherwise, for a person; corpora only once both have been read."""
-        found = _changes("", flatten(self.config), flatten(now.config))
+        found = _changes("", flatten(_as_today(self.config)), flatten(now.config))
         if self.corpora and now.corpora:
             found += _changes("corpus ", self.corpora, now.corpora)
         if self.origins and now.origins:
