@@ -202,3 +202,21 @@ def perfect_logits(item: LabelledFeatures) -> list[np.ndarray]:
         array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
         arrays.append(array)
     return arrays
+
+
+def put_article_corpora(root: Path, raw_article: str) -> None:
+    """SemEval with one training article, and PolNeAR with one dev article of two annotators."""
+    raw = root / "semeval2023-task3/data/raw/en"
+    (raw / "train-articles-subtask-3").mkdir(parents=True)
+    (raw / "train-articles-subtask-3/article7.txt").write_text(raw_article, "utf-8")
+    (raw / "train-labels-subtask-3-spans.txt").write_text("", "utf-8")
+    data = root / "polnear/data"
+    for part in ("train", "dev"):
+        (data / part / "text").mkdir(parents=True)
+        (data / part / "attributions").mkdir()
+    (data / "metadata.tsv").write_text(
+        "compartment\tfilename\tpublisher\tpublication_date\ttitle\n", "utf-8"
+    )
+    (data / "dev/text/valve.txt").write_text("Valve shut\n\nRain fell.\n", "utf-8")
+    for annotator in ("4b22", "1f00"):
+        (data / f"dev/attributions/valve_{annotator}.ann").write_text("", "utf-8")

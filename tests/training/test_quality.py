@@ -31,6 +31,7 @@ from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
 from framelens_training.predictions import axis_data
 from framelens_training.quality import (
+    LINES,
     MEASURES,
     STARTER,
     VOICE_PAIRS,
@@ -305,6 +306,19 @@ def _yeses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
+class TestLines:
+    def test_headlines_and_sentences_are_told_apart_by_whose_answers_were_meant(
+        self, bench: Bench
+    ) -> None:
+        found = measure(bench, LINES)
+        rows = {row.key: row for row in found.rows}
+        scored = subset(corpus(LINES).read(None)["test"], 60)
+        assert found.scored == {"lines test": digest(scored)}
+        headlines = sum(document.headline is not None for document in scored)
+        assert rows["lines/headlines"].n == headlines > 0
+        assert rows["lines/sentences"].n == len(scored) - headlines > 0
+
+
 class TestStarter:
     def test_rows_over_the_subset(self, bench: Bench) -> None:
         found = measure(bench, STARTER)
@@ -531,7 +545,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/", "voices/", "typography/", "parties/", "articles/",
+        "starter/", "voices/", "typography/", "parties/", "articles/", "lines/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

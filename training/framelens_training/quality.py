@@ -63,7 +63,7 @@ from framelens_training.voices import (
 
 BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
 POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
-JUDGED = "judged-articles"
+JUDGED, LINES = "judged-articles", "lines"
 
 VOICE_PAIRS = "voices"
 STARTER_PACKAGE = "framelens_training.corpora"
@@ -495,6 +495,29 @@ def titles(bench: Bench) -> list[Row]:
     ]
 
 
+def lines(bench: Bench) -> list[Row]:
+    """Packaged headlines and sentences, by readers who judged as annotators would."""
+    kinds = (("headlines", TITLES), ("sentences", CHECKTHAT))
+    return [
+        axis_row(
+            bench,
+            "framed",
+            macro_f1,
+            LINES,
+            "test",
+            f"lines/{kind}",
+            f"packaged {kind} framed or not, macro-F1",
+            keep=partial(_is_judged_as, name),
+            note=f"by readers who judged as the annotators of {name} would",
+        )
+        for kind, name in kinds
+    ]
+
+
+def _is_judged_as(name: str, document: LabelledDocument) -> bool:
+    return document.meta["as"] == name
+
+
 def articles(bench: Bench) -> list[Row]:
     """Whole articles by this project's guide: where the outlet's words frame, and who speaks."""
     parts: tuple[tuple[Split, str], ...] = (("validation", "PolNeAR dev"), ("test", "SemEval test"))
@@ -644,9 +667,10 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     "typography": typography,
     "parties": parties,
     VOICE_PAIRS: voices,
+    LINES: lines,
     STARTER: starter,
 })  # fmt: skip
 """Every measure by the corpus that it needs; `calibration` needs those of the training,
 `typography` PolNeAR and SemEval, and `parties` these, BABE and the titles."""
-PACKAGED = (STARTER, VOICE_PAIRS)
+PACKAGED = (STARTER, VOICE_PAIRS, LINES)
 """The measures that need no public corpus."""

@@ -18,6 +18,7 @@ from framelens_training.corpora.judged_articles import (
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.registry import corpus
 from framelens_training.corpora.store import content_key
+from support import put_article_corpora
 
 HEADLINE = "Chaos club sacks manager"
 TEXT = "The shabby deal was signed. Rain fell on the valley. “A swindle,” she said."
@@ -101,24 +102,6 @@ def test_a_key_says_nothing_of_the_text_and_is_one_for_all_annotators() -> None:
     assert text_key(one) != text_key(document())
 
 
-def put_corpora(root: Path) -> None:
-    """Both corpora with one article: PolNeAR's has two annotators."""
-    raw = root / "semeval2023-task3/data/raw/en"
-    (raw / "train-articles-subtask-3").mkdir(parents=True)
-    (raw / "train-articles-subtask-3/article7.txt").write_text(RAW, "utf-8")
-    (raw / "train-labels-subtask-3-spans.txt").write_text("", "utf-8")
-    data = root / "polnear/data"
-    for part in ("train", "dev"):
-        (data / part / "text").mkdir(parents=True)
-        (data / part / "attributions").mkdir()
-    (data / "metadata.tsv").write_text(
-        "compartment\tfilename\tpublisher\tpublication_date\ttitle\n", "utf-8"
-    )
-    (data / "dev/text/valve.txt").write_text("Valve shut\n\nRain fell.\n", "utf-8")
-    for annotator in ("4b22", "1f00"):
-        (data / f"dev/attributions/valve_{annotator}.ann").write_text("", "utf-8")
-
-
 class Reader(JudgedArticles):
     """The reader, with judgements from a file of the test."""
 
@@ -131,7 +114,7 @@ class Reader(JudgedArticles):
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
-    put_corpora(tmp_path)
+    put_article_corpora(tmp_path, RAW)
     valve = LabelledDocument(
         id="polnear/valve_4b22", text="Rain fell.", headline="Valve shut", meta={"group": "valve"}
     )

@@ -1,8 +1,8 @@
-"""The corpora that were written for this project and are packaged with it, fully annotated."""
+"""The corpora that were written for this project and are packaged with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -10,11 +10,13 @@ from pathlib import Path
 from framelens_training.corpora.base import SPLITS, CorpusInfo, Split
 from framelens_training.corpora.labelled import (
     ANNOTATED,
+    Annotated,
     CorpusError,
     LabelledDocument,
     Problem,
     read_jsonl,
 )
+from framelens_training.corpora.lines import read_lines
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.corpora.reading import ReadLog, ReadReport, Splits, check_documents
 
@@ -26,6 +28,7 @@ def _read_markup(path: Path) -> list[LabelledDocument]:
 _READERS: Mapping[str, Callable[[Path], list[LabelledDocument]]] = {
     "jsonl": read_jsonl,
     "markup": _read_markup,
+    "csv": read_lines,
 }
 
 
@@ -35,10 +38,12 @@ class PackagedCorpus:
     Other files in that folder are no labelled documents.
     """
 
-    def __init__(self, name: str, title: str, suffix: str) -> None:
-        """`suffix` is that of its files: `jsonl` or `markup`."""
+    def __init__(
+        self, name: str, title: str, suffix: str, annotated: Collection[Annotated] = ANNOTATED
+    ) -> None:
+        """`suffix` is that of its files: `jsonl`, `markup` or `csv`."""
         self.info = CorpusInfo(
-            name=name, title=title, licence="Apache-2.0", annotated=frozenset(ANNOTATED)
+            name=name, title=title, licence="Apache-2.0", annotated=frozenset(annotated)
         )
         self._suffix = suffix
 

@@ -14,6 +14,7 @@ from framelens_training.corpora.base import Corpus
 from framelens_training.corpora.checkthat import CheckThat
 from framelens_training.corpora.hyperpartisan_titles import HyperpartisanTitles
 from framelens_training.corpora.judged_articles import JudgedArticles
+from framelens_training.corpora.judged_lines import JudgedLines
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.corpora.semeval import SemEval
@@ -25,6 +26,7 @@ ROOT_VARIABLE = "FRAMELENS_CORPORA"
 _READERS: tuple[Corpus, ...] = (
     PackagedCorpus("starter", "framelens starter corpus", "jsonl"),
     PackagedCorpus("gazette", "framelens gazette corpus", "markup"),
+    PackagedCorpus("lines", "framelens headlines and sentences", "csv", {"framed"}),
     PolNeAR(),
     Babe(),
     SemEval(),
@@ -32,6 +34,7 @@ _READERS: tuple[Corpus, ...] = (
     HyperpartisanTitles(),
     ArticleExtraction(),
     JudgedArticles(),
+    JudgedLines(),
 )
 
 CORPORA: Mapping[str, Corpus] = MappingProxyType({c.info.name: c for c in _READERS})
@@ -70,7 +73,7 @@ def resolve_root(config_root: str | Path | None) -> Path:
         raise FileNotFoundError(
             "expected the root folder of the public corpora in corpora.root of the config or in "
             f"the environment variable {ROOT_VARIABLE}, found neither; set one, or use the corpora "
-            "'starter' and 'gazette', which need no download"
+            "'starter', 'gazette' and 'lines', which need no download"
         )
     root = Path(value).expanduser()
     if not root.is_dir():

@@ -1,0 +1,91 @@
+"""Lone texts with the probability that annotators of a corpus would call them framed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from framelens.schema import Field
+from framelens_training.corpora.labelled import (
+    CorpusError,
+    GoldSegment,
+    LabelledDocument,
+    Problem,
+)
+
+FIELD_AS: Mapping[str, Field] = {
+    "babe": "text",
+    "checkthat2025": "text",
+    "hyperpartisan-titles": "headline",
+}
+"""The corpora as whose annotators readers judged, and where the texts of each stand."""
+
+COLUMNS = ("id", "group", "as", "framed", "words")
+"""Columns of a file of lines: `as` is a key of `FIELD_AS`, `framed` percent of a yes."""
+
+
+def line_document(
+    id: str, words: str, judged_as: str, probability: float, meta: Mapping[str, str]
+) -> LabelledDocument:
+    """A text as a document of its own.
+
+    The label is the likelier answer, and its confidence the probability of that, so that a run
+    with `soft_labels` learns the probability itself.
+    """
+    field = FIELD_AS[judged_as]
+    framed = probability >= 0.5
+    confidence = probability if framed else 1 - probability
+    segment = GoldSegment(field, 0, len(words), framed=framed, weights={"framed": confidence})
+    return LabelledDocument(
+        id=id,
+        text="" if field == "headline" else words,
+        headline=words if field == "headline" else None,
+        annotated=frozenset({"framed"}),
+        segments=(segment,),
+        meta={**meta, "as": judged_as},
+    )
+
+
+def read_lines(path: Path) -> list[LabelledDocument]:
+    """The documents of a CSV file of lines.
+
+    Raises:
+        CorpusError: naming every row that is none, by the line of the file that it ends in.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            expected = f"expected the columns {', '.join(COLUMNS)}"
+            raise CorpusError([Problem(f"{path}:1", f"{expected}, found {reader.fieldnames}")])
+        found: list[LabelledDocument] = []
+        problems: list[Problem] = []
+        for row in reader:
+            what = _problem(row)
+            if what:
+                problems.append(Problem(f"{path}:{reader.line_num}", what))
+            else:
+                found.append(_document(row))
+    if problems:
+        raise CorpusError(problems)
+    return found
+
+
+def _document(row: Mapping[str, str]) -> LabelledDocument:
+    probability = int(row["framed"]) / 100
+    return line_document(row["id"], row["words"], row["as"], probability, {"group": row["group"]})
+
+
+def _problem(row: Mapping[str | None, Any]) -> str:
+    """What is wrong with a row; nothing if it is a line."""
+    if None in row:
+        return f"expected {len(COLUMNS)} cells, found more; quote a cell that has commas"
+    empty = [name for name in COLUMNS if not (row[name] or "").strip()]
+    if empty:
+        return f"expected something in every cell, found nothing in {', '.join(empty)}"
+    if row["as"] not in FIELD_AS:
+        return f"expected one of {', '.join(FIELD_AS)} in 'as', found {row['as']!r}"
+    if not (row["framed"].isdecimal() and int(row["framed"]) <= 100):
+        return f"expected a percentage in 'framed', found {row['framed']!r}"
+    return ""
