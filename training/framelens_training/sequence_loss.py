@@ -18,14 +18,19 @@ from framelens.schema import BIO_TAGS
 
 
 def sequence_losses(logits: Tensor, tags: Tensor, there: Tensor) -> Tensor:
-    """(b,) negative log-likelihoods of the tags of each row's words.
+    """(b,) negative log-likelihoods of the tags of each row's words; 0 for a row without words.
 
     `logits` is (b, t, 7), `tags` (b, t); positions at which `there` (b, t) is false are no words,
     and the words before and after them follow each other. Tags have to be a sequence that the
     chain allows; before the first word stands any tag, since a window may begin inside a span.
     """
-    chosen = logits.gather(2, tags.clamp(min=0)[..., None])[..., 0]
-    return log_partitions(logits, there) - torch.where(there, chosen, 0.0).sum(dim=1)
+    known = tags.clamp(min=0)
+    chosen = torch.where(there, logits.gather(2, known[..., None])[..., 0], 0.0).sum(dim=1)
+    first = known.gather(1, there.int().argmax(dim=1, keepdim=True))[:, 0]
+    goes_on = there.any(dim=1) & (first > 0) & (first % 2 == 0)
+    # The partition counts a sequence once for each tag that may stand before its first word.
+    may_precede = torch.where(goes_on, 2, len(BIO_TAGS)).to(logits.dtype)
+    return log_partitions(logits, there) - chosen - may_precede.log()
 
 
 def sequence_divergences(logits: Tensor, teacher: Tensor, there: Tensor) -> Tensor:
