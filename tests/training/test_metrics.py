@@ -495,6 +495,25 @@ def test_metrics_of_a_perfect_and_of_a_flawed_answer(featurizer: Featurizer) -> 
     assert all(np.isfinite(value) for value in flat.values())
 
 
+def test_a_loaded_word_is_wrong_only_where_it_is_known_that_nothing_frames(
+    featurizer: Featurizer,
+) -> None:
+    item, logits = answered(featurizer, wrong=False)
+    for framed, spurious in ((False, 1), (None, 0)):
+        document = replace(
+            item.document,
+            segments=tuple(
+                replace(segment, framed=framed if segment.framed else segment.framed)
+                for segment in item.document.segments
+            ),
+            spans=tuple(span for span in item.document.spans if span.type != "loaded"),
+        )
+        changed = featurize_document(document, featurizer)
+        found = evaluate([changed], [logits], DecodingConfig(), samples=0)
+        assert (found.spans["loaded"].gold, found.spans["loaded"].found) == (0, spurious)
+        assert found.spans["content"].f1 == 1.0
+
+
 def test_where_nothing_is_to_be_found_there_is_no_figure_of_what_was(
     featurizer: Featurizer,
 ) -> None:

@@ -114,6 +114,22 @@ def test_a_text_of_two_corpora_is_left_out_of_both(tiny_config: Config) -> None:
         assert len(texts[0]) < len(others)
 
 
+def test_a_corpus_made_of_others_texts_is_divided_with_them(tiny_config: Config) -> None:
+    """As the judged lines are, whose sentences stand in PolNeAR's articles."""
+    (one,) = load_corpora(tiny_config)
+
+    def of(name: str) -> LoadedCorpus:
+        own = [
+            replace(d, id=f"{name}/{d.id}", text=f"{d.text} {name}") for d in one.splits["train"]
+        ]
+        return replace(one, name=name, use=name, splits={"train": own})
+
+    corpora = [of("polnear"), of("starter"), of("babe"), of("article-extraction")]
+    assert divided_together(corpora) == [[0], [1], [2], [3]]
+    corpora.append(of("judged-lines"))
+    assert divided_together(corpora) == [[1], [3], [0, 2, 4]]
+
+
 def test_a_corpus_of_fewer_articles_than_parts_stays_whole(tiny_config: Config) -> None:
     config = with_corpora(tiny_config, left_out={"part": 1, "of": 17})
     assert len(documents_of(load_corpora(config), "train")) == 16
