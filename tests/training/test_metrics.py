@@ -47,6 +47,7 @@ from framelens_training.evaluation import (
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data, gold_spans
 from framelens_training.scorable import can_be_scored
+from framelens_training.span_matching import partial_metrics
 from framelens_training.targets import LabelledFeatures, featurize_document
 from support import perfect_logits
 
@@ -512,6 +513,8 @@ def test_a_loaded_word_is_wrong_only_where_it_is_known_that_nothing_frames(
         found = evaluate([changed], [logits], DecodingConfig(), samples=0)
         assert (found.spans["loaded"].gold, found.spans["loaded"].found) == (0, spurious)
         assert found.spans["content"].f1 == 1.0
+        partial = partial_metrics([changed], [logits], DecodingConfig())
+        assert partial["loaded"].spurious == spurious
 
 
 def test_where_nothing_is_to_be_found_there_is_no_figure_of_what_was(

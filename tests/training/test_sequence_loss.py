@@ -55,11 +55,12 @@ def test_the_partition_is_the_sum_over_all_allowed_sequences_of_words() -> None:
     assert log_partitions(given, WORDS).tolist() == pytest.approx([float(x) for x in expected])
 
 
-def test_losses_are_the_likelihoods_of_the_tags() -> None:
+@pytest.mark.parametrize("second", [(1, 2, 3, 0), (4, 4, 3, 0)])  # which begins inside a span
+def test_losses_are_the_likelihoods_of_the_tags(second: tuple[int, ...]) -> None:
     given = logits(2)
     tags = torch.zeros(2, 6, dtype=torch.int64)
     tags[0, [1, 2, 4]] = torch.tensor([0, 5, 6])
-    tags[1, 1:5] = torch.tensor([4, 4, 3, 0])  # the window begins inside a span
+    tags[1, 1:5] = torch.tensor(second)
     found = sequence_losses(given, tags, WORDS)
     for row in (0, 1):
         sequences, weights = every_sequence(given[row][WORDS[row]])

@@ -36,6 +36,7 @@ from framelens_training.evaluation import (
 )
 from framelens_training.predictions import (
     SpanKey,
+    answerable,
     article_count,
     article_numbers,
     axis_data,
@@ -100,7 +101,10 @@ class Answers:
         thresholds = np.array([decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
         flags = [(axis_scores(f, decoding) >= thresholds).astype(np.float32) for f in logits]
         spans = [
-            span_keys(decode_spans(item.features.segments, found.tokens, decoding))
+            answerable(
+                item.document,
+                span_keys(decode_spans(item.features.segments, found.tokens, decoding)),
+            )
             for item, found in zip(items, logits, strict=True)
         ]
         return cls(name, decoding, items, logits, flags, spans, np.array(seconds))

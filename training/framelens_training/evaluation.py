@@ -325,7 +325,7 @@ def span_metrics(
     for number, (item, output) in enumerate(zip(documents, logits, strict=True)):
         expected = gold_spans(item.document)
         decoded = decode_spans(item.features.segments, output.tokens, decoding)
-        answered = answerable(item, span_keys(decoded))
+        answered = answerable(item.document, span_keys(decoded))
         for kind in SPAN_TYPES:
             layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
             if layer in item.document.annotated:

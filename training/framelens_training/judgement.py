@@ -19,6 +19,7 @@ from framelens_training.evaluation import Interval, axis_counts, draws, macro_f1
 from framelens_training.gates import Gates
 from framelens_training.predictions import (
     AxisData,
+    answerable,
     article_numbers,
     axis_data,
     gold_spans,
@@ -128,7 +129,7 @@ def answer(scorer: Scorer, documents: Sequence[LabelledDocument]) -> Answered:
         if "loaded_spans" in document.annotated:
             types.add("loaded")
         expected = {key for key in gold_spans(document) if key[1] in types}
-        found = {key for key in span_keys(spans) if key[1] in types}
+        found = {key for key in answerable(document, span_keys(spans)) if key[1] in types}
         counts.append((len(expected & found), len(found), len(expected)))
     return Answered(scores, np.array(counts, dtype=np.float64).reshape(-1, 3), decoding)
 

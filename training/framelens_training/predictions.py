@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,7 @@ from framelens.features import WindowFeatures
 from framelens.schema import AXES, Axis, SpanType
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.splits import group_of
-from framelens_training.model import IGNORE
-from framelens_training.targets import LabelledFeatures, is_article_text
+from framelens_training.targets import LabelledFeatures, framing_is_open, is_article_text
 
 NetworkLike = Callable[[WindowFeatures], tuple[Floats, Floats]]
 """One window in, segment logits (t, 3) and span logits (t, 8) out."""
@@ -123,10 +122,12 @@ def gold_spans(document: LabelledDocument) -> list[SpanKey]:
     return keys
 
 
-def answerable(item: LabelledFeatures, keys: Iterable[SpanKey]) -> list[SpanKey]:
+def answerable(document: LabelledDocument, keys: Sequence[SpanKey]) -> list[SpanKey]:
     """Spans without the loaded ones in segments whose words are open: they are not wrong there."""
-    closed = [bool((target.loaded != IGNORE).any()) for target in item.targets]
-    return [key for key in keys if key[1] != "loaded" or closed[key[0]]]
+    is_open = {n for n, gold in enumerate(document.segments) if framing_is_open(document, gold)}
+    if is_open:
+        is_open -= {segment for segment, kind, *_ in gold_spans(document) if kind == "loaded"}
+    return [key for key in keys if key[1] != "loaded" or key[0] not in is_open]
 
 
 def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:

@@ -10,7 +10,7 @@ from nervaluate.strategies import PartialEvaluation
 
 from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans
 from framelens.schema import SPAN_TYPES
-from framelens_training.predictions import SpanKey, gold_spans, span_keys
+from framelens_training.predictions import SpanKey, answerable, gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
 
 
@@ -44,7 +44,8 @@ def partial_metrics(
     totals: dict[str, EvaluationResult] = {}
     for item, output in zip(documents, logits, strict=True):
         gold = gold_spans(item.document)
-        found = span_keys(decode_spans(item.features.segments, output.tokens, decoding))
+        decoded = decode_spans(item.features.segments, output.tokens, decoding)
+        found = answerable(item.document, span_keys(decoded))
         for kind in SPAN_TYPES:
             layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
             if layer not in item.document.annotated:

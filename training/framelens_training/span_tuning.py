@@ -108,7 +108,7 @@ def _with_thresholds(
                 gold[kind] += 1
         spans = decode_spans(item.features.segments, output.tokens, lowest)
         keys = span_keys(spans)
-        counted = set(answerable(item, keys))
+        counted = set(answerable(item.document, keys))
         for span, key in zip(spans, keys, strict=True):
             if span.type in answers and key in counted:
                 answers[span.type].append((span.score, key in expected))

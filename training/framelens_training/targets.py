@@ -199,7 +199,8 @@ def _span_targets(
     heads = np.flatnonzero(segment.words)
     if "attribution_spans" in document.annotated:
         tags[heads] = 0
-    if "loaded_spans" in document.annotated and not _is_open(document, gold, spans):
+    is_marked = any(span.type == "loaded" for span in spans)
+    if "loaded_spans" in document.annotated and (is_marked or not framing_is_open(document, gold)):
         loaded[heads] = 0
     starts, ends = word_offsets(segment) if spans else (heads, heads)
     for span in spans:
@@ -221,10 +222,9 @@ def _span_targets(
     return tags, loaded
 
 
-def _is_open(document: LabelledDocument, gold: GoldSegment, spans: Sequence[GoldSpan]) -> bool:
-    """Whether nobody can tell which words of a segment load, if any does."""
-    asked = "framed" in document.annotated and gold.framed is None and not gold.boilerplate
-    return asked and not any(span.type == "loaded" for span in spans)
+def framing_is_open(document: LabelledDocument, gold: GoldSegment) -> bool:
+    """Whether annotators were asked about framing, and nobody can tell whether a segment has it."""
+    return "framed" in document.annotated and gold.framed is None and not gold.boilerplate
 
 
 def with_soft_labels(item: LabelledFeatures) -> LabelledFeatures:
