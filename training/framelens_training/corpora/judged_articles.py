@@ -19,12 +19,10 @@ lone sentences and titles.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 from framelens.schema import Field
 from framelens_training.corpora.base import CorpusInfo
@@ -38,8 +36,11 @@ from framelens_training.corpora.labelled import (
 from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.corpora.reading import (
     CorpusReader,
+    JudgedTexts,
     ReadLog,
     Splits,
+    corpus_of,
+    paths_of,
     share_of_words,
     stable_id,
 )
@@ -79,38 +80,19 @@ class Judgement:
         return row
 
 
-class JudgedArticles(CorpusReader):
+class JudgedArticles(JudgedTexts):
     """Reader of the judgements, over the folders of the corpora that have the texts."""
 
-    folder: ClassVar[str] = ""
+    texts = _SOURCES
+    judged = "judged_articles.jsonl"
     info = CorpusInfo(
         name="judged-articles",
         title="Articles of PolNeAR and SemEval, judged for framing by framelens's guide",
         licence="judgements: Apache-2.0; texts: none stated (PolNeAR), GPL-3.0 (SemEval)",
         annotated=frozenset({"framed", "loaded_spans", "attributed"}),
         upstream=" and ".join(reader.info.upstream for reader in _SOURCES),
-        paths=tuple(f"{r.folder}/{path}" for r in _SOURCES for path in r.info.paths),
+        paths=paths_of(_SOURCES),
     )
-
-    @property
-    def sources(self) -> Sequence[CorpusReader]:
-        """The readers of the articles' texts."""
-        return _SOURCES
-
-    def files(self) -> dict[str, Traversable]:
-        """The packaged file of judgements."""
-        return {"judgements": resources.files(__package__) / "judged_articles.jsonl"}
-
-    def require(self, root: Path | None) -> Path:
-        """The root folder, with everything in it that the readers of the texts need.
-
-        Raises:
-            FileNotFoundError: naming what is missing and how to get it.
-        """
-        for reader in self.sources:
-            reader.require(root)
-        assert root is not None
-        return root
 
     def _read(self, folder: Path, log: ReadLog) -> Splits:
         judgements = self.judgements()
@@ -141,7 +123,7 @@ class JudgedArticles(CorpusReader):
 
 def article_key(document: LabelledDocument) -> str:
     """What an article is called, for all its annotators: it says nothing of its text."""
-    return stable_id(f"{_corpus_of(document)}/{document.meta['group']}", _DIGITS)
+    return stable_id(f"{corpus_of(document)}/{document.meta['group']}", _DIGITS)
 
 
 def text_key(document: LabelledDocument) -> str:
@@ -167,14 +149,10 @@ def judged(document: LabelledDocument, judgement: Judgement) -> LabelledDocument
         spans=spans,
         meta={
             "group": document.meta["group"],
-            "corpus": _corpus_of(document),
+            "corpus": corpus_of(document),
             "source_file": document.meta["source_file"],
         },
     )
-
-
-def _corpus_of(document: LabelledDocument) -> str:
-    return document.id.partition("/")[0]
 
 
 def _annotated(judgement: Judgement) -> frozenset[Annotated]:

@@ -16,12 +16,9 @@ headlines of articles that nobody labelled in that way.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import ClassVar
 
 from framelens_training.corpora.babe import Babe
 from framelens_training.corpora.base import CorpusInfo
@@ -30,7 +27,15 @@ from framelens_training.corpora.hyperpartisan_titles import HyperpartisanTitles
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.lines import line_document
 from framelens_training.corpora.polnear import PolNeAR
-from framelens_training.corpora.reading import CorpusReader, ReadLog, Splits, stable_id
+from framelens_training.corpora.reading import (
+    CorpusReader,
+    JudgedTexts,
+    ReadLog,
+    Splits,
+    corpus_of,
+    paths_of,
+    stable_id,
+)
 from framelens_training.corpora.semeval import SemEval
 
 COLUMNS = ("text", "as", "framed")
@@ -51,10 +56,11 @@ class LineJudgement:
     probability: float
 
 
-class JudgedLines(CorpusReader):
+class JudgedLines(JudgedTexts):
     """Reader of the answers, over the folders of the corpora that have the texts."""
 
-    folder: ClassVar[str] = ""
+    texts = _SOURCES
+    judged = "judged_lines.csv"
     info = CorpusInfo(
         name="judged-lines",
         title="Sentences and headlines, judged as the annotators of three corpora would",
@@ -62,28 +68,8 @@ class JudgedLines(CorpusReader):
         + "; ".join(f"{reader.info.licence} ({reader.info.name})" for reader in _SOURCES),
         annotated=frozenset({"framed"}),
         upstream=", ".join(reader.info.upstream for reader in _SOURCES),
-        paths=tuple(f"{r.folder}/{path}" for r in _SOURCES for path in r.info.paths),
+        paths=paths_of(_SOURCES),
     )
-
-    @property
-    def sources(self) -> Sequence[CorpusReader]:
-        """The readers of the texts."""
-        return _SOURCES
-
-    def files(self) -> dict[str, Traversable]:
-        """The packaged file of answers."""
-        return {"judgements": resources.files(__package__) / "judged_lines.csv"}
-
-    def require(self, root: Path | None) -> Path:
-        """The root folder, with everything in it that the readers of the texts need.
-
-        Raises:
-            FileNotFoundError: naming what is missing and how to get it.
-        """
-        for reader in self.sources:
-            reader.require(root)
-        assert root is not None
-        return root
 
     def _read(self, folder: Path, log: ReadLog) -> Splits:
         judgements: dict[str, list[LineJudgement]] = {}
@@ -124,7 +110,7 @@ def judged_line(
         judgement.probability,
         {
             "group": document.meta.get("group", document.id),
-            "corpus": document.id.partition("/")[0],
+            "corpus": corpus_of(document),
             "source_file": document.meta["source_file"],
         },
     )

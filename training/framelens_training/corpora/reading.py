@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -142,6 +143,46 @@ class CorpusReader(ABC):
     @abstractmethod
     def _read(self, folder: Path, log: ReadLog) -> Splits:
         """The documents of a folder that holds everything `info.paths` lists."""
+
+
+class JudgedTexts(CorpusReader):
+    """A corpus of which this package has what was judged, and other corpora's folders the texts."""
+
+    folder: ClassVar[str] = ""
+    texts: ClassVar[tuple[CorpusReader, ...]]
+    """The readers of the texts."""
+    judged: ClassVar[str]
+    """The packaged file of judgements."""
+
+    @property
+    def sources(self) -> Sequence[CorpusReader]:
+        """The readers of the texts."""
+        return self.texts
+
+    def files(self) -> Mapping[str, Traversable]:
+        """The packaged file of judgements."""
+        return {"judgements": resources.files(__package__) / self.judged}
+
+    def require(self, root: Path | None) -> Path:
+        """The root folder, with everything in it that the readers of the texts need.
+
+        Raises:
+            FileNotFoundError: naming what is missing and how to get it.
+        """
+        for reader in self.sources:
+            reader.require(root)
+        assert root is not None
+        return root
+
+
+def corpus_of(document: LabelledDocument) -> str:
+    """The name of the corpus whose reader read a document: what its id begins with."""
+    return document.id.partition("/")[0]
+
+
+def paths_of(readers: Iterable[CorpusReader]) -> tuple[str, ...]:
+    """What readers need, from the root folder on."""
+    return tuple(f"{reader.folder}/{path}" for reader in readers for path in reader.info.paths)
 
 
 def check_documents(splits: Splits, log: ReadLog) -> None:
