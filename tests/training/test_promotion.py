@@ -185,6 +185,17 @@ def test_better_is_promoted_and_can_be_rolled_back(
     assert "alias 'challenger', found none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_where_nothing_was_recorded_no_store_is_made(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main([command, "news"]) == 1
+    assert "expected mlflow.db in the working directory" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("evidence", "gate"),
     [

@@ -109,9 +109,9 @@ def _promote(options: argparse.Namespace) -> int:
 
     gates = load_gates(options.config)
     from framelens_training.promotion import promote
-    from framelens_training.tracking_store import asking, store_uri
+    from framelens_training.tracking_store import asking, recorded_store_uri
 
-    with asking(store_uri(options.uri)) as client:
+    with asking(recorded_store_uri(options.uri)) as client:
         decision = promote(
             client,
             options.name,
@@ -127,9 +127,9 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _rollback(options: argparse.Namespace) -> int:
     from framelens_training.promotion import rollback
-    from framelens_training.tracking_store import asking, store_uri
+    from framelens_training.tracking_store import asking, recorded_store_uri
 
-    with asking(store_uri(options.uri)) as client:
+    with asking(recorded_store_uri(options.uri)) as client:
         withdrawn, champion = rollback(client, options.name, options.reason)
     print(f"{options.name}@champion is version {champion} again; version {withdrawn} is withdrawn")
     return EXIT_OK

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.errors import TrackingError, first_line
 
-DEFAULT_URI = "sqlite:///mlflow.db"
+DEFAULT_FILE = "mlflow.db"
+DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 DEFAULT_ARTIFACTS = "mlartifacts"
 
 
@@ -24,6 +25,21 @@ def tracking_uri(config: Config) -> str:
 def store_uri(given: str | None) -> str:
     """The store of a URI that may not be given."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def recorded_store_uri(given: str | None) -> str:
+    """The store of a URI that may not be given, for what asks about runs that were recorded.
+
+    Raises:
+        TrackingError: if that is the database in the working directory, and there is none.
+    """
+    uri = store_uri(given)
+    if uri == DEFAULT_URI and not Path(DEFAULT_FILE).exists():  # MLflow would make an empty one
+        raise TrackingError(
+            f"expected {DEFAULT_FILE} in the working directory, found none; call this where the "
+            "runs were recorded, or name their store by --uri or MLFLOW_TRACKING_URI"
+        )
+    return uri
 
 
 def open_store(uri: str) -> Any:
