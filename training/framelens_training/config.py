@@ -199,6 +199,9 @@ class Training(Strict):
     loss_weights: dict[LossPart, float] = Field(
         default_factory=lambda: dict.fromkeys(LOSS_PARTS, 1.0)
     )
+    """How much each part counts in the loss; what is not named counts 1. A part is the mean over
+    those positions of a batch that have an answer to it, so that one article among forty lone
+    sentences counts as much by its tags as all of them by their framing."""
     tag_sequences: bool = False
     """Whether attribution tags are learnt as whole sequences, as they are decoded, and not word by
     word: a linear-chain CRF of allowed moves."""
