@@ -68,8 +68,8 @@ class DroppedSigns(NamedTuple):
         return (self.excess, *self[2:])
 
 
-WEIGHTS = (1.72, 2.24, -6.5, -3.63, -0.43)
-BIAS = -0.72
+WEIGHTS = (2.16, 2.16, -5.16, -3.22, -0.5)
+BIAS = -1.19
 
 
 def dropped_signs(
