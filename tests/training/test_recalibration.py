@@ -282,7 +282,7 @@ def test_a_calibrated_model_is_not_judged_by_the_labels_that_it_was_fitted_to(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     path = labels(150, tmp_path / "mine.jsonl")
     assert main(["calibrate", str(model_folder), str(path), "--name", "news"]) == 0
     test = labels(150 + more, tmp_path / "test.jsonl")
