@@ -187,7 +187,10 @@ def test_better_is_promoted_and_can_be_rolled_back(
 
 @pytest.mark.parametrize("command", ["promote", "rollback"])
 def test_where_nothing_was_recorded_no_store_is_made(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
