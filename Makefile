@@ -71,9 +71,10 @@ endif
 # the third. They train on the public corpora of FRAMELENS_CORPORA (news-en-open on the packaged ones alone), each in a folder of its own under runs/. A training
 # that was killed goes on when this is called again.
 RELEASED_0.14.0 := 426fceb43cb7f399b1d9f229deacacdd01f78df3
+RELEASED_0.15.0 := a410881096a3d211668926d8b289e9cd6627c8bc
 RELEASED_FAST_0.10.1 := fd04afe0c34a56d4687b13bc2b3f1b4323a66d26
 models: runs/news-en/.trained runs/news-en-fast/.trained
-runs/news-en/.trained: runs/released/news-en-0.14.0
+runs/news-en/.trained: runs/released/news-en-0.15.0
 runs/news-en-fast/.trained: runs/released/news-en-fast-0.10.1 runs/released/news-en-0.14.0
 runs/released/news-en-fast-0.10.1:
 	$(call released,$(RELEASED_FAST_0.10.1),$(NEWS_EN_FAST))
