@@ -24,6 +24,7 @@ from framelens_training.corpora.labelled import (
     GoldSpan,
     LabelledDocument,
 )
+from framelens_training.corpora.lines import line_document
 from framelens_training.corpora.near_duplicates import jaccard, near_duplicates, shingles
 from framelens_training.corpora.reach import default_featurizer, examine
 from framelens_training.corpora.report import check
@@ -215,6 +216,27 @@ def test_a_contrast_within_a_group_is_no_near_duplicate() -> None:
     ):
         codes = [f.code for f in compare([_part("train", plain, document)])]
         assert [code for code in codes if code != "class-balance"] == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ("babe", {"contradicting-labels", "duplicate-text"}),
+        ("checkthat2025", set()),  # other annotators
+        ("hyperpartisan-titles", set()),  # and a headline
+    ],
+)
+def test_only_answers_to_one_question_contradict_each_other(
+    others: str, expected: set[str], featurizer: Featurizer
+) -> None:
+    documents = [
+        line_document("a", TEXT, "babe", 0.9, {"group": "a"}),
+        line_document("b", TEXT, others, 0.1, {"group": "b"}),
+    ]
+    part = _part("train", *documents)
+    assert {f.code for f in compare([part]) if f.code != "class-balance"} == expected
+    kept = [item.document.id for item in fix([part], featurizer)[0][0].located]
+    assert kept == ([] if expected else ["a", "b"])
 
 
 @pytest.mark.parametrize("plain", ["The free ferry sails.", "The “free” ferry sails"])

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from framelens.schema import AXES, Axis
+from framelens.schema import AXES, Axis, Field
 from framelens_training.corpora.findings import Finding, Located, error, warning
 from framelens_training.corpora.inputs import Part
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.corpora.near_duplicates import near_duplicates
 from framelens_training.corpora.reading import marked_wording, wording
 from framelens_training.corpora.splits import group_of
@@ -47,6 +47,22 @@ def whole_wording(document: LabelledDocument) -> str:
 def is_lone(document: LabelledDocument) -> bool:
     """Whether a document is one labelled text without context."""
     return len(document.segments) == 1
+
+
+def asked_alike(left: LabelledDocument, right: LabelledDocument) -> bool:
+    """Whether two lone texts have answers to one question; of articles, always.
+
+    The words of a headline and of a sentence are not judged alike, nor are those that were judged
+    as the annotators of two corpora would (`as` in `meta`).
+    """
+    if not (is_lone(left) and is_lone(right)):
+        return True
+    return question(left, left.segments[0]) == question(right, right.segments[0])
+
+
+def question(document: LabelledDocument, segment: GoldSegment) -> tuple[Field, str]:
+    """What a segment's answers are answers to: the field that it is in, and as whose annotators."""
+    return segment.field, document.meta.get("as", "")
 
 
 def same_article_again(left: Entry, right: Entry) -> bool:
@@ -170,8 +186,10 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
                        right.item.where, "each text in one split",
                        f"{found} of {left.part.name}",
                        "take it out of the training data, or use --fix")  # fmt: skip
-        elif not (same and differ(left.document, right.document)) and not _is_contrast(
-            left.document, right.document
+        elif (
+            asked_alike(left.document, right.document)
+            and not (same and differ(left.document, right.document))
+            and not _is_contrast(left.document, right.document)
         ):  # of what marks alone tell apart, the contradictions speak
             yield warning("duplicate-text" if same else "near-duplicate", right.item.where,
                           "each text once", found, "take one of the two out")  # fmt: skip
@@ -199,11 +217,12 @@ def differ(left: LabelledDocument, right: LabelledDocument) -> bool:
 def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
     """Identical texts with contradicting answers: an error where no context can explain it.
 
+    Only answers to one question (`question`) can contradict each other.
     Quotation marks, question and exclamation marks can: of lone texts that differ in them alone, a
     person should look at those that are no minimal pair.
     """
-    first: dict[tuple[str, str, Axis, bool], Entry] = {}
-    same: dict[tuple[str, str, Axis, bool], Entry] = {}
+    first: dict[tuple[object, str, Axis, bool], Entry] = {}
+    same: dict[tuple[object, str, Axis, bool], Entry] = {}
     in_context: dict[tuple[str, bool], list[tuple[str, str]]] = defaultdict(list)
     for entry in entries:
         document = entry.document
@@ -214,11 +233,11 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
                 answer = segment.axis(axis)
                 if answer is None or axis not in document.annotated or not text:
                     continue
-                corpus = entry.part.corpus
-                first.setdefault((corpus, text, axis, answer), entry)
-                same.setdefault((corpus, marked, axis, answer), entry)
-                alike = same.get((corpus, marked, axis, not answer))
-                other = alike or first.get((corpus, text, axis, not answer))
+                asked = entry.part.corpus, question(document, segment)
+                first.setdefault((asked, text, axis, answer), entry)
+                same.setdefault((asked, marked, axis, answer), entry)
+                alike = same.get((asked, marked, axis, not answer))
+                other = alike or first.get((asked, text, axis, not answer))
                 if other is None or other is entry:
                     continue
                 if is_lone(document) and is_lone(other.document):

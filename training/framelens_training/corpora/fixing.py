@@ -25,10 +25,12 @@ from framelens_training.corpora.checks import check_document
 from framelens_training.corpora.comparisons import (
     KEYS,
     Entry,
+    asked_alike,
     differ,
     entries_of,
     is_lone,
     likenesses,
+    question,
 )
 from framelens_training.corpora.findings import Located
 from framelens_training.corpora.formats.base import FormatError
@@ -223,6 +225,7 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
         elif (
             pair.similarity == 1.0
             and left.part.corpus == right.part.corpus
+            and asked_alike(left.document, right.document)
             and not differ(left.document, right.document)  # marks alone may decide an answer
         ):
             code = "duplicate-text"
@@ -237,8 +240,8 @@ def _rank(entry: Entry) -> int:
     return _RANK.get(entry.part.split, 0)
 
 
-def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str | None]) -> Iterable[list[Entry]]:
-    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+def _grouped(entries: Iterable[Entry], key: Callable[[Entry], object]) -> Iterable[list[Entry]]:
+    groups: dict[tuple[str, object], list[Entry]] = defaultdict(list)
     for entry in entries:
         value = key(entry)
         if value:
@@ -249,8 +252,10 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str | None]) -> It
 def _contradicting(entries: Sequence[Entry]) -> Iterable[Entry]:
     found: list[Entry] = []
 
-    def words(entry: Entry) -> str:
-        return marked_wording(entry.document.segment_text(entry.document.segments[0]))
+    def words(entry: Entry) -> object:
+        segment = entry.document.segments[0]
+        text = marked_wording(entry.document.segment_text(segment))
+        return (question(entry.document, segment), text) if text else None
 
     for group in _grouped([entry for entry in entries if is_lone(entry.document)], words):
         answers: dict[Axis, set[bool]] = {
