@@ -23,6 +23,7 @@ from framelens_training.corpora.labelled import (
     write_jsonl,
 )
 from framelens_training.model_registry import log_model, register
+from framelens_training.tracking_store import DEFAULT_URI, absolute
 from mlflow_server import Server
 
 pytestmark = pytest.mark.training
@@ -128,7 +129,7 @@ def decide(capsys: pytest.CaptureFixture[str], code: int, rule: str) -> None:
 def test_of_trained_models_only_the_better_one_is_promoted(
     models: Mapping[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = "sqlite:///mlflow.db"  # the default one, in the working directory
+    store = absolute(DEFAULT_URI)
     assert champion(store) == "1"
     decide(capsys, 0, r"ok +overall +score .*\n.*: better")
     assert champion(store) == "2"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow.tracking import MlflowClient
 
 import framelens
 from framelens.artifact import Artifact
@@ -29,7 +28,7 @@ from framelens_training.recalibrated_artifact import read_labels
 from framelens_training.recalibration import FOLDS, Recalibration, recalibrate
 from framelens_training.seen_texts import fingerprint, read_seen, write_seen
 from framelens_training.targets import featurize_document
-from framelens_training.tracking_store import DEFAULT_URI
+from framelens_training.tracking_store import DEFAULT_URI, open_store
 
 WORDS = (
     "alder", "birch", "cedar", "damson", "elder", "fir", "gorse", "hazel", "ivy", "juniper",
@@ -262,7 +261,7 @@ def test_the_command_writes_a_model_and_records_it(
     assert card.startswith(f"# news {manifest.version}\n")
     assert "mine.jsonl (150 documents" in card
 
-    client = MlflowClient(DEFAULT_URI)
+    client = open_store(DEFAULT_URI)
     (run,) = client.search_runs([client.get_experiment_by_name("framelens").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.params["model.sha256"] == Artifact.open(model_folder).info.sha256

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ import framelens_training.tracking as tracking
 from framelens_training import crossval, tracking_store
 from framelens_training.cli import main
 from framelens_training.config import Config, without_credentials
-from framelens_training.errors import TrackingError
+from framelens_training.errors import ResumeError, TrackingError
 from framelens_training.journal import Call, Journal
 from framelens_training.run_record import RunRecord
 from framelens_training.search_space import with_values
@@ -452,6 +453,18 @@ def test_a_polite_kill_ends_the_run_itself(config: Config, tmp_path: Path) -> No
     assert client_of(config).get_run(run_id).info.status == "KILLED"
 
 
+@pytest.mark.parametrize("error", [None, "it broke"])
+def test_a_run_that_is_not_gone_on_with_ends_as_before(config: Config, error: str | None) -> None:
+    with contextlib.suppress(RuntimeError), tracked_run(config) as tracker:
+        if error:
+            raise RuntimeError(error)
+    with pytest.raises(ResumeError), tracked_run(config, tracker.run_id):
+        raise ResumeError("it was another run")
+    run = client_of(config).get_run(tracker.run_id)
+    assert run.info.status == ("FAILED" if error else "FINISHED")
+    assert run.data.tags.get("framelens.error") == (error and f"RuntimeError: {error}")
+
+
 def test_a_resumed_run_sends_what_its_journal_holds(config: Config, away: dict[str, bool]) -> None:
     with tracked_run(config) as tracker:
         away["on"] = True
@@ -568,13 +581,28 @@ def test_a_database_that_cannot_be_opened_is_told(config: Config, tmp_path: Path
             connect(config.tracking.model_copy(update={"uri": uri}))
 
 
+def test_each_working_directory_has_a_default_store_of_its_own(
+    config: Config, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    settings = config.tracking.model_copy(update={"uri": None})
+    found = {}
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        shutil.copyfile(empty_store, tracking_store.DEFAULT_FILE)
+        client, experiment = connect(settings.model_copy(update={"experiment": name}))
+        assert (Path(client.get_experiment(experiment).artifact_location).name) == name
+        found[name] = {item.name for item in client.search_experiments()}
+    assert found == {"first": {"Default", "first"}, "second": {"Default", "second"}}
+
+
 def test_a_database_that_cannot_be_opened_is_not_asked_for_minutes(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here/mlflow.db").mkdir(parents=True)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    # By its own name: MLflow keeps the databases that it has opened, by address.
-    monkeypatch.setattr(tracking_store, "DEFAULT_URI", f"sqlite:///{tmp_path}/here/mlflow.db")
+    monkeypatch.chdir(tmp_path / "here")
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
     with pytest.raises(TrackingError, match="Call this in a directory that can be written to"):

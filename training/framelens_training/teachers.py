@@ -219,11 +219,9 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
 
 def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
     if isinstance(place, str):
-        import mlflow
+        from framelens_training.tracking_store import absolute, make_current, tracking_uri
 
-        from framelens_training.tracking_store import tracking_uri
-
-        mlflow.set_tracking_uri(tracking_uri(config))
+        make_current(absolute(tracking_uri(config)))
     artifact = Artifact.open(resolve(place))
     learnt = frozenset(artifact.manifest.training.get("learnt", LOSS_PARTS))
     return NetworkTeacher(

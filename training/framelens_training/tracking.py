@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.environment import has_ended, this_process
-from framelens_training.errors import TrackingError, first_line
+from framelens_training.errors import ResumeError, TrackingError, first_line
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
 from framelens_training.tracking_store import connect, open_store, store_uri, unusable
@@ -440,10 +441,10 @@ def tracked(
 ) -> Iterator[MlflowTracker]:
     """An MLflow run that ends FINISHED, or FAILED with its traceback, or KILLED.
 
-    Its files go to `folder`, or else to one under `output`. With `run_id`, an earlier run
-    is continued: it is RUNNING again, and what its journal still holds is sent; a point of a curve
-    that it has is not recorded again. Runs of this machine whose process is gone are ended as
-    KILLED.
+    Its files go to `folder`, or else to one under `output`. With `run_id`, an earlier run is
+    continued: it is RUNNING again, and what its journal still holds is sent; a point of a curve
+    that it has is not recorded again; if the block refuses to go on with it (`ResumeError`), it
+    ends as it had before. Runs of this machine whose process is gone are ended as KILLED.
 
     Raises:
         TrackingError: before anything is done, if the store or the run cannot be used.
@@ -454,18 +455,20 @@ def tracked(
     from mlflow.exceptions import MlflowException
 
     recorded: set[tuple[str, int]] | None = None
+    before: _End | None = None
     try:
         if run_id is None:
             run_id = _create(client, experiment, name, {})
         else:
             _check_there(client, run_id, uri)
+            before = _End.of(client.get_run(run_id))
             recorded = _gone_on_with(client, run_id)
         end_dead_runs(client, experiment)
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
     place = (folder or folder_under(output, name, run_id)) / FILE_NAME
     journal = Journal(place, _without_password(uri), run_id)
-    with _ended(MlflowTracker(client, experiment, journal, recorded)) as tracker:
+    with _ended(MlflowTracker(client, experiment, journal, recorded), before) as tracker:
         yield tracker
 
 
@@ -499,13 +502,35 @@ def _gone_on_with(client: Any, run_id: str) -> set[tuple[str, int]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a run has ended."""
+
+    status: str
+    error: str | None
+
+    @classmethod
+    def of(cls, run: Any) -> _End:
+        """How it has; one that is RUNNING has not been seen to end."""
+        status = str(run.info.status)
+        return cls("KILLED" if status == "RUNNING" else status, run.data.tags.get(_ERROR_TAG))
+
+
 @contextmanager
-def _ended(tracker: MlflowTracker) -> Iterator[MlflowTracker]:
-    """End a tracker's run as its block ends; a polite kill counts as an interruption."""
+def _ended(tracker: MlflowTracker, before: _End | None = None) -> Iterator[MlflowTracker]:
+    """End a tracker's run as its block ends; a polite kill counts as an interruption.
+
+    A run that is not gone on with after all ends as `before`.
+    """
     try:
         with _terminable():
             yield tracker
     except BaseException as error:
+        if before is not None and isinstance(error, ResumeError):
+            if before.error is not None:
+                tracker.tags({_ERROR_TAG: before.error})
+            tracker.end(before.status)
+            raise
         tracker.text(traceback.format_exc(), "traceback.txt")
         tracker.tags({_ERROR_TAG: f"{type(error).__name__}: {first_line(error)}"})
         tracker.end("KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED")

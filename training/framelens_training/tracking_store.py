@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.errors import TrackingError, first_line
 
+VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT_FILE = "mlflow.db"
 DEFAULT_URI = f"sqlite:///{DEFAULT_FILE}"
 DEFAULT_ARTIFACTS = "mlartifacts"
@@ -24,7 +25,7 @@ def tracking_uri(config: Config) -> str:
 
 def store_uri(given: str | None) -> str:
     """The store of a URI that may not be given."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return given or os.environ.get(VARIABLE) or DEFAULT_URI
 
 
 def recorded_store_uri(given: str | None) -> str:
@@ -62,12 +63,44 @@ def open_store(uri: str) -> Any:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        mlflow.set_tracking_uri(uri)
-        client = mlflow.MlflowClient(uri)
+        location = absolute(uri)
+        make_current(location)
+        client = mlflow.MlflowClient(location)
         client.search_experiments(max_results=1)  # a database is opened, and its driver looked for
     except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise unusable(uri, error) from error
     return client
+
+
+def make_current(uri: str) -> None:
+    """Have MLflow's own functions use a store, and leave the environment to the user.
+
+    MLflow writes it to MLFLOW_TRACKING_URI too, where it would pass for the user's choice.
+    """
+    import mlflow
+
+    chosen = os.environ.get(VARIABLE)
+    mlflow.set_tracking_uri(uri)
+    if chosen is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = chosen
+
+
+def absolute(uri: str) -> str:
+    """The URI with an absolute path, if it is that of an SQLite file.
+
+    MLflow keeps a store for each URI: a relative one would name the same file wherever the process
+    goes.
+    """
+    from sqlalchemy.engine import make_url
+
+    if not urlsplit(uri).scheme.startswith("sqlite"):
+        return uri
+    url = make_url(uri)
+    if not url.database or url.database.startswith((":", "file:")):
+        return uri
+    return str(url.set(database=str(Path(url.database).absolute())))
 
 
 @contextmanager
