@@ -92,12 +92,26 @@ def add_to(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from framelens_training.significance import compare, comparison_table, load_answers
-    from framelens_training.tracking_store import open_store, store_uri
+    from framelens_training.errors import TrackingError
+    from framelens_training.significance import (
+        ComparisonError,
+        compare,
+        comparison_table,
+        load_answers,
+    )
+    from framelens_training.tracking_store import open_store, recorded_store_uri
 
-    on_disk = all(Path(run).exists() for run in (options.first, options.second))
-    client = None if on_disk else open_store(store_uri(options.uri))
-    first, second = (load_answers(run, client) for run in (options.first, options.second))
+    runs = (options.first, options.second)
+    absent = [run for run in runs if not Path(run).exists()]
+    client = None
+    if absent:
+        try:
+            uri = recorded_store_uri(options.uri)
+        except TrackingError as error:
+            found = f"no file or folder {absent[0]!r}, and no runs among which it could be"
+            raise ComparisonError(f"{found}: {error}") from error
+        client = open_store(uri)
+    first, second = (load_answers(run, client) for run in runs)
     print(comparison_table(compare(first, second, samples=options.samples)))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class FirstConfig:
         lines = [self.report.to_text().rstrip(), "", _table(self.splits), ""]
         lines += [
             f"wrote {self.config} and {self.split_file}",
-            f"next: framelens-train run {self.config}",
+            f"next: framelens-train run {shlex.quote(str(self.config))}",
         ]
         return "\n".join(lines)
 
@@ -157,8 +158,8 @@ def _yaml(
     held = ", ".join(f"{len(splits[name])} {name}" for name in SPLITS)
     return f"""\
 # A first model from {labels.name}: {len(documents)} texts, {segments} segments.
-#   framelens-train run {config.as_posix()}
-#   framelens-train promote {_name(labels)}
+#   framelens-train run {shlex.quote(config.as_posix())}
+#   framelens-train promote {shlex.quote(_name(labels))}
 # Every setting that is not here has its default; --set KEY=VALUE overrides one.
 
 # What the model is called in the MLflow registry, and its folders under runs/.

@@ -127,10 +127,13 @@ def _counterfactuals(
 
 
 def _drawn(corpus: CorpusFeatures, generator: np.random.Generator) -> list[LabelledFeatures]:
-    """Whole copies of the corpus, and for the rest of its weight a random part of it."""
+    """Whole copies of the corpus, and for the rest of its weight a random part of it.
+
+    A corpus with a weight has a part in every mixture: of a small one at least one document.
+    """
     copies, rest = divmod(corpus.weight, 1.0)
     drawn = list(corpus.documents) * int(copies)
-    size = round(rest * len(corpus.documents))
+    size = round(rest * len(corpus.documents)) or int(not drawn)
     chosen = sorted(generator.permutation(len(corpus.documents))[:size].tolist())
     return drawn + [corpus.documents[index] for index in chosen]
 

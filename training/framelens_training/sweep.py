@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -345,6 +346,6 @@ def sweep_lines(result: SweepResult) -> list[str]:
     lines += [
         "",
         "scores are on validation, and the best of many is flattered: test figures come from",
-        f"  framelens-train run {result.best_config}",
+        f"  framelens-train run {shlex.quote(str(result.best_config))}",
     ]
     return [line.rstrip() for line in lines]
