@@ -114,7 +114,7 @@ def test_neighbours_come_from_all_of_an_article(featurizer: Featurizer) -> None:
         assert any(number in ids for ids in company), word
 
 
-@pytest.mark.parametrize(("weight", "count"), [(0.5, 10), (1.0, 20), (2.25, 45)])
+@pytest.mark.parametrize(("weight", "count"), [(0.01, 1), (0.5, 10), (1.0, 20), (2.25, 45)])
 def test_weights_draw_a_corpus_more_or_less_often(
     featurizer: Featurizer, weight: float, count: int
 ) -> None:

@@ -169,6 +169,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no predictions of '000" in capsys.readouterr().err
 
 
+def test_where_no_runs_are_no_store_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    answers(0.9, 4).write(tmp_path / "a" / PREDICTIONS)
+    assert main(["compare", "a", "b"]) == 1
+    shown = capsys.readouterr().err
+    assert "no file or folder 'b'" in shown
+    assert "expected mlflow.db in the working directory" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_texts_of_one_article_are_drawn_together() -> None:
     scores = [np.full((len(d.segments), 3), 0.9, dtype=np.float32) for d in DOCUMENTS]
     decoding = DecodingConfig()
