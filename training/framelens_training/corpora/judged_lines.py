@@ -3,7 +3,8 @@
 What it annotates: `framed`. BABE, CheckThat and the hyperpartisan titles have few texts and one
 answer for each. Here readers who had seen sixty labelled texts of such a corpus say how likely its
 annotators are to call a further text framed: its own training texts again, and sentences and
-headlines of articles that nobody labelled in that way.
+headlines of articles that nobody labelled in that way; sentences also as if they were headlines,
+which are few.
 
 * The texts are read by the readers of the corpora that have them, from their training parts
   alone. This package has the answers only, in `judged_lines.csv`: the start of the SHA-256 of a
