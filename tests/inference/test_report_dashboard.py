@@ -195,6 +195,22 @@ def test_dates_are_iso(value: object, day: str | None) -> None:
     assert (None if article.day is None else article.day.isoformat()) == day
 
 
+def test_one_date_in_the_far_future_does_not_displace_the_others() -> None:
+    found = Corpus()
+    years = [date(year, 1, 1) for year in (2001, 2021, 2023)]
+    for monday in years:
+        found.weeks[monday] = shares(*["sf"] * 20)
+    assert [week for week, _ in found.shown_weeks(260)] == years[1:]
+    found.weeks[date(2203, 1, 3)] = shares("sf")
+    assert [week for week, _ in found.shown_weeks(260)] == years[1:]
+    page = parsed(found).text_content()
+    assert "1 earlier weeks" in page
+    assert "1 later weeks, with few articles" in page
+    found.weeks[date(2203, 1, 3)] = shares(*["sf"] * 4)
+    assert [week.year for week, _ in found.shown_weeks(260)] == [2203]
+    assert Corpus().shown_weeks(260) == []
+
+
 def test_columns_stand_at_their_weeks() -> None:
     monday = date(2024, 1, 1)
     later = date(2024, 1, 22)

@@ -35,6 +35,8 @@ SHOWN_LABELS: tuple[Label, ...] = ("sourced", "framed", "plain")
 MIN_ARTICLES = 5
 """Fewest articles of which an interval is given: with fewer it says nothing."""
 
+_NEARLY_EMPTY = 10
+"""A span of weeks that has less than one in so many of the fullest one's articles."""
 _Z = 1.959964  # 95 %
 
 
@@ -179,6 +181,25 @@ class Corpus:
             self.without_date += 1
         else:
             self.bad_dates[article.date] += 1
+
+    def shown_weeks(self, most: int) -> list[tuple[date, Shares]]:
+        """The weeks of the chart, which spans `most` weeks at most.
+
+        It is the latest such span that is not nearly empty: a date in the far future, which is an
+        error, must not displace all others.
+        """
+        weeks = sorted(self.weeks.items())
+        spans: list[list[tuple[date, Shares]]] = []
+        first = 0
+        for last, (week, _) in enumerate(weeks):
+            while (week - weeks[first][0]).days // 7 >= most:
+                first += 1
+            spans.append(weeks[first : last + 1])
+        counts = [sum(shares.articles for _, shares in span) for span in spans]
+        full = [
+            span for span, n in zip(spans, counts, strict=True) if n * _NEARLY_EMPTY >= max(counts)
+        ]
+        return full[-1] if full else []
 
     def ranked_outlets(self) -> list[tuple[str, Shares]]:
         """Outlets by their number of articles, then by name."""

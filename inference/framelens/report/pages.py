@@ -175,8 +175,7 @@ def dashboard_page(
     Raises:
         MissingExtraError: if the template engine is not installed (extra `report`).
     """
-    weeks = sorted(corpus.weeks.items())
-    recent = [week for week in weeks if (weeks[-1][0] - week[0]).days // 7 < MAX_WEEKS]
+    weeks = corpus.shown_weeks(MAX_WEEKS)
     outlets = corpus.ranked_outlets()
     intervals = [shares.framed_interval for _, shares in outlets]
     tops = [shares.share("framed") for _, shares in outlets]
@@ -190,9 +189,10 @@ def dashboard_page(
         outlets=outlets[:MAX_OUTLETS],
         more_outlets=len(outlets[MAX_OUTLETS:]),
         framed_top=min(1.0, max([*tops, 0.05])),
-        weeks=recent,
-        earlier_weeks=len(weeks) - len(recent),
-        chart=week_columns([WeekColumn(w, s.parts) for w, s in recent]) if recent else None,
+        weeks=weeks,
+        earlier_weeks=sum(week < weeks[0][0] for week in corpus.weeks),
+        later_weeks=sum(week > weeks[-1][0] for week in corpus.weeks),
+        chart=week_columns([WeekColumn(w, s.parts) for w, s in weeks]) if weeks else None,
         words=corpus.words.top(TOP),
         sources=corpus.sources.top(TOP),
         checked=corpus.outcomes.total(),
