@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from framelens import __version__
 from framelens.artifact import Artifact
 from framelens.deferral import Deferral
-from framelens.errors import FramelensError
+from framelens.errors import FramelensError, MissingExtraError
 from framelens.in_order import InOrder, in_order
 from framelens.input_files import STANDARD_INPUT
 from framelens.limits import Limits
@@ -124,6 +124,7 @@ class Run:
         self._plan = plan
         self._running = running
         self._inputs = inputs
+        self._resumable = STANDARD_INPUT not in inputs
         self._progress = progress
         self._tally = Tally()
         self._position = Position()
@@ -165,7 +166,7 @@ class Run:
         with _interruptible() as stop:
             store = self._store(folder)
             try:
-                with output_errors(folder):
+                with output_errors(folder, resumable=self._resumable):
                     if store.complete is not None and store.is_whole:
                         self._already(store)
                     elif self._parts(store, stop):
@@ -186,7 +187,7 @@ class Run:
         with _interruptible() as stop:
             store = self._store(partial_of(target))
             try:
-                with output_errors(target.parent):
+                with output_errors(target.parent, resumable=self._resumable):
                     if store.complete is None or not target.is_file():
                         if not self._parts(store, stop):
                             return self._outcome(interrupted=True)
@@ -205,7 +206,7 @@ class Run:
         return self._outcome(interrupted=False)
 
     def _store(self, folder: Path) -> PartStore:
-        if self._running.resume and STANDARD_INPUT in self._inputs:
+        if self._running.resume and not self._resumable:
             raise OutputError(
                 "--resume: standard input cannot be read a second time; give files to be able "
                 "to continue"
@@ -320,8 +321,10 @@ def _kept_columns(plan: Plan, inputs: Sequence[str]) -> tuple[Keep, Any]:
         ):
             return "json", None
         return "cells", names[0]
-    from framelens.tabular import kept_schema
-
+    try:
+        from framelens.tabular import kept_schema
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "batch", "writing Parquet") from error
     schemas = [kept_schema(name, plan.fields) for name in inputs]
     if any(not other.equals(schemas[0]) for other in schemas):
         return "json", None

@@ -8,7 +8,6 @@ and Jones 2001 for cascades, Jitkrittum et al. 2023 for when confidence is enoug
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from itertools import compress
 from operator import not_
@@ -24,7 +23,7 @@ from framelens.decoding import (
     label_margins,
 )
 from framelens.deferral import Deferral
-from framelens.limits import LimitError, Limits
+from framelens.limits import LimitError, Limits, Stopwatch
 from framelens.schema import Document
 from framelens.scorer import CACHED_WINDOWS, Reading, Scorer
 
@@ -89,10 +88,9 @@ class Cascade(Scorer):
 
     def _second(self, reading: Reading) -> Reading | Document:
         """What the second model says of a document that the first has read."""
-        begun = time.monotonic() - reading.seconds
-        deadline = begun + self.limits.seconds
+        watch = Stopwatch(reading.seconds)
         try:
-            return self.second.read_segments(reading.id, reading.segments, begun, deadline)
+            return self.second.read_segments(reading.id, reading.segments, watch)
         except LimitError as error:
             model, second = self.model.name, self.second.model.name
             message = f"{error} ({model} had read all of it and deferred it to {second})"

@@ -320,7 +320,9 @@ def _batch(
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    run = Run(plan, running, inputs, Progress(quiet=options.quiet or target is None))
+    # On a terminal, rows and progress would run into each other.
+    quiet = options.quiet or (target is None and sys.stdout.isatty())
+    run = Run(plan, running, inputs, Progress(quiet=quiet))
     if target is None:
         outcome = run.to_stream(sys.stdout.buffer)
     elif target.is_dir() or options.output.endswith(("/", os.sep)):

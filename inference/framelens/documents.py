@@ -37,11 +37,11 @@ def document_of(row: Mapping[str, Any]) -> Document:
         if segment.index != place:
             raise ValueError(f"segment {segment.index} at place {place}: some are left out")
     return Document(
-        id=_string(row["id"]),
+        id=_id(row["id"]),
         status="error" if row["status"] == "error" else "ok",
         model=ModelInfo(**{key: row["model"][key] for key in ("name", "version", "sha256")}),
         segments=segments,
-        summary=None if summary is None else Summary(**summary),
+        summary=None if summary is None else _summary(summary),
         error=None if error is None else RowError(error["code"], error["message"]),
         headline_check=_check(object_of(row.get("headline_check")), len(segments)),
         input=object_of(row.get("input")),
@@ -64,6 +64,16 @@ def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a string was expected, not {type(value).__name__}")
     return value
+
+
+def _id(value: Any) -> str:
+    """An id: pandas reads one of digits as a number."""
+    return str(value) if isinstance(value, int) else _string(value)
+
+
+def _summary(row: Mapping[str, Any]) -> Summary:
+    counts = {name: int(row[name]) for name in ("segments", "sources")}
+    return Summary(**{**row, **counts})
 
 
 def _segment(row: Mapping[str, Any]) -> ScoredSegment:
@@ -101,14 +111,17 @@ def _span(row: Mapping[str, Any]) -> Span:
 def _check(row: Mapping[str, Any] | None, segments: int) -> HeadlineCheck | None:
     if row is None:
         return None
-    if row["segment"] is not None and not 0 <= row["segment"] < segments:
-        raise ValueError(f"headline check of segment {row['segment']}, of {segments}")
+    # pandas has no whole numbers beside missing ones.
+    found = row["segment"]
+    segment = None if found is None or found != found else int(found)
+    if segment is not None and not 0 <= segment < segments:
+        raise ValueError(f"headline check of segment {found}, of {segments}")
     if row["attribution"] not in (None, *ATTRIBUTIONS):
         raise ValueError(f"attribution {row['attribution']!r}")
     source, cue, score = row["source"], row["cue"], row.get("dropped_score")
     return HeadlineCheck(
         outcome=row["outcome"],
-        segment=row["segment"],
+        segment=segment,
         score=float(row["score"]),
         attributed=bool(row["attributed"]),
         source=None if source is None else _span(source),

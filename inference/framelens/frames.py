@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,13 @@ def score_frame(
     Raises:
         MissingExtraError: if the extra is not installed.
         InputError: if the table has no such text column, or two columns of one name.
-        TypeError: if it is no pandas or polars data frame and no Arrow table.
+        TypeError: if it is no pandas or polars data frame and no Arrow table, or a field's name is
+            no string.
     """
+    for name, field in asdict(fields).items():
+        if not isinstance(field, str):
+            kind = type(field).__name__
+            raise TypeError(f"expected a string as {name}_field, found {kind}; rename the column")
     try:
         import narwhals as nw
         import pyarrow as pa

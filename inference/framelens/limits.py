@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,30 @@ class Limits:
     characters: int = MAX_CHARACTERS
     segments: int = MAX_SEGMENTS
     seconds: float = MAX_SECONDS
+
+
+LONGEST_STEP = 10.0
+"""Seconds that one step of the work on a document counts at most: far longer than one takes."""
+
+
+class Stopwatch:
+    """Seconds of work on a document.
+
+    What passes between two looks counts as `LONGEST_STEP` at most: a process or machine that was
+    suspended makes no document slow.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Go on from what was measured before."""
+        self._seconds = seconds
+        self._looked = time.monotonic()
+
+    def look(self) -> float:
+        """The seconds until now."""
+        now = time.monotonic()
+        self._seconds += min(now - self._looked, LONGEST_STEP)
+        self._looked = now
+        return self._seconds
 
 
 class LimitError(FramelensError, ValueError):

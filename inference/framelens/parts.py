@@ -41,15 +41,19 @@ class OutputError(FramelensError):
 
 
 @contextlib.contextmanager
-def output_errors(folder: Path) -> Iterator[None]:
+def output_errors(folder: Path, *, resumable: bool) -> Iterator[None]:
     """Turn what the operating system says about writing below `folder` into an `OutputError`."""
     try:
         yield
     except OSError as error:
+        then = (
+            ", and the parts before it are safe: when this is put right, continue with --resume"
+            if resumable
+            else "; when this is put right, start again with --overwrite"
+        )
         raise OutputError(
             f"{error.filename or folder}: cannot be written: {error.strerror or error}; nothing "
-            "incomplete stands under a final name, and the parts before it are safe: when this "
-            "is put right, continue with --resume"
+            f"incomplete stands under a final name{then}"
         ) from error
 
 
@@ -97,8 +101,9 @@ class PartStore:
         self._stream: IO[bytes] | None = None
         self._lock: int | None = None
         row = {"format_version": FORMAT_VERSION, **manifest}
+        self._resumable = all(item["name"] != STANDARD_INPUT for item in manifest["inputs"])
         self._created = False
-        with output_errors(folder):
+        with output_errors(folder, resumable=self._resumable):
             made = _made(folder)
             try:
                 self._take_lock()
@@ -115,9 +120,10 @@ class PartStore:
             write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
             return
         if not resume:
+            go_on = "continue it with --resume, or " if self._resumable else ""
             raise OutputError(
-                f"{self.folder}: holds the parts of an earlier run; continue it with --resume, "
-                "or start again with --overwrite"
+                f"{self.folder}: holds the parts of an earlier run; {go_on}start again with "
+                "--overwrite"
             )
         differences = _differences(found, row)
         if differences:

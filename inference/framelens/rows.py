@@ -110,10 +110,13 @@ def segment_rows(document: Document) -> list[dict[str, Any]]:
         return [{**head, **places}]
     check = None if document.headline_check is None else document.headline_check.to_dict()
     checked = next((s.index for s in document.segments if s.role == "headline"), None)
-    return [
+    rows = [
         {**head, **_flat(s), "headline_check": check if s.index == checked else None}
         for s in document.segments
     ]
+    if document.input is not None:  # what was drawn out of a page, in which the offsets count
+        rows[0]["input"] = document.to_dict()["input"]
+    return rows
 
 
 def _flat(segment: ScoredSegment) -> dict[str, Any]:

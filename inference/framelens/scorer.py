@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from framelens.deferral import Deferral
 from framelens.errors import ArtifactError
 from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
-from framelens.limits import LimitError, Limits
+from framelens.limits import LimitError, Limits, Stopwatch
 from framelens.network import Network
 from framelens.records import given_record
 from framelens.schema import (
@@ -160,7 +159,7 @@ class Scorer:
                 f"expected at most {limits.characters} characters, found {size}; "
                 "split the document or raise the limit",
             )
-        begun = time.monotonic()
+        watch = Stopwatch()
         split = segment_article if unit == "article" else segment_unit
         shown = headline if headline is not None and has_words(headline) else None
         # A network reads nothing in "* * *" or in invisible marks, and answers all the same.
@@ -171,19 +170,17 @@ class Scorer:
                 f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
-        return self.read_segments(id, segments, begun, begun + limits.seconds)
+        return self.read_segments(id, segments, watch)
 
-    def read_segments(
-        self, id: str, segments: list[TextSegment], begun: float, deadline: float
-    ) -> Reading:
-        """What the network says of given segments, on which work began at `begun`.
+    def read_segments(self, id: str, segments: list[TextSegment], watch: Stopwatch) -> Reading:
+        """What the network says of given segments, the work on which `watch` measures.
 
         Raises:
-            LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
+            LimitError: if the time is up before all windows are read.
         """
         features = self._features(segments)
-        logits = self._logits(features, deadline)
-        return Reading(id, segments, features, logits, self.model, time.monotonic() - begun)
+        logits = self._logits(features, watch)
+        return Reading(id, segments, features, logits, self.model, watch.look())
 
     def decode(self, readings: Sequence[Reading]) -> list[Document]:
         """The answers for documents that were read; together they take less time than apart.
@@ -320,29 +317,24 @@ class Scorer:
         """An error document under this model's name."""
         return Document(id, "error", self.model, error=RowError(code, message))
 
-    def logits(
-        self, segments: Iterable[TextSegment], *, deadline: float | None = None
-    ) -> tuple[DocumentLogits, list[TokenSpan]]:
+    def logits(self, segments: Iterable[TextSegment]) -> tuple[DocumentLogits, list[TokenSpan]]:
         """The raw answer of this model for given segments, whether or not it would defer them:
-        logits, and the spans decoded from them.
-
-        Raises:
-            LimitError: if `time.monotonic()` passes `deadline` before all windows are read.
+        logits, and the spans decoded from them. It may take any time.
         """
         features = self._features(list(segments))
-        logits = self._logits(features, deadline)
+        logits = self._logits(features)
         decoding = self.artifact.manifest.decoding
         return logits, decode_many([(features.segments, logits.tokens)], decoding)[0]
 
     def _features(self, segments: list[TextSegment]) -> DocumentFeatures:
         return self._featurizer.featurize([s.text for s in segments], [s.role for s in segments])
 
-    def _logits(self, features: DocumentFeatures, deadline: float | None) -> DocumentLogits:
+    def _logits(self, features: DocumentFeatures, watch: Stopwatch | None = None) -> DocumentLogits:
         outputs: list[tuple[Floats, Floats]] = []
         # Only a headline that has a body is compared with anything.
         compared = self._vectors is not None and len({s.role for s in features.segments}) > 1
         for window in features.windows:
-            if deadline is not None and time.monotonic() > deadline:
+            if watch is not None and watch.look() > self.limits.seconds:
                 raise LimitError(
                     "too_slow",
                     f"expected an answer within {self.limits.seconds:g} s, found "
@@ -473,7 +465,7 @@ def check_golden(scorer: Scorer) -> None:
     for number, golden in enumerate(manifest.golden):
         # The user's limits are for the user's texts.
         segments = segment_article(golden.text, golden.headline)
-        reading = scorer.read_segments("golden", segments, time.monotonic(), math.inf)
+        reading = scorer.read_segments("golden", segments, Stopwatch(-math.inf))
         document = scorer.decode_own([reading])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         expected, answered = np.array(golden.scores), np.array(found)

@@ -39,6 +39,9 @@ _GRACE = 10.0  # seconds over the limit in which a worker may say so itself
 _FLUSH = 0.2  # seconds after which finished answers are sent although the chunk is not done
 _DEATHS = 3  # of workers that were scoring one document alone, before it is an error
 _FAILED_STARTS = 3
+_SUSPENDED = 1.0
+"""Seconds over its timeout that a wait takes only if this process, and so its workers, stood still:
+stopped in the shell, frozen with its container, or on a machine that slept."""
 _START_SECONDS = 300.0
 _SERVE = f"{__name__}:serve"  # what a worker runs
 
@@ -311,7 +314,12 @@ class WorkerPool:
         self._dispatch()
         answers: list[tuple[int, Answer]] = []
         connections: dict[object, _Worker] = {w.connection: w for w in self._workers}
-        for connection in wait([worker.connection for worker in self._workers], timeout):
+        asked = time.monotonic()
+        ready = wait([worker.connection for worker in self._workers], timeout)
+        if (suspended := time.monotonic() - asked - timeout) > _SUSPENDED:
+            for worker in self._workers:
+                worker.since += suspended
+        for connection in ready:
             worker = connections[connection]
             try:
                 message = worker.connection.recv()

@@ -476,6 +476,10 @@ def test_pyarrow_missing_names_the_extra(
     assert score(model_folder, source, "-o", tmp_path / "out.parquet") == 1
     assert "pip install 'framelens[batch]'" in capsys.readouterr().err
     assert score(model_folder, source, "-o", tmp_path / "out.csv") == 0
+    table = tmp_path / "in.csv"
+    table.write_text("text,paper\nRain fell.,Courier\n", "utf-8")
+    assert score(model_folder, table, "--keep", "-o", tmp_path / "out.parquet") == 1
+    assert "pip install 'framelens[batch]'" in capsys.readouterr().err
 
 
 def test_duplicates_are_scored_once(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

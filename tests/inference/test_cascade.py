@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import framelens
-from framelens import scorer as scorer_module
+from framelens import limits as limits_module
 from framelens.artifact import Artifact, Golden
 from framelens.cascade import Cascade, is_deferred
 from framelens.cli import main
@@ -187,7 +187,7 @@ def test_both_models_share_the_time_of_a_document(
     text = "\n\n".join([LONG_DOUBTED] * 4)  # four windows, and a look at the clock before each
     scorer = framelens.load(first, defer_to=second, limits=Limits(seconds=6))
     clock = itertools.count()
-    monkeypatch.setattr(scorer_module.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(limits_module.time, "monotonic", lambda: float(next(clock)))
     with pytest.raises(framelens.LimitError) as late:
         scorer.score(text)
     assert late.value.code == "too_slow"
@@ -197,6 +197,13 @@ def test_both_models_share_the_time_of_a_document(
     (document,) = scorer.score_many([text])
     assert document.error is not None
     assert document.error.code == "too_slow"
+
+
+def test_a_process_that_was_stopped_has_worked_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 2.0, 9000.0, 9001.0])
+    monkeypatch.setattr(limits_module.time, "monotonic", lambda: next(clock))
+    watch = limits_module.Stopwatch(1.0)
+    assert [watch.look() for _ in range(3)] == [3.0, 13.0, 14.0]
 
 
 def test_whose_time_runs_out_does_not_stop_the_others(cascade: framelens.Scorer) -> None:
@@ -216,7 +223,7 @@ def test_lateness_does_not_depend_on_the_neighbours(
     """As it would if a late document were tried again, with some of its windows remembered."""
     scorer = framelens.load(first, defer_to=second, limits=Limits(seconds=6))
     clock = itertools.count()
-    monkeypatch.setattr(scorer_module.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(limits_module.time, "monotonic", lambda: float(next(clock)))
     slow = [scorer.read("\n\n".join([LONG_DOUBTED, *[f"{LONG_DOUBTED} {n}"] * 3])) for n in (1, 2)]
     for documents in (finished(scorer, slow), finished(scorer, slow[1:])):
         assert {document.error.code for document in documents if document.error} == {"too_slow"}

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from framelens.cli import main
@@ -276,6 +277,15 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
         field = found["input"][segment["field"]]
         assert field[segment["start"] : segment["end"]] == segment["text"]
     assert any("road 7 was closed" in segment["text"] for segment in found["segments"])
+    assert score(model_folder, source, "--explode", "-o", tmp_path / "rows.jsonl") == 0
+    first, *others = read_jsonl(tmp_path / "rows.jsonl")
+    assert first["input"] == found["input"]
+    assert len(others) == len(found["segments"]) - 1
+    assert not any("input" in row for row in others)
+    assert score(model_folder, source, "--explode", "-o", tmp_path / "rows.parquet") == 0
+    inputs = pq.read_table(tmp_path / "rows.parquet")["input"].to_pylist()
+    assert json.loads(inputs[0]) == found["input"]
+    assert set(inputs[1:]) == {None}
     empty = tmp_path / "empty.html"
     empty.write_text("<html></html>", "utf-8")
     assert score(model_folder, empty, "-o", target) == 3

@@ -239,6 +239,12 @@ def test_what_is_no_frame_is_refused(frame: Any, scorer: Scorer) -> None:
         scorer.score_frame(frame)
 
 
+def test_a_field_whose_name_is_no_string_is_refused(scorer: Scorer) -> None:
+    frame = pd.DataFrame({0: ["a"], 1: ["Rain fell."]})
+    with pytest.raises(TypeError, match="expected a string as text_field, found int"):
+        scorer.score_frame(frame, text_field=1)  # type: ignore[arg-type]
+
+
 def test_narwhals_missing_names_the_extra(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "narwhals", None)
     with pytest.raises(framelens.MissingExtraError, match=r"framelens\[frames\]"):

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def test_a_row_that_is_read_back_is_the_document(
     [
         ({"schema": 2}, "schema 2"),
         ({"segments": [{}]}, "KeyError"),
-        ({"id": 4}, "a string was expected"),
+        ({"id": 4.5}, "a string was expected"),
         ({"headline_check": "[]"}, "an object was expected"),
         ({"model": None}, "TypeError"),
     ],
@@ -220,6 +221,20 @@ def test_a_row_of_another_kind_is_refused_by_name(
     path.write_text("\n".join(lines), "utf-8")
     with pytest.raises(InputError, match=r"scored\.jsonl:3: .*" + says):
         list(read_scored(str(path)))
+
+
+def test_a_row_that_went_through_pandas_is_the_document() -> None:
+    """Which has no whole numbers beside missing ones, and reads an id of digits as a number."""
+    for article in examples():
+        row = article.document.to_dict() | {"id": 1001}
+        for name in ("segments", "sources"):
+            row["summary"][name] = float(row["summary"][name])
+        if row["headline_check"] is not None:
+            found = row["headline_check"]["segment"]
+            row["headline_check"]["segment"] = float("nan") if found is None else float(found)
+        document = document_of(row)
+        assert document == replace(article.document, id="1001")
+        assert isinstance(document.summary and document.summary.segments, int)
 
 
 def test_offsets_and_labels_of_a_row_are_checked() -> None:

@@ -22,6 +22,7 @@ from framelens.decoding import DecodingConfig
 from framelens.report import Article, article_page
 from framelens.report.article import (
     Nearness,
+    article_of,
     paragraphs,
     quoted_sources,
     segment_runs,
@@ -113,6 +114,15 @@ def test_paragraphs_are_told_from_offsets_where_the_text_is_not_at_hand() -> Non
     assert plain
     for article in plain:
         assert paragraphs(replace(article, text=None)) == paragraphs(article)
+
+
+def test_a_kept_column_named_text_is_no_text_of_another_column() -> None:
+    names = {"outlet_field": "outlet", "date_field": "date"}
+    article = EXAMPLES[0]
+    assert article.text is not None
+    for kept, found in ((article.text, article.text), ("A summary.\n\nIn two lines.", None)):
+        document = replace(article.document, input={"text": kept})
+        assert article_of(document, None, {}, **names).text == found
 
 
 def test_a_span_that_another_crosses_is_counted_once_and_marked_whole() -> None:
@@ -458,6 +468,8 @@ def test_a_notebook_shows_a_document_without_script_or_extra() -> None:
     assert texts
     assert {text.get("dir") for text in texts} == {"auto"}
     assert "headline: attribution dropped" in page.text_content()
+    (cell,) = page.xpath("./div")  # so that "$5 ... $3" is no formula
+    assert {"mathjax_ignore", "tex2jax_ignore"} <= set(cell.get("class").split())
     assert not page.xpath(".//script | .//@id | .//@src | .//@href")
     for rule in re.findall(r"^([^{}@\n]+)\{", page.xpath("string(.//style)"), re.MULTILINE):
         assert rule.startswith(".framelens"), f"{rule} would style the rest of the notebook"

@@ -86,11 +86,17 @@ def article_of(
 ) -> Article:
     """Join a document with what the other columns of its row say of it."""
     if text is None and document.input is not None:
-        drawn_out = document.input.get("text")
-        text = drawn_out if isinstance(drawn_out, str) else None
+        kept = document.input.get("text")
+        text = kept if isinstance(kept, str) and _is_scored(kept, document) else None
     return Article(
         document, text, _plain(columns.get(outlet_field)), _plain(columns.get(date_field))
     )
+
+
+def _is_scored(text: str, document: Document) -> bool:
+    """Whether a text is what the segments are of: a kept column of that name may be another one."""
+    body = [segment for segment in document.segments if segment.field == "text"]
+    return all(text[segment.start : segment.end] == segment.text for segment in body)
 
 
 def _plain(value: Any) -> str | None:

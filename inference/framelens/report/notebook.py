@@ -36,15 +36,19 @@ _STYLE = """
 """
 
 
+_NO_FORMULAS = "mathjax_ignore tex2jax_ignore"
+"""Classes by which MathJax, which Jupyter runs over what it shows, leaves sums of dollars alone."""
+
+
 def document_html(document: Document) -> str:
     """The document as Jupyter shows it: labels, marks, and a line of figures."""
     if document.error is not None:
         return (
-            f"<div><b>{escaped(document.id)}</b>: {escaped(document.error.code)}: "
-            f"{escaped(document.error.message)}</div>"
+            f'<div class="{_NO_FORMULAS}"><b>{escaped(document.id)}</b>: '
+            f"{escaped(document.error.code)}: {escaped(document.error.message)}</div>"
         )
     article = Article(document)
-    lines = [f"<style>{_STYLE}</style>", '<div class="framelens">']
+    lines = [f"<style>{_STYLE}</style>", f'<div class="framelens {_NO_FORMULAS}">']
     if article.headline is not None:
         shown = segment_html(article.headline, anchor=False)
         lines.append(f'<p class="head" dir="auto">{shown}</p>')

@@ -165,6 +165,40 @@ def test_two_annotators_of_one_article_are_no_repetition() -> None:
     assert len(likenesses(entries([_part("train", one, two, other)]))) == 1
 
 
+def test_two_annotators_of_one_sentence_may_disagree(featurizer: Featurizer) -> None:
+    one, two = (_line(x, TEXT, x == "b", group="g", annotator=x) for x in "ab")
+    part = _part("train", one, two)
+    found = [f for f in compare([part]) if f.code != "class-balance"]
+    assert [(f.severity, f.code) for f in found] == [("warning", "annotators-disagree")]
+    assert [item.document.id for item in fix([part], featurizer)[0][0].located] == ["a", "b"]
+    other = _part("train", one, two, _line("c", TEXT, group="h"))
+    assert "contradicting-labels" in {f.code for f in compare([other])}
+    assert not fix([other], featurizer)[0][0].located
+
+
+def test_a_copy_with_answers_of_its_own_is_no_repetition(featurizer: Featurizer) -> None:
+    framed = _line("a", TEXT)
+    (segment,) = framed.segments
+    attributed = replace(
+        framed, id="b", annotated=frozenset({"attributed"}),
+        segments=(replace(segment, framed=None, attributed=False),),
+    )  # fmt: skip
+    both = replace(
+        framed, id="c", annotated=frozenset({"attributed", "framed"}),
+        segments=(replace(segment, attributed=False),),
+    )  # fmt: skip
+    for documents, kept in (
+        ([framed, attributed], "ab"),
+        ([framed, both], "c"),
+        ([both, framed], "c"),
+    ):
+        part = _part("train", *documents)
+        told = "duplicate-text" in {f.code for f in compare([part])}
+        assert told == (len(kept) == 1)
+        left = [item.document.id for item in fix([part], featurizer)[0][0].located]
+        assert "".join(left) == kept
+
+
 def test_contradiction_in_context_is_a_warning() -> None:
     first = _article("the road is closed\nsign up")
     second = replace(first.segments[0], framed=True)

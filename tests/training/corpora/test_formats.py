@@ -272,6 +272,41 @@ def test_brat_from_elsewhere_annotates_what_occurs(tmp_path: Path) -> None:
     assert [one.segment_text(s) for s in one.segments] == ["She said no.", "Rain fell."]
 
 
+def test_a_mark_that_brat_cut_at_a_line_break_is_one(tmp_path: Path) -> None:
+    text = "The coroner said the valve\nhad been shut by hand. It held."
+    marks = (
+        "T1\tSegment 0 26;27 49\tThe coroner said the valve had been shut by hand.\n"
+        "T2\tSegment 50 52;53 58\tIt held.\n"
+        "T3\tContent 17 26;27 48\tthe valve had been shut by hand\n"
+        "T4\tContent 4 11;36 40\tcoroner shut\n"
+        "A1\tAttributed T1 yes\nA2\tAttributed T2 no\n"
+    )
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    (tmp_path / "a.ann").write_text(marks, "utf-8")
+    (document,) = read_any(tmp_path)
+    assert [(s.start, s.end, s.attributed) for s in document.segments] == [
+        (0, 49, True), (50, 58, False)
+    ]  # fmt: skip
+    assert [(s.start, s.end) for s in document.spans] == [(17, 48), (4, 11), (36, 40)]
+
+
+def test_every_piece_of_a_brat_segment_has_its_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("One, or so he says, two.", "utf-8")
+    (tmp_path / "a.ann").write_text("T1\tSegment 0 4;20 24\tOne, two.\nA1\tframed T1\n", "utf-8")
+    (document,) = read_any(tmp_path)
+    assert [s.framed for s in document.segments] == [True, True]
+
+
+def test_what_brat_has_beyond_these_marks_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("One, two.", "utf-8")
+    marks = "T1\tSegment 0 9\tOne, two.\nA1\tSarcasm T1\nA2\tFramed T1 No\n"
+    (tmp_path / "a.ann").write_text(marks + "R1\tCause Arg1:T1 Arg2:T1\n#1\tNote T1\tx\n", "utf-8")
+    parsed = parse_any(tmp_path)
+    assert [s.framed for s in parsed.documents()[0].segments] == [False]
+    told = [(f.code, f.where.rpartition(":")[2], f.found) for f in parsed.findings]
+    assert told == [("unknown-type", "2", "Sarcasm"), ("unknown-type", "4", "Cause")]
+
+
 def test_crlf_after_an_export_to_brat_is_undone(tmp_path: Path) -> None:
     write_any([_article()], tmp_path / "b", "brat")
     path = tmp_path / "b/000001-a-1.txt"
@@ -313,6 +348,17 @@ def test_label_studio_offsets_that_find_other_words_are_an_error(tmp_path: Path)
     tasks[0]["data"]["text"] = "Now: " + tasks[0]["data"]["text"]
     path.write_text(json.dumps(tasks), "utf-8")
     with pytest.raises(CorpusError, match=r"tasks.json:1: expected 'The .* found 'Now: "):
+        read_any(path)
+
+
+def test_label_studio_offsets_beyond_the_text_are_told_without_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    tasks = json.loads(json.dumps(_exported(path)))
+    value = tasks[0]["annotations"][0]["result"][0]["value"]
+    del value["text"]
+    value["end"] = 9999
+    path.write_text(json.dumps(tasks), "utf-8")
+    with pytest.raises(CorpusError, match=r"expected 0 <= start <= end <= \d+, found 0\.\.9999"):
         read_any(path)
 
 

@@ -56,12 +56,19 @@ def test_single_breaks_and_several_articles() -> None:
         ("a| close}", "closes nothing"),
         ("a| {x|y}", "without"),
         ("a| {s|}", "empty source span"),
+        ("a| ", "expected text after the bar"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line(line: str, says: str) -> None:
     with pytest.raises(CorpusError, match=says) as caught:
         parse_markup(f"#id: a\n\n{line}\n", "file.txt")
     assert caught.value.problems[0].where == "file.txt:3"
+
+
+def test_an_article_without_segments_is_named() -> None:
+    with pytest.raises(CorpusError, match="has no segments") as caught:
+        parse_markup("#id: a\n-| x\n===\n#id: b\n\n===\n#id: c\n-| y\n", "file.txt")
+    assert [problem.where for problem in caught.value.problems] == ["file.txt:4"]
 
 
 def test_an_article_without_an_id() -> None:

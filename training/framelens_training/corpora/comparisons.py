@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from framelens.schema import AXES, Axis, Field
 from framelens_training.corpora.findings import Finding, Located, error, warning
 from framelens_training.corpora.inputs import Part
-from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
+from framelens_training.corpora.labelled import Annotated, GoldSegment, LabelledDocument
 from framelens_training.corpora.near_duplicates import near_duplicates
 from framelens_training.corpora.reading import marked_wording, wording
 from framelens_training.corpora.splits import group_of
@@ -63,6 +63,18 @@ def asked_alike(left: LabelledDocument, right: LabelledDocument) -> bool:
 def question(document: LabelledDocument, segment: GoldSegment) -> tuple[Field, str]:
     """What a segment's answers are answers to: the field that it is in, and as whose annotators."""
     return segment.field, document.meta.get("as", "")
+
+
+def repeats(left: LabelledDocument, right: LabelledDocument) -> bool:
+    """Whether one of two documents of the same text has answers to nothing that the other lacks."""
+    one, other = answered(left), answered(right)
+    return one <= other or other <= one
+
+
+def answered(document: LabelledDocument) -> frozenset[Annotated]:
+    """What a document says something about: axes with an answer, and kinds of spans."""
+    axes = {axis for axis in AXES if any(s.axis(axis) is not None for s in document.segments)}
+    return frozenset(name for name in document.annotated if name not in AXES or name in axes)
 
 
 def same_article_again(left: Entry, right: Entry) -> bool:
@@ -188,6 +200,7 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
                        "take it out of the training data, or use --fix")  # fmt: skip
         elif (
             asked_alike(left.document, right.document)
+            and repeats(left.document, right.document)
             and not (same and differ(left.document, right.document))
             and not _is_contrast(left.document, right.document)
         ):  # of what marks alone tell apart, the contradictions speak
@@ -240,7 +253,8 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
                 other = alike or first.get((asked, text, axis, not answer))
                 if other is None or other is entry:
                     continue
-                if is_lone(document) and is_lone(other.document):
+                again = same_article_again(other, entry)
+                if is_lone(document) and is_lone(other.document) and not again:
                     found = f"{answer}, and {not answer} at {other.item.where}"
                     if alike is not None:
                         yield error("contradicting-labels", entry.item.where,
@@ -252,7 +266,6 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
                                       "make sure that quotation, question or exclamation marks "
                                       "decide it")  # fmt: skip
                 else:
-                    again = same_article_again(other, entry)
                     in_context[entry.part.name, again].append(
                         (entry.item.where, f"{axis} of {text[:50]!r}")
                     )

@@ -19,18 +19,21 @@ from typing import Literal, TypeVar
 
 from framelens.features import Featurizer
 from framelens.limits import MAX_CHARACTERS
-from framelens.schema import AXES, Axis, Field
+from framelens.schema import AXES, Field
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.checks import check_document
 from framelens_training.corpora.comparisons import (
     KEYS,
     Entry,
+    answered,
     asked_alike,
     differ,
     entries_of,
     is_lone,
     likenesses,
     question,
+    repeats,
+    same_article_again,
 )
 from framelens_training.corpora.findings import Located
 from framelens_training.corpora.formats.base import FormatError
@@ -219,13 +222,15 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
                     why = f"its {kind} is in a split that is evaluated"
                     drops.setdefault(id(entry.item), (f"{kind}-in-two-splits", why))
     for pair in likenesses([entry for entry in entries if id(entry.item) not in drops]):
-        left, right = sorted((pair.left, pair.right), key=_rank, reverse=True)
+        # What says more is kept, and of equals the first.
+        left, right = sorted((pair.left, pair.right), key=_worth, reverse=True)
         if _rank(left) != _rank(right):
             code = "text-in-two-splits" if pair.similarity == 1.0 else "near-duplicate"
         elif (
             pair.similarity == 1.0
             and left.part.corpus == right.part.corpus
             and asked_alike(left.document, right.document)
+            and repeats(left.document, right.document)
             and not differ(left.document, right.document)  # marks alone may decide an answer
         ):
             code = "duplicate-text"
@@ -238,6 +243,10 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
 
 def _rank(entry: Entry) -> int:
     return _RANK.get(entry.part.split, 0)
+
+
+def _worth(entry: Entry) -> tuple[int, int]:
+    return _rank(entry), len(answered(entry.document))
 
 
 def _grouped(entries: Iterable[Entry], key: Callable[[Entry], object]) -> Iterable[list[Entry]]:
@@ -258,17 +267,15 @@ def _contradicting(entries: Sequence[Entry]) -> Iterable[Entry]:
         return (question(entry.document, segment), text) if text else None
 
     for group in _grouped([entry for entry in entries if is_lone(entry.document)], words):
-        answers: dict[Axis, set[bool]] = {
-            axis: {
-                value
-                for entry in group
-                if axis in entry.document.annotated
-                and (value := entry.document.segments[0].axis(axis)) is not None
-            }
-            for axis in AXES
-        }
-        if any(len(values) > 1 for values in answers.values()):
-            found += group
+        for axis in AXES:
+            answers: dict[bool | None, list[Entry]] = {True: [], False: [], None: []}
+            for entry in group:
+                is_asked = axis in entry.document.annotated
+                answers[entry.document.segments[0].axis(axis) if is_asked else None].append(entry)
+            pairs = itertools.product(answers[True], answers[False])
+            if any(not same_article_again(left, right) for left, right in pairs):
+                found += group
+                break
     return found
 
 

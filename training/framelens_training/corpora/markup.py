@@ -100,6 +100,9 @@ def _parse_article(
         except ValueError as error:
             problems.append(Problem(place, str(error)))
             continue
+        if not text.strip():
+            problems.append(Problem(place, "expected text after the bar, found none"))
+            continue
         name = FIELDS[0] if match["head"] else FIELDS[1]
         if texts[name]:
             furniture = "b" in match["axes"] or bool(segments[-1].boilerplate)
@@ -119,6 +122,8 @@ def _parse_article(
         )
         spans.extend(GoldSpan(name, kind, start + a, start + b) for kind, a, b in found)
     if not segments:
+        if meta and not problems:
+            problems.append(Problem(f"{where}:{first_line}", "the article has no segments"))
         return None
     known = {key: meta.pop(key) for key in _DOCUMENT_KEYS if key in meta}
     if "id" not in known:

@@ -44,7 +44,8 @@ SEGMENT = "Segment"
 _SPAN_OF = {kind.capitalize(): kind for kind in SPAN_TYPES}
 _AXIS_OF = {axis.capitalize(): axis for axis in AXES}
 _ANSWERS = {"yes": True, "no": False}
-_ATTRIBUTE = re.compile(r"A\d+\t(\w+) (T\d+)(?: (\S+))?\s*\Z")
+_ATTRIBUTE = re.compile(r"[AM]\d+\t(\S+) (\S+)(?: (\S+))?\s*\Z")
+_UNREAD = re.compile(r"[AMER]\d+\t(\S+)")
 _PLAIN = ("outlet", "lean", "date", "url")
 _ATTRIBUTES = "\n".join(f"{name}\tArg:{SEGMENT}, Value:yes|no" for name in _AXIS_OF)
 _ENTITIES = "\n".join((SEGMENT, *_SPAN_OF))
@@ -189,7 +190,7 @@ def _fill(
         expected, _, found = what.removeprefix("expected ").partition(", found ")
         findings.append(error("unreadable", f"{path}:{line}", expected, found, "correct the line"))
 
-    segments: dict[str, dict[str, Any]] = {}
+    segments: dict[str, list[dict[str, Any]]] = {}
     row["segments"], row["spans"] = [], []
     for entity in parse_standoff(standoff, complain).entities:
         where = f"{path}:{entity.line}"
@@ -202,7 +203,7 @@ def _fill(
         if not entity.matches(raw):
             findings.append(_shifted(entity, raw, where))
             continue
-        for start, end in entity.fragments:
+        for start, end in _joined(entity.fragments, raw):
             place = _place(start, end, texts)
             if place is None:
                 findings.append(
@@ -210,19 +211,31 @@ def _fill(
                           f"{start}..{end}", "cut it in two where the headline ends")
                 )  # fmt: skip
             elif entity.type == SEGMENT:
-                segments[entity.id] = place
+                segments.setdefault(entity.id, []).append(place)
                 row["segments"].append(place)
             else:
                 row["spans"].append({**place, "type": _SPAN_OF[entity.type]})
     _answers(standoff, segments, path, findings)
     weights = side.get("weights", {})
-    for name, segment in segments.items():
+    for name, pieces in segments.items():
         if name in weights:
-            segment["weights"] = weights[name]
+            for segment in pieces:
+                segment["weights"] = weights[name]
     if not side and not row["segments"]:
         row["segments"] = [
             {"field": s.field, "start": s.start, "end": s.end} for s in segment_article(row["text"])
         ]
+
+
+def _joined(fragments: Sequence[tuple[int, int]], raw: str) -> list[tuple[int, int]]:
+    """Fragments, those that only white space parts as one: brat cuts marks at line breaks."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(fragments):
+        if found and not raw[found[-1][1] : start].strip():
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
 
 
 def _shifted(entity: Entity, raw: str, where: str) -> Finding:
@@ -246,20 +259,27 @@ def _place(start: int, end: int, texts: Mapping[Field, tuple[int, int]]) -> dict
 
 
 def _answers(
-    standoff: str, segments: Mapping[str, dict[str, Any]], path: Path, findings: list[Finding]
+    standoff: str, segments: Mapping[str, list[dict[str, Any]]], path: Path, findings: list[Finding]
 ) -> None:
     for number, line in enumerate(standoff.replace("\r\n", "\n").split("\n"), start=1):
         match = _ATTRIBUTE.match(line)
-        if match is None or match[1] not in _AXIS_OF:
+        axis = _AXIS_OF.get(match[1].capitalize()) if match else None
+        if match is None or axis is None:
+            if unread := _UNREAD.match(line):
+                findings.append(
+                    warning("unknown-type", f"{path}:{number}", ", ".join(_AXIS_OF), unread[1],
+                            "it is not read")
+                )  # fmt: skip
             continue
-        axis, answer = _AXIS_OF[match[1]], _ANSWERS.get(match[3] or "yes")
+        answer = _ANSWERS.get((match[3] or "yes").lower())
         if answer is None or match[2] not in segments:
             findings.append(
                 error("bad-answer", f"{path}:{number}", f"{match[1]}, a {SEGMENT}, and yes or no",
                       " ".join(filter(None, match.groups())), "correct the attribute")
             )  # fmt: skip
         else:
-            segments[match[2]][axis] = answer
+            for segment in segments[match[2]]:
+                segment[axis] = answer
 
 
 def write(documents: Sequence[LabelledDocument], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def parse(path: Path) -> Parsed:
     if path.suffix.lower() == ".gz":
         try:
             raw = gzip.decompress(raw)
-        except (OSError, EOFError) as fault:
+        except (OSError, EOFError, zlib.error) as fault:
             return Parsed((), (
                 error("unreadable", f"{path}:1", "a gzip file", str(fault), "pack it again"),
             ))  # fmt: skip

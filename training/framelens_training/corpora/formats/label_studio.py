@@ -242,10 +242,14 @@ def _way_of_counting(
     plain = ways["code points"]
     wrong = next(value for value in values if not _matches(text, value, plain))
     start, end = wrong["start"], wrong["end"]
+    words = wrong.get("text")
     findings.append(
-        error("shifted-offsets", where, f"{str(wrong['text'])[:40]!r} at {start}..{end}",
+        error("shifted-offsets", where, f"{words[:40]!r} at {start}..{end}",
               repr(text[start:end][:40]), "the text was changed after it was annotated, or the "
               "offsets were counted in another text: restore it")
+        if isinstance(words, str) else
+        error("offsets", where, f"0 <= start <= end <= {len(text)}", f"{start}..{end}",
+              "count in code points of the text")
     )  # fmt: skip
     return None
 
