@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,9 +172,23 @@ def test_two_annotators_of_one_sentence_may_disagree(featurizer: Featurizer) -> 
     found = [f for f in compare([part]) if f.code != "class-balance"]
     assert [(f.severity, f.code) for f in found] == [("warning", "annotators-disagree")]
     assert [item.document.id for item in fix([part], featurizer)[0][0].located] == ["a", "b"]
-    other = _part("train", one, two, _line("c", TEXT, group="h"))
-    assert "contradicting-labels" in {f.code for f in compare([other])}
-    assert not fix([other], featurizer)[0][0].located
+    third = _line("c", TEXT, group="h")
+    for documents in itertools.permutations([one, two, third]):
+        other = _part("train", *documents)
+        assert "contradicting-labels" in {f.code for f in compare([other])}
+        assert not fix([other], featurizer)[0][0].located
+
+
+def test_every_copy_is_told_whatever_came_first(featurizer: Featurizer) -> None:
+    documents = [
+        line_document(name, TEXT, judged_as, 0.9, {"group": name})
+        for name, judged_as in (("a", "babe"), ("b", "checkthat2025"), ("c", "checkthat2025"))
+    ]
+    for order in itertools.permutations(documents):
+        part = _part("train", *order)
+        assert [f.code for f in compare([part])].count("duplicate-text") == 1
+        kept = {item.document.meta["as"] for item in fix([part], featurizer)[0][0].located}
+        assert kept == {"babe", "checkthat2025"}
 
 
 def test_a_copy_with_answers_of_its_own_is_no_repetition(featurizer: Featurizer) -> None:

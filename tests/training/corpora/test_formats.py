@@ -278,7 +278,7 @@ def test_a_mark_that_brat_cut_at_a_line_break_is_one(tmp_path: Path) -> None:
         "T1\tSegment 0 26;27 49\tThe coroner said the valve had been shut by hand.\n"
         "T2\tSegment 50 52;53 58\tIt held.\n"
         "T3\tContent 17 26;27 48\tthe valve had been shut by hand\n"
-        "T4\tContent 4 11;36 40\tcoroner shut\n"
+        "T4\tLoaded 4 11;36 40\tcoroner shut\n"
         "A1\tAttributed T1 yes\nA2\tAttributed T2 no\n"
     )
     (tmp_path / "a.txt").write_text(text, "utf-8")
@@ -288,6 +288,18 @@ def test_a_mark_that_brat_cut_at_a_line_break_is_one(tmp_path: Path) -> None:
         (0, 49, True), (50, 58, False)
     ]  # fmt: skip
     assert [(s.start, s.end) for s in document.spans] == [(17, 48), (4, 11), (36, 40)]
+
+
+def test_a_mark_over_headline_and_text_stays_cut_where_the_headline_ends(tmp_path: Path) -> None:
+    write_any([_article()], tmp_path / "b", "brat")
+    path = tmp_path / "b/000001-a-1.ann"
+    length = len(_article().headline or "")
+    words = f"{_article().headline} {_article().text[:4]}"
+    mark = f"T90\tLoaded 0 {length};{length + 1} {length + 5}\t{words}\n"
+    path.write_text(path.read_text("utf-8") + mark, "utf-8")
+    (document,) = read_any(tmp_path / "b")
+    loaded = {(s.field, s.start, s.end) for s in document.spans if s.type == "loaded"}
+    assert {("headline", 0, length), ("text", 0, 4)} <= loaded
 
 
 def test_every_piece_of_a_brat_segment_has_its_answers(tmp_path: Path) -> None:

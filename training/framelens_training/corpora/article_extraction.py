@@ -15,6 +15,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -110,7 +111,7 @@ class ArticleExtraction(CorpusReader):
             else:
                 try:
                     markup = gzip.decompress(path.read_bytes())
-                except (OSError, EOFError) as error:
+                except (OSError, EOFError, zlib.error) as error:
                     log.complain(page, f"expected a gzip file, found {error}")
                     continue
                 document = _document(name, markup, body, url, page, log)

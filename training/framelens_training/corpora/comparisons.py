@@ -100,9 +100,9 @@ class Likeness:
 def likenesses(entries: Sequence[Entry]) -> list[Likeness]:
     """Documents alike in text, except for one article as several annotators saw it.
 
-    Of documents with the same wording, each is paired with the first of every part, and only
-    the first ones are paired with documents that are nearly the same: so n copies make about n
-    pairs and not n squared.
+    Of documents with the same wording, each is paired with the first of every part that answers
+    the same, and only the first ones are paired with documents that are nearly the same: so n
+    copies make about n pairs and not n squared.
     """
     by_wording: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -116,7 +116,7 @@ def likenesses(entries: Sequence[Entry]) -> list[Likeness]:
         for entry in copies:
             partners = [first for first in firsts if not same_article_again(first, entry)]
             found += [Likeness(first, entry, 1.0) for first in partners]
-            if all(first.part is not entry.part for first in firsts):
+            if not any(_stands_for(first, entry) for first in firsts):
                 firsts.append(entry)
     long = [key for key in by_wording if key.count(" ") + 1 >= MIN_WORDS]
     for pair in near_duplicates(long):
@@ -126,6 +126,12 @@ def likenesses(entries: Sequence[Entry]) -> list[Likeness]:
             if not same_article_again(left, right)
         ]
     return found
+
+
+def _stands_for(first: Entry, entry: Entry) -> bool:
+    """Whether what is alike another document need be told of the first of two copies alone."""
+    one, other = first.document, entry.document
+    return first.part is entry.part and asked_alike(one, other) and repeats(one, other)
 
 
 def compare(parts: Sequence[Part]) -> list[Finding]:
@@ -234,8 +240,8 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
     Quotation marks, question and exclamation marks can: of lone texts that differ in them alone, a
     person should look at those that are no minimal pair.
     """
-    first: dict[tuple[object, str, Axis, bool], Entry] = {}
-    same: dict[tuple[object, str, Axis, bool], Entry] = {}
+    first: dict[tuple[object, str, Axis, bool], list[Entry]] = defaultdict(list)
+    same: dict[tuple[object, str, Axis, bool], list[Entry]] = defaultdict(list)
     in_context: dict[tuple[str, bool], list[tuple[str, str]]] = defaultdict(list)
     for entry in entries:
         document = entry.document
@@ -243,14 +249,14 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
             text = wording(document.segment_text(segment))
             marked = marked_wording(document.segment_text(segment))
             for axis in AXES:
-                answer = segment.axis(axis)
+                answer = segment.counted(axis)
                 if answer is None or axis not in document.annotated or not text:
                     continue
                 asked = entry.part.corpus, question(document, segment)
-                first.setdefault((asked, text, axis, answer), entry)
-                same.setdefault((asked, marked, axis, answer), entry)
-                alike = same.get((asked, marked, axis, not answer))
-                other = alike or first.get((asked, text, axis, not answer))
+                _remember(entry, first[asked, text, axis, answer])
+                _remember(entry, same[asked, marked, axis, answer])
+                alike = _other_than(entry, same[asked, marked, axis, not answer])
+                other = alike or _other_than(entry, first[asked, text, axis, not answer])
                 if other is None or other is entry:
                     continue
                 again = same_article_again(other, entry)
@@ -282,6 +288,18 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
                           f"{len(places)} segments of {name} answered otherwise elsewhere in the "
                           f"corpus, such as {example}",
                           "look at some of them")  # fmt: skip
+
+
+def _remember(entry: Entry, known: list[Entry]) -> None:
+    """Keep the first entry, and the first that is not the same article as another annotator's."""
+    if not known or (len(known) == 1 and not same_article_again(known[0], entry)):
+        known.append(entry)
+
+
+def _other_than(entry: Entry, known: Sequence[Entry]) -> Entry | None:
+    """Of what was kept, another article if there is one."""
+    apart = [other for other in known if not same_article_again(other, entry)]
+    return next(iter([*apart, *known]), None)
 
 
 def _segments_elsewhere(entries: Sequence[Entry]) -> Iterator[Finding]:
@@ -331,7 +349,7 @@ def _balance(parts: Sequence[Part]) -> Iterator[Finding]:
             if axis not in annotated:
                 continue
             answers = Counter(
-                segment.axis(axis)
+                segment.counted(axis)
                 for document in documents
                 if axis in document.annotated
                 for segment in document.segments

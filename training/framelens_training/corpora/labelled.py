@@ -20,6 +20,10 @@ from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, S
 
 Annotated = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
 ANNOTATED: tuple[Annotated, ...] = get_args(Annotated)
+LAYER_OF: Mapping[str, Annotated] = {
+    kind: "loaded_spans" if kind == "loaded" else "attribution_spans" for kind in SPAN_TYPES
+}
+"""What a document has to have annotated for its spans of a type to be all that there are."""
 """What a document's annotators can have looked at; only that is supervised."""
 
 FIELDS: tuple[Field, ...] = ("headline", "text")
@@ -71,6 +75,10 @@ class GoldSegment:
         """The answer on one axis."""
         value: bool | None = getattr(self, axis)
         return value
+
+    def counted(self, axis: Axis) -> bool | None:
+        """The answer on one axis, unless its confidence is 0, which says nothing."""
+        return self.axis(axis) if self.weights.get(axis, 1.0) > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

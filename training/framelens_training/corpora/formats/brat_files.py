@@ -203,7 +203,7 @@ def _fill(
         if not entity.matches(raw):
             findings.append(_shifted(entity, raw, where))
             continue
-        for start, end in _joined(entity.fragments, raw):
+        for start, end in _joined(entity.fragments, raw, texts):
             place = _place(start, end, texts)
             if place is None:
                 findings.append(
@@ -227,14 +227,20 @@ def _fill(
         ]
 
 
-def _joined(fragments: Sequence[tuple[int, int]], raw: str) -> list[tuple[int, int]]:
-    """Fragments, those that only white space parts as one: brat cuts marks at line breaks."""
+def _joined(
+    fragments: Sequence[tuple[int, int]], raw: str, texts: Mapping[Field, tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Fragments, those of one field that only white space parts as one: brat cuts marks at line
+    breaks.
+    """
     found: list[tuple[int, int]] = []
     for start, end in sorted(fragments):
         if found and not raw[found[-1][1] : start].strip():
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
+            whole = found[-1][0], max(end, found[-1][1])
+            if _place(*whole, texts) is not None:
+                found[-1] = whole
+                continue
+        found.append((start, end))
     return found
 
 
@@ -265,7 +271,13 @@ def _answers(
         match = _ATTRIBUTE.match(line)
         axis = _AXIS_OF.get(match[1].capitalize()) if match else None
         if match is None or axis is None:
-            if unread := _UNREAD.match(line):
+            unread = _UNREAD.match(line)
+            if unread and unread[1].capitalize() in _AXIS_OF:
+                findings.append(
+                    error("bad-answer", f"{path}:{number}", f"{unread[1]}, a {SEGMENT}, yes or no",
+                          line.strip(), "correct the attribute")
+                )  # fmt: skip
+            elif unread:
                 findings.append(
                     warning("unknown-type", f"{path}:{number}", ", ".join(_AXIS_OF), unread[1],
                             "it is not read")
