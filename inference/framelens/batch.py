@@ -124,7 +124,7 @@ class Run:
         self._plan = plan
         self._running = running
         self._inputs = inputs
-        self._resumable = STANDARD_INPUT not in inputs
+        self._resumable = STANDARD_INPUT not in inputs  # which cannot be read a second time
         self._progress = progress
         self._tally = Tally()
         self._position = Position()

@@ -88,7 +88,7 @@ class Cascade(Scorer):
 
     def _second(self, reading: Reading) -> Reading | Document:
         """What the second model says of a document that the first has read."""
-        watch = Stopwatch(reading.seconds)
+        watch = Stopwatch(self.limits.seconds, reading.seconds)
         try:
             return self.second.read_segments(reading.id, reading.segments, watch)
         except LimitError as error:

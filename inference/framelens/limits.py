@@ -31,28 +31,30 @@ class Limits:
     seconds: float = MAX_SECONDS
 
 
-LONGEST_STEP = 10.0
-"""Seconds that one step of the work on a document counts at most: far longer than one takes."""
-
-
 class Stopwatch:
     """Seconds of work on a document.
 
-    What passes between two looks counts as `LONGEST_STEP` at most: a process or machine that was
-    suspended makes no document slow.
+    What passes between two looks counts as a tenth of the limit at most, or as a second: a process
+    or machine that was suspended makes no document slow.
     """
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, limit: float, seconds: float = 0.0) -> None:
         """Go on from what was measured before."""
+        self._limit = limit
+        self._longest = max(limit / 10, 1.0)
         self._seconds = seconds
         self._looked = time.monotonic()
 
     def look(self) -> float:
         """The seconds until now."""
         now = time.monotonic()
-        self._seconds += min(now - self._looked, LONGEST_STEP)
+        self._seconds += min(now - self._looked, self._longest)
         self._looked = now
         return self._seconds
+
+    def is_over(self) -> bool:
+        """Whether more seconds than the limit have passed until now."""
+        return self.look() > self._limit
 
 
 class LimitError(FramelensError, ValueError):

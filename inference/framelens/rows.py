@@ -46,7 +46,8 @@ SEGMENT_COLUMNS = (
     "headline_check",
     "input",
 )
-"""Columns of one row a segment; `headline_check` stands in the headline's row."""
+"""Columns of one row a segment; `headline_check` stands in the headline's row, and the text of a
+page (`input`) in the first."""
 
 
 class Answer(NamedTuple):

@@ -159,7 +159,7 @@ class Scorer:
                 f"expected at most {limits.characters} characters, found {size}; "
                 "split the document or raise the limit",
             )
-        watch = Stopwatch()
+        watch = Stopwatch(limits.seconds)
         split = segment_article if unit == "article" else segment_unit
         shown = headline if headline is not None and has_words(headline) else None
         # A network reads nothing in "* * *" or in invisible marks, and answers all the same.
@@ -334,7 +334,7 @@ class Scorer:
         # Only a headline that has a body is compared with anything.
         compared = self._vectors is not None and len({s.role for s in features.segments}) > 1
         for window in features.windows:
-            if watch is not None and watch.look() > self.limits.seconds:
+            if watch is not None and watch.is_over():
                 raise LimitError(
                     "too_slow",
                     f"expected an answer within {self.limits.seconds:g} s, found "
@@ -465,7 +465,7 @@ def check_golden(scorer: Scorer) -> None:
     for number, golden in enumerate(manifest.golden):
         # The user's limits are for the user's texts.
         segments = segment_article(golden.text, golden.headline)
-        reading = scorer.read_segments("golden", segments, Stopwatch(-math.inf))
+        reading = scorer.read_segments("golden", segments, Stopwatch(math.inf))
         document = scorer.decode_own([reading])[0]
         found = [[segment.scores[axis] for axis in AXES] for segment in document.segments]
         expected, answered = np.array(golden.scores), np.array(found)

@@ -200,10 +200,13 @@ def test_both_models_share_the_time_of_a_document(
 
 
 def test_a_process_that_was_stopped_has_worked_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 2.0, 9000.0, 9001.0])
+    clock = iter([0.0, 2.0, 9000.0, 9001.0, 9050.0])
     monkeypatch.setattr(limits_module.time, "monotonic", lambda: next(clock))
-    watch = limits_module.Stopwatch(1.0)
-    assert [watch.look() for _ in range(3)] == [3.0, 13.0, 14.0]
+    watch = limits_module.Stopwatch(60.0, 1.0)
+    assert [watch.look() for _ in range(4)] == [3.0, 9.0, 10.0, 16.0]
+    clock = iter([0.0, 0.5, 9000.0])
+    watch = limits_module.Stopwatch(3.0)
+    assert [watch.is_over() for _ in range(2)] == [False, False]
 
 
 def test_whose_time_runs_out_does_not_stop_the_others(cascade: framelens.Scorer) -> None:

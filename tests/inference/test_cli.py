@@ -214,6 +214,36 @@ def run_on_full_disk(stream: str, *arguments: object) -> subprocess.CompletedPro
         )
 
 
+def run_piped(rows: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A run of `score` that reads rows from a pipe and has one as its output."""
+    command = [sys.executable, "-m", "framelens.cli", "score", "-", *map(str, arguments)]
+    return subprocess.run(
+        command, input="\n".join(rows), capture_output=True, text=True, check=False
+    )
+
+
+def test_rows_in_a_pipe_do_not_silence_the_summary(model_folder: Path) -> None:
+    rows = [json.dumps(GOOD), "{"]
+    done = run_piped(rows, "-m", model_folder)
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) == 2
+    assert "2 documents" in done.stderr
+    assert "not_json 1" in done.stderr
+    assert run_piped(rows, "-m", model_folder, "--quiet").stderr == ""
+
+
+def test_what_was_read_from_standard_input_cannot_be_gone_on_with(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    options = ["-m", model_folder, "-o", tmp_path / "out.jsonl", "--part-rows", 1]
+    rows = [json.dumps(GOOD), "{"]
+    assert run_piped(rows, *options, "--on-error", "stop").returncode == 1
+    again = run_piped(rows, *options)
+    assert again.returncode == 1
+    assert "holds the parts of an earlier run; start again with --overwrite" in again.stderr
+    assert run_piped(rows, *options, "--overwrite").returncode == 3
+
+
 has_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full")
 
 

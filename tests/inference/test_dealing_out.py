@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +68,37 @@ def test_each_worker_and_its_successor_is_bound(
         second = pool._workers[0].process.pid
         assert second is not None
         assert os.sched_getaffinity(second) == {core}
+    finally:
+        pool.close()
+
+
+def test_workers_that_stood_still_are_not_late(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = WorkerPool(Settings(model_folder, Artifact.open(model_folder).info, Limits()), 1)
+    slept = 0.0
+    real = time.monotonic
+
+    def suspended(connections: Sequence[Any], timeout: float) -> list[Any]:
+        nonlocal slept
+        slept += 9000.0
+        return []
+
+    try:
+        while not pool._workers[0].ready:
+            pool.poll(0.1)
+        worker = pool._workers[0]
+        worker.chunks.append({})
+        monkeypatch.setattr(workers.time, "monotonic", lambda: real() + slept)
+        monkeypatch.setattr(workers, "wait", suspended)
+        pool.poll(0.1)
+        assert pool._workers == [worker]
+        slept += 9000.0  # a worker alone that says nothing is late all the same
+        monkeypatch.setattr(workers, "wait", lambda connections, timeout: [])
+        worker.chunks.clear()
+        worker.chunks.append({})
+        pool.poll(0.1)
+        assert pool._workers != [worker]
     finally:
         pool.close()
 

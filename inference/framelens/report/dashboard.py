@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from framelens.report.article import Article, bare, folded, is_pronoun
@@ -35,8 +35,6 @@ SHOWN_LABELS: tuple[Label, ...] = ("sourced", "framed", "plain")
 MIN_ARTICLES = 5
 """Fewest articles of which an interval is given: with fewer it says nothing."""
 
-_NEARLY_EMPTY = 10
-"""A span of weeks that has less than one in so many of the fullest one's articles."""
 _Z = 1.959964  # 95 %
 
 
@@ -185,21 +183,13 @@ class Corpus:
     def shown_weeks(self, most: int) -> list[tuple[date, Shares]]:
         """The weeks of the chart, which spans `most` weeks at most.
 
-        It is the latest such span that is not nearly empty: a date in the far future, which is an
-        error, must not displace all others.
+        It ends with the last week that is not in the future, unless all are: such a date is an
+        error, and must not displace all others.
         """
+        today = datetime.now(tz=UTC).date()
         weeks = sorted(self.weeks.items())
-        spans: list[list[tuple[date, Shares]]] = []
-        first = 0
-        for last, (week, _) in enumerate(weeks):
-            while (week - weeks[first][0]).days // 7 >= most:
-                first += 1
-            spans.append(weeks[first : last + 1])
-        counts = [sum(shares.articles for _, shares in span) for span in spans]
-        full = [
-            span for span, n in zip(spans, counts, strict=True) if n * _NEARLY_EMPTY >= max(counts)
-        ]
-        return full[-1] if full else []
+        past = [item for item in weeks if item[0] <= today] or weeks
+        return [item for item in past if (past[-1][0] - item[0]).days // 7 < most]
 
     def ranked_outlets(self) -> list[tuple[str, Shares]]:
         """Outlets by their number of articles, then by name."""
