@@ -635,6 +635,26 @@ def test_a_classifier_of_hugging_face_teaches_what_its_labels_name(
     assert np.isnan(answers[1].words).all()
 
 
+def test_weights_of_either_format_tell_one_classifier_from_another(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    settings = BertConfig.from_pretrained(tiny_config.encoder)
+    settings.id2label = {0: "neutral", 1: "Framed"}
+    folder = tmp_path / "classifier"
+    AutoTokenizer.from_pretrained(tiny_config.encoder).save_pretrained(folder)
+    digests = set()
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        model = BertForSequenceClassification(settings)
+        model.save_pretrained(folder)
+        (folder / "model.safetensors").unlink()
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        digests.add(load_teacher(str(folder), tiny_config).digest)
+    assert len(digests) == 2
+
+
 def test_a_classifier_may_have_any_kind_of_positions(tmp_path: Path, tiny_config: Config) -> None:
     from transformers import (
         AutoTokenizer,

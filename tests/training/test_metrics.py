@@ -177,6 +177,17 @@ def test_what_labels_imply_of_page_furniture_counts_only_if_asked_for() -> None:
         assert found.gold.tolist() == [True, False]
 
 
+def test_an_answer_of_no_confidence_is_none() -> None:
+    segments = tuple(
+        GoldSegment("text", 0, 6, framed=framed, weights={"framed": weight})
+        for framed, weight in ((True, 0.0), (False, 1.0), (False, 0.1))
+    )
+    document = LabelledDocument("d", "A line", annotated=frozenset({"framed"}), segments=segments)
+    values = [np.arange(9, dtype=np.float32).reshape(3, len(AXES))]
+    assert axis_data([document], values, "framed").values.tolist() == [4.0, 7.0]
+    assert not can_be_scored([document])
+
+
 def test_a_segment_with_an_axis_left_open_has_no_gold_label() -> None:
     open_, whole = (
         GoldSegment("text", 0, 6, attributed=True, framed=framed, boilerplate=False)

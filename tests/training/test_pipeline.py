@@ -14,6 +14,7 @@ from framelens.artifact import Artifact
 from framelens.assembly import assemble
 from framelens.features import Featurizer
 from framelens.network import Network
+from framelens.schema import AXES
 from framelens.segmentation import TextSegment
 from framelens_training.cli import main, summary
 from framelens_training.config import Config, load_config
@@ -151,9 +152,10 @@ def test_the_same_seed_gives_the_same_metrics(tiny_config: Config, tmp_path: Pat
 def test_what_no_label_taught_is_never_answered(tiny_config: Config, tmp_path: Path) -> None:
     files = {}
     for name, path in (tiny_config.corpora.use[0].files or {}).items():
+        # Of validation the other axes are known as well: nothing is tuned by them.
+        known = frozenset(AXES if name == "validation" else {"framed"})
         documents = [
-            replace(document, annotated=frozenset({"framed"}), spans=())
-            for document in read_any(Path(path))
+            replace(document, annotated=known, spans=()) for document in read_any(Path(path))
         ]
         files[name] = str(tmp_path / f"{name}.jsonl")
         write_jsonl(documents, Path(files[name]))
@@ -164,6 +166,9 @@ def test_what_no_label_taught_is_never_answered(tiny_config: Config, tmp_path: P
         result = run(config, NullTracker(), said.append)
     silent_parts = "attributed, boilerplate, attribution_spans, loaded_spans"
     assert any(silent_parts in line for line in said)
+    decoding = Artifact.open(result.artifact).manifest.decoding
+    for axis in ("attributed", "boilerplate"):
+        assert (decoding.temperatures[axis], decoding.thresholds[axis]) == (1.0, 0.5)
     scorer = framelens.load(result.artifact)
     document = scorer.score("“It is closed,” the mayor said. Sign up.", "A shameful plan")
     for segment in document.segments:

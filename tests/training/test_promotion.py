@@ -406,7 +406,7 @@ def test_other_test_documents_need_their_sum(
     write_jsonl(documents, other)
     capsys.readouterr()
     assert main(["promote", "news", "--test", str(other)]) == 1
-    assert "--sha256 SUM" in capsys.readouterr().err
+    assert f"--test FILE --sha256 {digest(documents)}" in capsys.readouterr().err
     command = ["promote", "news", "--test", str(other), "--sha256"]
     assert main([*command, "0" * 64]) == 1
     assert "give the documents that were pinned" in capsys.readouterr().err

@@ -367,6 +367,36 @@ def test_a_changed_sweep_is_not_continued(write: Write, monkeypatch: pytest.Monk
     assert [trial.score for trial in more.trials] == [0.5, 0.4, 0.6]
 
 
+def test_a_sweep_of_another_encoder_or_other_texts_is_not_continued(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "train_model", _Trainer([0.5, 0.4]))
+    texts = tmp_path / "texts.jsonl"
+    found: list[dict[str, str]] = [{}]
+    monkeypatch.setattr(sweeping, "_others", lambda config, corpora: found[-1])
+    quietly(write(trials=1), tracking=False)
+    found.append({"encoder": "another"})
+    with pytest.raises(SweepError, match=r"corpus\.encoder"):
+        quietly(write(trials=2), tracking=False)
+
+    monkeypatch.undo()
+    model, teacher = (str(write_model(tmp_path / name)) for name in ("model", "teacher"))
+    write_jsonl(tiny_documents(3), texts)
+    changes = {
+        "encoder": model,
+        "teacher": [teacher],
+        "distillation": {"unlabelled": [str(texts)]},
+    }
+    config = load_sweep(write(changes)).base
+    before = sweeping._others(config, [])
+    assert set(before) == {"encoder", f"teacher.{teacher}", "unlabelled texts.jsonl"}
+    write_jsonl(tiny_documents(4), texts)
+    write_model(tmp_path / "teacher", {"shameful": {"framed": 1.0}})
+    (tmp_path / "model/model.onnx").write_bytes(b"another")
+    after = sweeping._others(config, [])
+    assert all(before[name] != after[name] for name in before)
+
+
 def test_two_processes_do_not_work_at_one_sweep(write: Write, tiny_config: Config) -> None:
     path = write(trials=1)
     folder = Path(tiny_config.output) / "tiny-sweep"

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from framelens.decoding import word_offsets
 from framelens.features import Featurizer
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
+from framelens_training import encoder as encoders
+from framelens_training import origins
 from framelens_training.alignment import WordAnswers, limited, pooled, preferred_mean
 from framelens_training.augmentation import augmented
 from framelens_training.config import LOSS_PARTS, Config, LeftOut, LossPart
@@ -428,6 +430,24 @@ def test_a_run_notes_what_it_learnt_from_and_through_whom(distinct_config: Confi
     (taught_folder,) = (p for p in Path(config.output).iterdir() if p.name.startswith("student"))
     whole = {fingerprint(d) for d in documents_of(load_corpora(tiny_config), "train")}
     assert read_seen(taught_folder) == whole
+
+
+@pytest.mark.parametrize("setting", ["encoder", "begin_with"])
+def test_weights_of_the_registry_that_learnt_what_is_held_out_are_refused(
+    setting: str, tmp_path: Path, distinct_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = read_jsonl(Path((distinct_config.corpora.use[0].files or {})["test"]))
+    fetched = write_model(tmp_path / "cache" / "abc")  # alone, without what its run noted
+    monkeypatch.setattr(encoders, "artifact_folder", lambda name: fetched)
+    monkeypatch.setattr(origins, "seen_by", lambda name: frozenset(map(fingerprint, test)))
+    settings = distinct_config.model_dump()
+    if setting == "encoder":
+        settings["encoder"] = "models:/news@champion"
+    else:
+        settings["training"]["begin_with"] = {"model": "models:/news@champion", "share": 0.5}
+    config = Config.model_validate(settings)
+    with quiet_libraries(), pytest.raises(TeacherError, match=r"models:/news@champion was trained"):
+        run(config, NullTracker(), silent)
 
 
 def test_a_teacher_of_what_is_held_out_is_refused(tmp_path: Path, distinct_config: Config) -> None:

@@ -51,7 +51,7 @@ class Answers:
         for document, values in zip(documents, scores, strict=True):
             for index, segment in enumerate(document.segments):
                 for column, axis in enumerate(AXES):
-                    gold = segment.axis(axis)
+                    gold = segment.counted(axis)
                     if gold is not None and axis in document.annotated:
                         score = float(values[index, column])
                         threshold = decoding.thresholds[axis]

@@ -179,7 +179,7 @@ def labelled_segments(
         if axis not in document.annotated:
             continue
         for segment in document.segments:
-            answer = segment.axis(axis)
+            answer = segment.counted(axis)
             if answer is not None:
                 texts.append(document.segment_text(segment))
                 gold.append(answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.schema import AXES, Axis
-from framelens_training.config import THRESHOLDS, Evaluation
+from framelens_training.config import LOSS_PARTS, THRESHOLDS, Evaluation, LossPart
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data
@@ -33,14 +33,18 @@ def tune(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     config: Evaluation,
+    learnt: Collection[LossPart] = LOSS_PARTS,
 ) -> DecodingConfig:
     """Choose temperatures, offsets, thresholds, and what spans are decoded with.
 
-    An axis without both answers in the data keeps temperature 1 and threshold 0.5.
+    An axis without both answers in the data keeps temperature 1 and threshold 0.5, and so does one
+    that the model has not learnt: its constant no would be moved to the answers in the data.
     """
-    decoding = tune_spans(DecodingConfig(uncertain_band=config.uncertain_band), documents, logits)
+    decoding = DecodingConfig(uncertain_band=config.uncertain_band)
+    decoding = tune_spans(decoding, documents, logits, learnt)
     plain = [item.document for item in documents]
-    return tune_axes(decoding, plain, logits, config.threshold_range)
+    axes = [axis for axis in AXES if axis in learnt]
+    return tune_axes(decoding, plain, logits, config.threshold_range, axes)
 
 
 def tune_axes(
@@ -48,16 +52,17 @@ def tune_axes(
     documents: Sequence[LabelledDocument],
     logits: Sequence[DocumentLogits],
     threshold_range: tuple[float, float],
+    axes: Sequence[Axis] = AXES,
 ) -> DecodingConfig:
     """The decoding with each axis's temperature, offsets and threshold chosen.
 
     An offset of all segments is chosen for `framed` alone: the corpora that teach it differ in how
     often they say yes. That of page furniture would be the share of furniture on a few pages.
     """
-    temperatures: dict[Axis, float] = {}
-    offsets: dict[Axis, float] = {}
-    of_headlines: dict[Axis, float] = {}
-    for axis in AXES:
+    temperatures: dict[Axis, float] = dict.fromkeys(AXES, 1.0)
+    offsets: dict[Axis, float] = dict.fromkeys(AXES, 0.0)
+    of_headlines: dict[Axis, float] = dict.fromkeys(AXES, 0.0)
+    for axis in axes:
         data = axis_data(documents, [item.segments for item in logits], axis)
         headlines = which_are_headlines(documents, logits, axis)
         temperatures[axis], offsets[axis], of_headlines[axis] = temperature_and_offsets(
@@ -67,8 +72,8 @@ def tune_axes(
         decoding, temperatures=temperatures, offsets=offsets, headline_offsets=of_headlines
     )
     scores = [axis_scores(item, calibrated) for item in logits]
-    thresholds: dict[Axis, float] = {}
-    for axis in AXES:
+    thresholds: dict[Axis, float] = dict.fromkeys(AXES, 0.5)
+    for axis in axes:
         # Lines of pages alone are furniture nine times in ten; what is scored is mostly articles.
         data = axis_data(documents, scores, axis, implied=True)
         thresholds[axis] = best_threshold(data.gold, data.values, threshold_range)

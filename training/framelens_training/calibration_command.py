@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def _calibrate(options: argparse.Namespace) -> int:
                 folder = write(tracker)
             page, lines = tracker.page(store_uri(settings.uri)), not_recorded(tracker)
     print(f"model      {folder}: {name} {version}, from {manifest.name} {manifest.version}")
-    print(f"score with framelens score ARTICLE -m {folder}")
+    print(f"score with framelens score ARTICLE -m {shlex.quote(str(folder))}")
     if page is not None:
         print(f"look at it {page}")
     for line in lines:

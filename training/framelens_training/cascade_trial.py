@@ -223,7 +223,7 @@ def figures(trial: Trial, distances: Sequence[float] = DISTANCES) -> list[Figure
     """
     documents = trial.first.documents
     answers = {
-        (axis, segment.axis(axis))
+        (axis, segment.counted(axis))
         for document in documents
         for axis in AXES
         if axis in document.annotated

@@ -6,6 +6,7 @@ import argparse
 import functools
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -148,7 +149,7 @@ def summary(result: RunResult, page: str | None) -> str:
         "",
         f"model      {result.artifact}",
     ]
-    lines.append(f"score with framelens score ARTICLE -m {result.artifact}")
+    lines.append(f"score with framelens score ARTICLE -m {shlex.quote(str(result.artifact))}")
     if page is not None:
         lines += [f"run        {result.run_id}", f"look at it {page}"]
     lines.append(f"took       {duration(result.seconds)}")

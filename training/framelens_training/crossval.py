@@ -25,7 +25,7 @@ from transformers import set_seed
 from framelens.features import Featurizer
 from framelens_training.calibration import tune
 from framelens_training.checkpoints import write_whole
-from framelens_training.config import MOST_SEEDS, Config
+from framelens_training.config import LOSS_PARTS, MOST_SEEDS, Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.splits import folds as grouped_folds
@@ -50,12 +50,17 @@ from framelens_training.errors import (
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import record_inputs, softened, train_model
+from framelens_training.pipeline import (
+    record_inputs,
+    softened,
+    taught_parts,
+    train_model,
+)
 from framelens_training.predictions import predict
 from framelens_training.progress import Say
 from framelens_training.run_record import RunRecord, finish
 from framelens_training.scorable import refuse_unscored
-from framelens_training.seen_texts import OTHER_TEXTS, fingerprint, some_of
+from framelens_training.seen_texts import OTHER_TEXTS, Fingerprints, fingerprint, some_of
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
@@ -198,10 +203,11 @@ def crossvalidate(
             [f"expected seeds below {MOST_SEEDS}, found {config.seed} and {seeds - 1} more"],
         )
     _refuse_other_models(config)
-    _refuse_unknown(config)
+    seen = {origin.name: origin.read_seen() for origin in origins_of(config)}
+    _refuse_unknown(seen)
     torch.set_num_threads(config.threads or usable_cores())
     corpora = load_corpora(config)
-    _refuse_trained(config, corpora)
+    _refuse_trained(config, corpora, seen)
     record = RunRecord.of(config, tracker.run_id, 1, folds).with_corpora(corpora)
     record = record.with_origins(config, [])
     if resumed is not None:
@@ -284,18 +290,20 @@ def _refuse_other_models(config: Config) -> None:
         )
 
 
-def _refuse_unknown(config: Config) -> None:
+def _refuse_unknown(seen: Mapping[str, Fingerprints | None]) -> None:
     """Make sure that it is known what the encoder has learnt from, if it is a trained model.
 
     Raises:
         EncoderError: if that, or what a model that its run took over has learnt from, is not.
     """
-    for origin in origins_of(config):
-        if origin.seen is None or OTHER_TEXTS in origin.seen:
-            raise _trained(origin.name, "one of which not all is known that it has learnt from")
+    for name, texts in seen.items():
+        if texts is None or OTHER_TEXTS in texts:
+            raise _trained(name, "one of which not all is known that it has learnt from")
 
 
-def _refuse_trained(config: Config, corpora: Sequence[LoadedCorpus]) -> None:
+def _refuse_trained(
+    config: Config, corpora: Sequence[LoadedCorpus], seen: Mapping[str, Fingerprints | None]
+) -> None:
     """Make sure that no fold begins with weights that have learnt from what it holds out.
 
     Raises:
@@ -308,11 +316,11 @@ def _refuse_trained(config: Config, corpora: Sequence[LoadedCorpus]) -> None:
         for documents in item.splits.values()
         for document in documents
     }
-    for origin in origins_of(config):
-        ids = sorted(judged[text] for text in judged.keys() & (origin.seen or frozenset()))
+    for name, texts in seen.items():
+        ids = sorted(judged[text] for text in judged.keys() & (texts or frozenset()))
         if ids:
             found = f"one that has learnt from {len(ids)} of them: {some_of(ids)}"
-            raise _trained(origin.name, found)
+            raise _trained(name, found)
 
 
 def _trained(name: str, found: str) -> EncoderError:
@@ -396,6 +404,7 @@ def _fold(
         for name in ("train", "validation", "test")
     }
     split["train"] = softened(corpora, split["train"])
+    learnt = {*taught_parts(config, split["train"]), *encoder.learnt}
     model, _ = train_model(
         config,
         encoder,
@@ -407,8 +416,10 @@ def _fold(
         say,
         is_resumed=folder.is_dir(),
     )
+    model.silence([part for part in LOSS_PARTS if part not in learnt])  # as one that ships
     network = TorchNetwork(model)
-    decoding = tune(split["validation"], predict(network, split["validation"]), config.evaluation)
+    found = predict(network, split["validation"])
+    decoding = tune(split["validation"], found, config.evaluation, learnt)
     metrics = evaluate(split["test"], predict(network, split["test"]), decoding, samples=0)
     return FoldResult(fold, config.seed, len(split["test"]), metrics.flat("test"))
 

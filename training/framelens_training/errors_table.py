@@ -23,7 +23,7 @@ def worst_errors(
         scores = axis_scores(item, decoding)
         for index, segment in enumerate(document.segments):
             for column, axis in enumerate(AXES):
-                gold = segment.axis(axis)
+                gold = segment.counted(axis)
                 if gold is None or axis not in document.annotated:
                     continue
                 score = float(scores[index, column])

@@ -7,7 +7,7 @@ of what ships.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,8 @@ from framelens.decoding import (
 )
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
 from framelens_training.calibration import expected_calibration_error, uncalibrated
-from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
+from framelens_training.config import LossPart
+from framelens_training.corpora.labelled import LAYER_OF, GoldSegment, LabelledDocument
 from framelens_training.predictions import (
     AxisData,
     SpanKey,
@@ -132,6 +133,15 @@ class Metrics:
             flat[f"{prefix}/label/macro_f1"] = label_macro_f1(self.labels)
         flat[f"{prefix}/score"] = self.score
         return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+    def of(self, learnt: Collection[LossPart]) -> Metrics:
+        """The figures of the parts that a model has learnt, and of the label."""
+        layers = {kind: LAYER_OF[kind] for kind in self.spans}
+        return replace(
+            self,
+            axes={axis: metrics for axis, metrics in self.axes.items() if axis in learnt},
+            spans={kind: span for kind, span in self.spans.items() if layers[kind] in learnt},
+        )
 
     @property
     def score(self) -> float:
@@ -352,11 +362,12 @@ def gold_label(segment: GoldSegment) -> Label | None:
 
     Of a framed segment, whether it is attributed as well does not.
     """
-    if None in (segment.framed, segment.boilerplate):
+    gold = {axis: segment.counted(axis) for axis in AXES}
+    if None in (gold["framed"], gold["boilerplate"]):
         return None
-    answers = {axis: float(bool(segment.axis(axis))) for axis in AXES}
+    answers = {axis: float(bool(answer)) for axis, answer in gold.items()}
     label = label_of(answers, DecodingConfig(), role_of(segment))
-    return None if label == "plain" and segment.attributed is None else label
+    return None if label == "plain" and gold["attributed"] is None else label
 
 
 def _labels(

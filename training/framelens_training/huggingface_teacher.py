@@ -138,7 +138,8 @@ def load_classifier(folder: Path) -> tuple[Featurizer, ClassifierNetwork]:
             f"({type(error).__name__}: {first_line(error)})"
         ) from error
     sha = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in sorted(folder.glob("*.safetensors")):
+    weights = [*folder.glob("*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
+    for path in sorted(weights):
         sha.update(sha256(path).encode())
     return featurizer, ClassifierNetwork(model, kind, sha.hexdigest())
 

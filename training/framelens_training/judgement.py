@@ -300,7 +300,7 @@ def _rows(
         if axis not in document.annotated:
             continue
         for segment, names in zip(document.segments, own, strict=True):
-            if segment.axis(axis) is None:
+            if segment.counted(axis) is None:
                 continue
             for name in names:
                 rows.setdefault(name, []).append(number)

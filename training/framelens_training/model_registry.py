@@ -171,9 +171,14 @@ def noted_texts(name: str, artifact: Artifact) -> Fingerprints | None:
     Raises:
         RegistryError: if the model's name is a URI, and the store does not answer.
     """
-    if name.startswith(("models:/", "runs:/")):  # what was fetched is the artifact alone
+    if is_uri(name):  # what was fetched is the artifact alone
         return seen_by(name)
     return read_seen(artifact.path.parent)
+
+
+def is_uri(name: str) -> bool:
+    """Whether a model's name is a place in MLflow, and not one on disk."""
+    return name.startswith(("models:/", "runs:/"))
 
 
 def _finish(client: Any, model_id: str, status: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framelens.artifact import MODEL_FILE, sha256
+from framelens_training.model_registry import is_uri, seen_by
 from framelens_training.run_weights import WEIGHTS, best_checkpoint, checkpoints_of, only_run
 from framelens_training.seen_texts import Fingerprints, read_seen
 
@@ -31,9 +32,14 @@ class Origin:
         """sha256 of its weights."""
         return sha256(self.weights)
 
-    @property
-    def seen(self) -> Fingerprints | None:
-        """Fingerprints of the texts that it has learnt from, if that is known."""
+    def read_seen(self) -> Fingerprints | None:
+        """Fingerprints of the texts that it has learnt from, if that is known.
+
+        Raises:
+            RegistryError: if its name is a URI, and the store does not answer.
+        """
+        if is_uri(self.name):  # what was fetched is the artifact alone
+            return seen_by(self.name)
         return read_seen(self.folder)
 
 
@@ -50,9 +56,12 @@ def named_weights(settings: Mapping[str, Any]) -> dict[str, str]:
 def origins_of(config: Config) -> list[Origin]:
     """The runs and artifacts among the weights of a config; a plain encoder is none."""
     from framelens_training.encoder import artifact_folder
+    from framelens_training.tracking_store import absolute, make_current, tracking_uri
 
     found: list[Origin] = []
     for setting, name in named_weights(config.to_dict()).items():
+        if is_uri(name):
+            make_current(absolute(tracking_uri(config)))
         run = only_run(Path(name).expanduser())
         if checkpoints_of(run):
             found.append(Origin(setting, name, best_checkpoint(run) / WEIGHTS, run))

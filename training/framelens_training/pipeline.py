@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,7 +216,8 @@ def run_jointly(
     if not processes.is_main:
         return None
     if train_only:
-        say(f"The weights are in {folder}; --resume {folder} exports, evaluates and records them")
+        again = f"--resume {shlex.quote(str(folder))}"
+        say(f"The weights are in {folder}; {again} exports, evaluates and records them")
         return None
     model.cpu()  # what follows reads window by window, and exports
     unlearnt = [part for part in LOSS_PARTS if part not in learnt]
@@ -232,6 +234,7 @@ def run_jointly(
             split["validation"],
             predict(TorchNetwork(model), split["validation"]),
             config.evaluation,
+            learnt,
         )
         parity = _export(
             config,
@@ -281,7 +284,7 @@ def _seen(
     origins: dict[str, Fingerprints | None] = {
         f"the teacher {teacher.name}": teacher.seen for teacher in teachers
     }
-    origins |= {f"{item.setting} {item.name}": item.seen for item in origins_of(config)}
+    origins |= {f"{item.setting} {item.name}": item.read_seen() for item in origins_of(config)}
     train = documents_of(corpora, "train")
     held_out = [d for name in ("validation", "test") for d in documents_of(corpora, name)]
     refuse_seen(origins, train, held_out)
@@ -400,8 +403,9 @@ def train_model(
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
+    learnt = {*taught_parts(config, split["train"]), *encoder.learnt}
     validation = split["validation"]
-    refuse_unscored([item.document for item in validation])
+    refuse_unscored([item.document for item in validation], learnt)
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
@@ -426,7 +430,7 @@ def train_model(
         config,
         model,
         dataset,
-        _evaluator(validation, processes),
+        _evaluator(validation, learnt, processes),
         checkpoints,
         [TrackingCallback(tracker, training_report(say)), *progress_bars(say), *callbacks],
         processes=processes,
@@ -438,8 +442,12 @@ def train_model(
     return model, fitted.history
 
 
-def _evaluator(validation: Sequence[LabelledFeatures], processes: Processes) -> Evaluator:
-    """A function that scores a model on validation, a share of the documents in each process."""
+def _evaluator(
+    validation: Sequence[LabelledFeatures], learnt: Collection[LossPart], processes: Processes
+) -> Evaluator:
+    """A function that scores what a model learns on validation, a share of the documents in each
+    process.
+    """
 
     def evaluated(model: SegmentSpanModel) -> dict[str, float]:
         own = validation[processes.rank :: processes.count]
@@ -447,7 +455,8 @@ def _evaluator(validation: Sequence[LabelledFeatures], processes: Processes) -> 
         if not processes.is_main:
             return processes.broadcast({})
         found = [shares[i % len(shares)][i // len(shares)] for i in range(len(validation))]
-        flat = evaluate(validation, found, DecodingConfig(), samples=0).flat("v")
+        metrics = evaluate(validation, found, DecodingConfig(), samples=0).of(learnt)
+        flat = metrics.flat("v")
         return processes.broadcast(
             {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}
         )

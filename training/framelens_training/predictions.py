@@ -69,7 +69,7 @@ def axis_data(
     furniture = implied and axis == "boilerplate"
     for number, document, rows in zip(numbers, documents, values, strict=True):
         for segment, row in zip(document.segments, rows, strict=True):
-            answer = segment.axis(axis) if axis in document.annotated else None
+            answer = segment.counted(axis) if axis in document.annotated else None
             if furniture and segment.field == "text" and is_article_text(document, segment):
                 answer = False
             if answer is not None:

@@ -217,7 +217,7 @@ def pinned_test(
                 f"expected test documents that the run of {manifest.name} {manifest.version} "
                 f"recorded (sha256 {', '.join(sorted(recorded)) or 'none'}), found "
                 f"{', '.join(sorted(digests))}; give both models the same test with --test FILE "
-                "--sha256 SUM"
+                f"--sha256 {whole if files else 'SUM'}"
             )
         seen = digests & (_recorded(manifest, "train") | _recorded(manifest, "validation"))
         if seen:

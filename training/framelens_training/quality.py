@@ -564,7 +564,7 @@ def _uncertain_share(bench: Bench, read: Read, axis: Axis, *, doubtful: bool) ->
         read.documents, read.scores(bench.decoding), article_numbers(read.documents), strict=True
     ):
         for segment, row in zip(document.segments, scores, strict=True):
-            if (segment.axis(axis) is None) is doubtful:
+            if (segment.counted(axis) is None) is doubtful:
                 told = is_uncertain(by_axis(row), bench.decoding, role_of(segment))
                 counts[article] += (told, 1)
     return bench.bootstrap(counts[counts[:, 1] > 0], _share)

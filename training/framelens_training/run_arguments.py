@@ -94,8 +94,11 @@ def resumed_folder(
     record.check(now, folder, allow_code=options.allow_changed_code)
     can_be_recorded = record.run_id is None and has_trained(folder)
     if (record.run_id is not None) != is_recorded and not can_be_recorded:
-        raise ResumeError(
-            f"the run in {folder} is {'not ' * (record.run_id is None)}recorded in MLflow; resume "
-            f"it {'with' if record.run_id is None else 'without'} --no-tracking"
+        how = (
+            "not recorded in MLflow; resume it with --no-tracking, or, to have it recorded in the "
+            "end, with --train-only first"
+            if record.run_id is None
+            else "recorded in MLflow; resume it without --no-tracking and --train-only"
         )
+        raise ResumeError(f"the run in {folder} is {how}")
     return folder

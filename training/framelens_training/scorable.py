@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from framelens.schema import AXES
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.config import LOSS_PARTS, LossPart
+from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
 from framelens_training.errors import SplitError
 from framelens_training.predictions import gold_spans
 
 
-def can_be_scored(documents: Sequence[LabelledDocument]) -> bool:
-    """Whether `evaluation.Metrics.score` says anything: both answers of an axis, or spans."""
+def can_be_scored(
+    documents: Sequence[LabelledDocument], learnt: Collection[LossPart] = LOSS_PARTS
+) -> bool:
+    """Whether `evaluation.Metrics.score` says anything of the parts that a model learns: both
+    answers of an axis, or spans.
+    """
     answers = {
-        (axis, segment.axis(axis))
+        (axis, segment.counted(axis))
         for document in documents
         for axis in document.annotated
         if axis in AXES
         for segment in document.segments
     }
-    return any({(axis, True), (axis, False)} <= answers for axis in AXES) or any(
-        ("loaded_spans" if key[1] == "loaded" else "attribution_spans") in document.annotated
+    asked = [axis for axis in AXES if axis in learnt]
+    return any({(axis, True), (axis, False)} <= answers for axis in asked) or any(
+        LAYER_OF[key[1]] in document.annotated & frozenset(learnt)
         for document in documents
         for key in gold_spans(document)
     )
 
 
-def refuse_unscored(validation: Sequence[LabelledDocument]) -> None:
+def refuse_unscored(
+    validation: Sequence[LabelledDocument], learnt: Collection[LossPart] = LOSS_PARTS
+) -> None:
     """Make sure that a step can be chosen by what is known of the validation documents.
 
     Raises:
         SplitError: if no validation score can be had.
     """
-    if not can_be_scored(validation):
+    if not can_be_scored(validation, learnt):
         raise SplitError(
-            "expected validation documents with both answers of an axis, or with labelled spans, "
-            f"by which the best step is chosen; found one answer only in {len(validation)} "
-            "documents; add some of the other answer, or divide the documents anew"
+            "expected validation documents with both answers of an axis that is learnt, or with "
+            "labelled spans, by which the best step is chosen; found one answer only in "
+            f"{len(validation)} documents; add some of the other answer, or divide the documents "
+            "anew"
         )

@@ -203,7 +203,7 @@ def slice_metrics(
             for document, own in zip(documents, slices, strict=True)
             if axis in document.annotated
             for gold, segment in zip(document.segments, own, strict=True)
-            if gold.axis(axis) is not None
+            if gold.counted(axis) is not None
         )
         for row, names in enumerate(supervised):
             for name in names:

@@ -14,7 +14,7 @@ Classifiers to Maximize F1 Measure").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch import Tensor
 from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans, loaded_logits
 from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPES, SpanType
 from framelens.tag_chain import LOADED_TRANSITIONS, TRANSITIONS
+from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.labelled import Annotated
 from framelens_training.model import IGNORE
 from framelens_training.near_best import middle_of_near_best
@@ -50,14 +51,16 @@ def tune_spans(
     decoding: DecodingConfig,
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
+    learnt: Collection[LossPart] = LOSS_PARTS,
 ) -> DecodingConfig:
-    """The decoding with transitions and thresholds of spans chosen; as it is where spans are few.
+    """The decoding with transitions and thresholds of spans chosen; as it is where spans are few,
+    and for layers that the model has not learnt.
 
     Of the transitions of loaded spans all is taken: their logits are not as sure of themselves.
     """
     items, outputs = _annotated("attribution_spans", documents, logits)
     table = fit_transitions(_tagged_words(items, outputs), TRANSITIONS)
-    if table:
+    if table and "attribution_spans" in learnt:
         tried: list[tuple[float, DecodingConfig]] = []
         for share in _SHARES:
             one = replace(decoding, transitions=_scaled(table, share) if share else ())
@@ -65,7 +68,7 @@ def tune_spans(
         decoding = max(tried, key=lambda one: one[0])[1]
     items, outputs = _annotated("loaded_spans", documents, logits)
     table = fit_transitions(_loaded_words(items, outputs), LOADED_TRANSITIONS)
-    if table:
+    if table and "loaded_spans" in learnt:
         one = replace(decoding, loaded_transitions=_scaled(table, 1.0))
         decoding = _with_thresholds(one, ("loaded",), items, outputs)[1]
     return decoding

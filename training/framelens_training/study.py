@@ -203,8 +203,8 @@ def opened(
 ) -> Iterator[Study]:
     """The study of a sweep: the one in the storage, or a new one. Nobody else may open it.
 
-    `corpora` holds the digest of each corpus's split; `storage` is the URL of a database,
-    otherwise `study.db` in the folder.
+    `corpora` holds the digest of each corpus's split, and of whatever else is learnt from;
+    `storage` is the URL of a database, otherwise `study.db` in the folder.
 
     Raises:
         SweepError: if another process works at the sweep, the storage cannot be used, or holds

@@ -26,12 +26,13 @@ from transformers import (
     set_seed,
 )
 
-from framelens_training.config import without_credentials
+from framelens_training.config import Config, without_credentials
 from framelens_training.corpora.base import Split
-from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap
+from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap, told_apart
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError, first_line
+from framelens_training.origins import origins_of
 from framelens_training.pipeline import prepared, record_inputs, train_model
 from framelens_training.progress import Say, silent
 from framelens_training.search_space import Sweep, Value
@@ -143,6 +144,7 @@ def search(
         for number, item in enumerate(corpora)
         for split in _TRAINED_ON
     }
+    digests |= _others(sweep.base, corpora)
     folder = Path(sweep.base.output).expanduser() / sweep.name
     with opened(sweep, digests, folder, storage) as study:
         dead = study.bury()
@@ -163,6 +165,14 @@ def search(
                 study.parent = (without_credentials(uri), tracker.run_id)
             result = worker.work(tracker)
         return replace(result, page=tracker.page(uri), unrecorded=tuple(not_recorded(tracker)))
+
+
+def _others(config: Config, corpora: Sequence[LoadedCorpus]) -> dict[str, str]:
+    """Digests of what else the trials learn from: unlabelled texts, teachers, weights."""
+    texts = told_apart(unlabelled_corpora(config, corpora, silent))
+    found = {item.name: item.digests["train"] for item in texts}
+    found |= {f"teacher.{teacher.name}": teacher.digest for teacher in load_teachers(config)}
+    return found | {origin.setting: origin.digest for origin in origins_of(config)}
 
 
 def _known_parent(study: Study, uri: str, dead: Sequence[str]) -> str | None:

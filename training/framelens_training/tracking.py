@@ -28,7 +28,7 @@ from framelens_training.environment import has_ended, this_process
 from framelens_training.errors import ResumeError, TrackingError, first_line
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
-from framelens_training.tracking_store import connect, open_store, store_uri, unusable
+from framelens_training.tracking_store import absolute, connect, open_store, store_uri, unusable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -467,7 +467,7 @@ def tracked(
     except (MlflowException, OSError) as error:
         raise unusable(uri, error) from error
     place = (folder or folder_under(output, name, run_id)) / FILE_NAME
-    journal = Journal(place, _without_password(uri), run_id)
+    journal = Journal(place, _without_password(absolute(uri)), run_id)
     with _ended(MlflowTracker(client, experiment, journal, recorded), before) as tracker:
         yield tracker
 
