@@ -24,6 +24,7 @@ from framelens_training.weight_averaging import (
     begun_with,
     mixable_model,
     mixed,
+    parts_of,
     with_share_of,
 )
 from support import tiny_documents
@@ -216,6 +217,20 @@ def test_a_model_has_no_share_in_what_it_never_learnt(averaging: Config, tmp_pat
     added = (found["segment_head.bias"] - theirs["segment_head.bias"]).tolist()
     assert added == pytest.approx([0.75 if axis == "framed" else 1.0 for axis in AXES], abs=1e-6)
     assert torch.equal(found["span_head.bias"], own["span_head.bias"])
+
+
+def test_what_only_the_model_that_is_mixed_in_has_learnt_is_its_own(
+    averaging: Config, tmp_path: Path
+) -> None:
+    theirs = run_folder(averaging, tmp_path / "other").state_dict()
+    other = MixedIn(model=str(tmp_path / "other"), share=0.25)
+    own = {name: value + 1 for name, value in theirs.items()}
+    found = with_share_of(own, other, ["framed"])
+    added = (found["segment_head.bias"] - theirs["segment_head.bias"]).tolist()
+    assert added == pytest.approx([0.75 if axis == "framed" else 0.0 for axis in AXES], abs=1e-6)
+    assert torch.equal(found["span_head.bias"], theirs["span_head.bias"])
+    assert parts_of(other) == set(LOSS_PARTS)
+    assert parts_of(None) == set()
 
 
 def test_only_trained_models_of_one_vocabulary_are_mixed(

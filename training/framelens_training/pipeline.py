@@ -89,7 +89,7 @@ from framelens_training.targets import (
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
 from framelens_training.trainer import MEAN_METRIC, Evaluator, Fitted, fit, load_weights
-from framelens_training.weight_averaging import begun_with, mixable_model
+from framelens_training.weight_averaging import begun_with, mixable_model, parts_of
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
@@ -194,6 +194,7 @@ def run_jointly(
                 record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
             encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
             known = frozenset({*taught_parts(config, split["train"]), *encoder.learnt})
+            known |= parts_of(config.training.average_with)
         say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
     if processes.is_main:
@@ -435,6 +436,7 @@ def train_model(
         [TrackingCallback(tracker, training_report(say)), *progress_bars(say), *callbacks],
         processes=processes,
         describe=lambda window: _opening(encoder, window),
+        learnt=learnt,
     )
     if processes.is_main:
         fitted.write(folder)

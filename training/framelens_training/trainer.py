@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from framelens_training.checkpoints import Checkpoints, saving, write_whole
-from framelens_training.config import Config, Training
+from framelens_training.config import LOSS_PARTS, Config, LossPart, Training
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
 from framelens_training.errors import NonFiniteLossError, TrainingError
 from framelens_training.model import SegmentSpanModel, answer_counts, scales_of_parts
@@ -374,12 +374,14 @@ def fit(
     *,
     processes: Processes = ALONE,
     describe: Describe = lambda window: f"{len(window.features.input_ids)} tokens",
+    learnt: Collection[LossPart] = LOSS_PARTS,
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
     With `training.average` it gets the mean of the weights at the evaluations instead, from
     `training.average_from` on, and with a share of those that it began with
-    (`training.average_start`); the best step's checkpoint then holds them.
+    (`training.average_start`); the best step's checkpoint then holds them. Of the parts that are
+    not `learnt` it gets those of a model that is mixed in (`training.average_with`).
 
     Goes on from the latest of the checkpoints, if there is any.
 
@@ -436,7 +438,7 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
-    mean = _mean(evaluated, state.global_step, settings) if settings.average else None
+    mean = _mean(evaluated, state.global_step, settings, learnt) if settings.average else None
     if mean is None:
         if settings.average:
             log.warning(
@@ -455,7 +457,7 @@ def fit(
 
 
 def _mean(
-    evaluated: EvaluatedWeights, last: int, settings: Training
+    evaluated: EvaluatedWeights, last: int, settings: Training, learnt: Collection[LossPart]
 ) -> Mapping[str, torch.Tensor] | None:
     """The mean of the weights up to the last step, as `fit` says; None of too few evaluations."""
     other = settings.average_with
@@ -465,7 +467,7 @@ def _mean(
         start=settings.average_start,
         fewest=1 if other else 2,
     )
-    return mean if mean is None or other is None else with_share_of(mean, other)
+    return mean if mean is None or other is None else with_share_of(mean, other, learnt)
 
 
 def _has_unused(model: SegmentSpanModel, dataset: WindowDataset) -> bool:

@@ -144,15 +144,30 @@ def trained_model(name: str, setting: Setting) -> Encoder:
     return load_encoder(name)
 
 
-def with_share_of(weights: Mapping[str, Tensor], other: MixedIn) -> dict[str, Tensor]:
+def with_share_of(
+    weights: Mapping[str, Tensor], other: MixedIn, learnt: Collection[LossPart] = LOSS_PARTS
+) -> dict[str, Tensor]:
     """The weights that a training ended with, with a share of those of `average_with`.
+
+    `learnt` names the parts that the training has learnt.
 
     Raises:
         EncoderError: if there is no such run or artifact.
         TrainingError: if the two are not of one shape.
     """
     second = trained_model(other.model, "average_with")
-    return mixed(weights, all_weights(second), other.share, other_learnt=second.learnt)
+    return mixed(
+        weights, all_weights(second), other.share, learnt=learnt, other_learnt=second.learnt
+    )
+
+
+def parts_of(other: MixedIn | None) -> frozenset[LossPart]:
+    """What the model of `average_with` has learnt, and brings along; nothing without one.
+
+    Raises:
+        EncoderError: if there is no such run or artifact.
+    """
+    return frozenset() if other is None else trained_model(other.model, "average_with").learnt
 
 
 def mixable_model(encoder: Encoder, other: MixedIn, setting: Setting) -> Encoder:
