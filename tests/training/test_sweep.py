@@ -308,6 +308,14 @@ def test_what_the_score_says_nothing_of_cannot_be_searched(write: Write) -> None
     assert all("not of a mean of weights" in problem for problem in refused.value.problems)
 
 
+def test_a_trial_that_learns_less_than_others_is_not_compared_with_them(write: Write) -> None:
+    space = {"training.loss_weights.attributed": {"choices": [0.0, 0.5]}}
+    with pytest.raises(ConfigError, match=r"attributed: 0\.0: what a trial does not learn"):
+        load_sweep(write(space=space))
+    space["training.loss_weights.attributed"] = {"choices": [0.1, 0.5]}
+    assert load_sweep(write(space=space)).space[0].values == (0.1, 0.5)
+
+
 def test_one_failure_is_a_result_and_two_in_a_row_are_an_error(
     write: Write, monkeypatch: pytest.MonkeyPatch, tiny_config: Config
 ) -> None:

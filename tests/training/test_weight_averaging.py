@@ -114,15 +114,30 @@ def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
 def test_a_training_that_ends_before_there_is_a_mean_tells_so(
     averaging: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing of the other model is mixed in then either."""
-    run_folder(averaging, tmp_path / "other")
-    assert "too few evaluations" not in caplog.text
-    mixed_in = MixedIn(model=str(tmp_path / "other"), share=0.25)
-    changes = {"average_from": 3, "average_with": mixed_in, "patience": 1}
+    changes = {"average_from": 3, "patience": 1}
     training = averaging.training.model_copy(update=changes)
     config = averaging.model_copy(update={"training": training, "seed": 99})
     fitted(config, tmp_path / "own", [0.5, 0.4])
     assert "too few evaluations from number 3 on for a mean" in caplog.text
+
+
+def test_another_model_has_its_share_however_early_a_training_ends(
+    averaging: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    theirs = run_folder(averaging, tmp_path / "other").state_dict()
+    assert "fewer than" not in caplog.text
+    mixed_in = MixedIn(model=str(tmp_path / "other"), share=0.25)
+    changes = {"average_from": 3, "average_with": mixed_in, "patience": 1}
+    training = averaging.training.model_copy(update=changes)
+    config = averaging.model_copy(update={"training": training, "seed": 99})
+    model, _ = fitted(config, tmp_path / "own", [0.5, 0.4, 0.6])
+    assert "average_from: fewer than 3 evaluations" in caplog.text
+    evaluated = EvaluatedWeights(tmp_path / "own" / FOLDER)
+    own = [load_file(evaluated.folder / f"{step}.safetensors") for step in evaluated.steps()]
+    assert len(own) == 2
+    for name, value in model.state_dict().items():
+        mean = sum(weights[name] for weights in own) / 2
+        assert torch.allclose(value, 0.25 * theirs[name] + 0.75 * mean, atol=1e-6), name
 
 
 def test_without_the_setting_nothing_is_kept(averaging: Config, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from framelens.features import Featurizer
 from framelens.network import Network
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
 from framelens_training.corpora.describe import table
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
 from framelens_training.errors import CascadeError
 from framelens_training.evaluation import (
     Interval,
@@ -173,7 +173,7 @@ class Trial:
         found = self.chosen(within, self.first.spans, self.second.spans)
         documents = self.first.documents
         counts = np.zeros((article_count(documents), 3))
-        layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
+        layer = LAYER_OF[kind]
         for document, article, keys in zip(
             documents, article_numbers(documents), found, strict=True
         ):

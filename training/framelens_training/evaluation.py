@@ -337,7 +337,7 @@ def span_metrics(
         decoded = decode_spans(item.features.segments, output.tokens, decoding)
         answered = answerable(item.document, span_keys(decoded))
         for kind in SPAN_TYPES:
-            layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
+            layer = LAYER_OF[kind]
             if layer in item.document.annotated:
                 for target, keys in ((gold, expected), (found, answered)):
                     own = target.setdefault(kind, set())

@@ -145,7 +145,8 @@ def _yaml(
         axis
         for document in documents
         for axis in AXES
-        if axis in document.annotated and any(s.axis(axis) is not None for s in document.segments)
+        if axis in document.annotated
+        and any(s.counted(axis) is not None for s in document.segments)
     }
     unseen = [axis for axis in AXES if axis not in answered]
     starter = (

@@ -55,6 +55,12 @@ _FIXED = {
 }
 """Settings that no sweep may vary, and why; a section stands for all that is in it."""
 
+_UNLEARNT: Mapping[str, tuple[float, ...]] = {
+    "training.loss_weights": (0.0,),
+    "distillation.alpha": (0.0, 1.0),
+}
+"""Values with which a trial learns less than others: of a section, or of a setting."""
+
 _MIXTURE = re.compile(r"corpora\.(use\.\d+\.weight|sampling_temperature)")
 
 
@@ -292,6 +298,15 @@ def _refused(dimension: Dimension, base: Config) -> list[str]:
             whole = isinstance(value, float) and "integer" in found
             hint = "; use integer: [low, high]" if whole else ""
             problems.append(f"space.{dimension.key}: {value!r}: {found}{hint}")
+    section = dimension.key.rpartition(".")[0]
+    unlearnt = _UNLEARNT.get(dimension.key) or _UNLEARNT.get(section, ())
+    if dimension.kind == "choices":
+        problems += [
+            f"space.{dimension.key}: {value!r}: what a trial does not learn has no part in its "
+            "score, which could not be compared with another trial's"
+            for value in dimension.values
+            if value in unlearnt and not isinstance(value, bool)
+        ]
     return problems
 
 

@@ -10,6 +10,7 @@ from nervaluate.strategies import PartialEvaluation
 
 from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans
 from framelens.schema import SPAN_TYPES
+from framelens_training.corpora.labelled import LAYER_OF
 from framelens_training.predictions import SpanKey, answerable, gold_spans, span_keys
 from framelens_training.targets import LabelledFeatures
 
@@ -47,7 +48,7 @@ def partial_metrics(
         decoded = decode_spans(item.features.segments, output.tokens, decoding)
         found = answerable(item.document, span_keys(decoded))
         for kind in SPAN_TYPES:
-            layer = "loaded_spans" if kind == "loaded" else "attribution_spans"
+            layer = LAYER_OF[kind]
             if layer not in item.document.annotated:
                 continue
             total = totals.setdefault(kind, EvaluationResult())

@@ -84,10 +84,10 @@ def is_article_text(document: LabelledDocument, segment: GoldSegment) -> bool:
     somebody took out of an article for that.
     """
     asked = document.annotated
-    if not asked or ("boilerplate" in asked and segment.boilerplate is not None):
+    if not asked or ("boilerplate" in asked and segment.counted("boilerplate") is not None):
         return False
-    attributed = segment.attributed if "attributed" in asked else None
-    framed = segment.framed if "framed" in asked else None
+    attributed = segment.counted("attributed") if "attributed" in asked else None
+    framed = segment.counted("framed") if "framed" in asked else None
     judged_alone = framed is not None and len(document.segments) == 1
     return bool(segment.field == "headline" or attributed or framed or judged_alone)
 
@@ -174,7 +174,7 @@ def _axis_targets(
     answers = np.zeros(len(AXES), dtype=np.float32)
     weights = np.zeros(len(AXES), dtype=np.float32)
     for column, axis in enumerate(AXES):
-        answer = gold.axis(axis)
+        answer = gold.counted(axis)
         if axis in document.annotated and answer is not None:
             answers[column] = answer
             weights[column] = gold.weights.get(axis, 1.0)
@@ -224,7 +224,8 @@ def _span_targets(
 
 def framing_is_open(document: LabelledDocument, gold: GoldSegment) -> bool:
     """Whether annotators were asked about framing, and nobody can tell whether a segment has it."""
-    return "framed" in document.annotated and gold.framed is None and not gold.boilerplate
+    is_asked = "framed" in document.annotated
+    return is_asked and gold.counted("framed") is None and not gold.boilerplate
 
 
 def with_soft_labels(item: LabelledFeatures) -> LabelledFeatures:

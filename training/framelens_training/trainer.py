@@ -459,7 +459,11 @@ def fit(
 def _mean(
     evaluated: EvaluatedWeights, last: int, settings: Training, learnt: Collection[LossPart]
 ) -> Mapping[str, torch.Tensor] | None:
-    """The mean of the weights up to the last step, as `fit` says; None of too few evaluations."""
+    """The mean of the weights up to the last step, as `fit` says; None of too few evaluations.
+
+    With another model to mix in, of whatever evaluations there were: a model that answers as that
+    one answers has to have its share.
+    """
     other = settings.average_with
     mean = evaluated.mean(
         last,
@@ -467,7 +471,16 @@ def _mean(
         start=settings.average_start,
         fewest=1 if other else 2,
     )
-    return mean if mean is None or other is None else with_share_of(mean, other, learnt)
+    if other is None:
+        return mean
+    if mean is None:
+        log.warning(
+            "training.average_from: fewer than %d evaluations, the training ended before; the "
+            "mean takes in all that there were",
+            settings.average_from,
+        )
+        mean = evaluated.mean(last, start=settings.average_start, fewest=1)
+    return None if mean is None else with_share_of(mean, other, learnt)
 
 
 def _has_unused(model: SegmentSpanModel, dataset: WindowDataset) -> bool:

@@ -186,7 +186,7 @@ class Corpus:
         It ends with the last week that is not in the future, unless all are: such a date is an
         error, and must not displace all others.
         """
-        today = datetime.now(tz=UTC).date()
+        today = datetime.now(tz=UTC).date() + timedelta(days=1)  # as it may be elsewhere
         weeks = sorted(self.weeks.items())
         past = [item for item in weeks if item[0] <= today] or weeks
         return [item for item in past if (past[-1][0] - item[0]).days // 7 < most]

@@ -173,7 +173,8 @@ def test_two_annotators_of_one_sentence_may_disagree(featurizer: Featurizer) -> 
     assert [(f.severity, f.code) for f in found] == [("warning", "annotators-disagree")]
     assert [item.document.id for item in fix([part], featurizer)[0][0].located] == ["a", "b"]
     third = _line("c", TEXT, group="h")
-    for documents in itertools.permutations([one, two, third]):
+    copy = _line("d", TEXT, group="g", annotator="a")
+    for documents in itertools.permutations([one, two, third, copy]):
         other = _part("train", *documents)
         assert "contradicting-labels" in {f.code for f in compare([other])}
         assert not fix([other], featurizer)[0][0].located

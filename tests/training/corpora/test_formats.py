@@ -312,11 +312,13 @@ def test_every_piece_of_a_brat_segment_has_its_answers(tmp_path: Path) -> None:
 def test_what_brat_has_beyond_these_marks_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("One, two.", "utf-8")
     marks = "T1\tSegment 0 9\tOne, two.\nA1\tSarcasm T1\nA2\tFramed T1 No\n"
-    (tmp_path / "a.ann").write_text(marks + "R1\tCause Arg1:T1 Arg2:T1\n#1\tNote T1\tx\n", "utf-8")
+    (tmp_path / "a.ann").write_text(
+        marks + "R1\tAttributed Arg1:T1 Arg2:T1\n#1\tNote T1\tx\n", "utf-8"
+    )
     parsed = parse_any(tmp_path)
     assert [s.framed for s in parsed.documents()[0].segments] == [False]
     told = [(f.code, f.where.rpartition(":")[2], f.found) for f in parsed.findings]
-    assert told == [("unknown-type", "2", "Sarcasm"), ("unknown-type", "4", "Cause")]
+    assert told == [("unknown-type", "2", "Sarcasm"), ("unknown-type", "4", "Attributed")]
 
 
 def test_crlf_after_an_export_to_brat_is_undone(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def repeats(left: LabelledDocument, right: LabelledDocument) -> bool:
 
 def answered(document: LabelledDocument) -> frozenset[Annotated]:
     """What a document says something about: axes with an answer, and kinds of spans."""
-    axes = {axis for axis in AXES if any(s.axis(axis) is not None for s in document.segments)}
+    axes = {axis for axis in AXES if any(s.counted(axis) is not None for s in document.segments)}
     return frozenset(name for name in document.annotated if name not in AXES or name in axes)
 
 
@@ -228,7 +228,7 @@ def differ(left: LabelledDocument, right: LabelledDocument) -> bool:
         return False
     return any(
         axis in left.annotated & right.annotated
-        and {one.axis(axis), other.axis(axis)} == {True, False}
+        and {one.counted(axis), other.counted(axis)} == {True, False}
         for axis in AXES
     )
 
@@ -291,8 +291,9 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _remember(entry: Entry, known: list[Entry]) -> None:
-    """Keep the first entry, and the first that is not the same article as another annotator's."""
-    if not known or (len(known) == 1 and not same_article_again(known[0], entry)):
+    """Keep the first entry, and the first of another article: it is enough to find one by."""
+    groups = {group_of(other.document) for other in known}
+    if not known or (len(known) == 1 and group_of(entry.document) not in groups):
         known.append(entry)
 
 

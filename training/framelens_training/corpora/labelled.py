@@ -20,11 +20,11 @@ from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, S
 
 Annotated = Literal["attributed", "framed", "boilerplate", "attribution_spans", "loaded_spans"]
 ANNOTATED: tuple[Annotated, ...] = get_args(Annotated)
+"""What a document's annotators can have looked at; only that is supervised."""
 LAYER_OF: Mapping[str, Annotated] = {
     kind: "loaded_spans" if kind == "loaded" else "attribution_spans" for kind in SPAN_TYPES
 }
 """What a document has to have annotated for its spans of a type to be all that there are."""
-"""What a document's annotators can have looked at; only that is supervised."""
 
 FIELDS: tuple[Field, ...] = ("headline", "text")
 LEANS = ("left", "center", "right")

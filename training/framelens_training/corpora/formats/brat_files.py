@@ -272,7 +272,7 @@ def _answers(
         axis = _AXIS_OF.get(match[1].capitalize()) if match else None
         if match is None or axis is None:
             unread = _UNREAD.match(line)
-            if unread and unread[1].capitalize() in _AXIS_OF:
+            if unread and line[0] in "AM" and unread[1].capitalize() in _AXIS_OF:
                 findings.append(
                     error("bad-answer", f"{path}:{number}", f"{unread[1]}, a {SEGMENT}, yes or no",
                           line.strip(), "correct the attribute")
