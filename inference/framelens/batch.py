@@ -124,7 +124,6 @@ class Run:
         self._plan = plan
         self._running = running
         self._inputs = inputs
-        self._resumable = STANDARD_INPUT not in inputs  # which cannot be read a second time
         self._progress = progress
         self._tally = Tally()
         self._position = Position()
@@ -166,7 +165,7 @@ class Run:
         with _interruptible() as stop:
             store = self._store(folder)
             try:
-                with output_errors(folder, resumable=self._resumable):
+                with output_errors(folder, resumable=store.resumable):
                     if store.complete is not None and store.is_whole:
                         self._already(store)
                     elif self._parts(store, stop):
@@ -187,7 +186,7 @@ class Run:
         with _interruptible() as stop:
             store = self._store(partial_of(target))
             try:
-                with output_errors(target.parent, resumable=self._resumable):
+                with output_errors(target.parent, resumable=store.resumable):
                     if store.complete is None or not target.is_file():
                         if not self._parts(store, stop):
                             return self._outcome(interrupted=True)
@@ -206,7 +205,7 @@ class Run:
         return self._outcome(interrupted=False)
 
     def _store(self, folder: Path) -> PartStore:
-        if self._running.resume and not self._resumable:
+        if self._running.resume and STANDARD_INPUT in self._inputs:
             raise OutputError(
                 "--resume: standard input cannot be read a second time; give files to be able "
                 "to continue"

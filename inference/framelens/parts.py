@@ -101,9 +101,10 @@ class PartStore:
         self._stream: IO[bytes] | None = None
         self._lock: int | None = None
         row = {"format_version": FORMAT_VERSION, **manifest}
-        self._resumable = all(item["name"] != STANDARD_INPUT for item in manifest["inputs"])
+        self.resumable = all(item["name"] != STANDARD_INPUT for item in manifest["inputs"])
+        """Whether the run can be continued: standard input cannot be read a second time."""
         self._created = False
-        with output_errors(folder, resumable=self._resumable):
+        with output_errors(folder, resumable=self.resumable):
             made = _made(folder)
             try:
                 self._take_lock()
@@ -120,7 +121,7 @@ class PartStore:
             write_whole(self.folder / MANIFEST, json.dumps(row, indent=1).encode() + b"\n")
             return
         if not resume:
-            go_on = "continue it with --resume, or " if self._resumable else ""
+            go_on = "continue it with --resume, or " if self.resumable else ""
             raise OutputError(
                 f"{self.folder}: holds the parts of an earlier run; {go_on}start again with "
                 "--overwrite"

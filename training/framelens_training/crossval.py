@@ -50,12 +50,7 @@ from framelens_training.errors import (
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import (
-    record_inputs,
-    softened,
-    taught_parts,
-    train_model,
-)
+from framelens_training.pipeline import parts_learnt, record_inputs, softened, train_model
 from framelens_training.predictions import predict
 from framelens_training.progress import Say
 from framelens_training.run_record import RunRecord, finish
@@ -404,7 +399,7 @@ def _fold(
         for name in ("train", "validation", "test")
     }
     split["train"] = softened(corpora, split["train"])
-    learnt = {*taught_parts(config, split["train"]), *encoder.learnt}
+    learnt = parts_learnt(config, encoder, split["train"])
     model, _ = train_model(
         config,
         encoder,

@@ -136,11 +136,10 @@ class Metrics:
 
     def of(self, learnt: Collection[LossPart]) -> Metrics:
         """The figures of the parts that a model has learnt, and of the label."""
-        layers = {kind: LAYER_OF[kind] for kind in self.spans}
         return replace(
             self,
             axes={axis: metrics for axis, metrics in self.axes.items() if axis in learnt},
-            spans={kind: span for kind, span in self.spans.items() if layers[kind] in learnt},
+            spans={kind: span for kind, span in self.spans.items() if LAYER_OF[kind] in learnt},
         )
 
     @property

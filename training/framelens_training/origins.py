@@ -56,12 +56,12 @@ def named_weights(settings: Mapping[str, Any]) -> dict[str, str]:
 def origins_of(config: Config) -> list[Origin]:
     """The runs and artifacts among the weights of a config; a plain encoder is none."""
     from framelens_training.encoder import artifact_folder
-    from framelens_training.tracking_store import absolute, make_current, tracking_uri
+    from framelens_training.tracking_store import make_current, tracking_uri
 
     found: list[Origin] = []
     for setting, name in named_weights(config.to_dict()).items():
         if is_uri(name):
-            make_current(absolute(tracking_uri(config)))
+            make_current(tracking_uri(config))
         run = only_run(Path(name).expanduser())
         if checkpoints_of(run):
             found.append(Origin(setting, name, best_checkpoint(run) / WEIGHTS, run))

@@ -193,7 +193,7 @@ def run_jointly(
                 record = record.with_origins(config, teachers)
                 record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
             encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
-            known = frozenset({*taught_parts(config, split["train"]), *encoder.learnt})
+            known = parts_learnt(config, encoder, split["train"])
             known |= parts_of(config.training.average_with)
         say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
@@ -365,6 +365,13 @@ def taught_parts(config: Config, train: Sequence[LabelledFeatures]) -> list[Loss
     return [part for part in found if config.training.loss_weights[part] > 0]
 
 
+def parts_learnt(
+    config: Config, encoder: Encoder, train: Sequence[LabelledFeatures]
+) -> frozenset[LossPart]:
+    """The parts that a training knows at its end: what it is taught, and what it began with."""
+    return encoder.learnt.union(taught_parts(config, train))
+
+
 def _size_line(split: Mapping[str, Sequence[LabelledFeatures]]) -> str:
     parts = [
         f"{name} {len(items)} documents, {sum(len(i.targets) for i in items)} segments"
@@ -404,7 +411,7 @@ def train_model(
         model = SegmentSpanModel(encoder.module, config.training.dropout, LossConfig({}, {}))
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
-    learnt = {*taught_parts(config, split["train"]), *encoder.learnt}
+    learnt = parts_learnt(config, encoder, split["train"])
     validation = split["validation"]
     refuse_unscored([item.document for item in validation], learnt)
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)

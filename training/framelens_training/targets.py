@@ -13,7 +13,13 @@ from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment, W
 from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, Role
 from framelens_training.alignment import SIZE, Halves, moved
 from framelens_training.config import LOSS_PARTS, LossPart
-from framelens_training.corpora.labelled import FIELDS, GoldSegment, GoldSpan, LabelledDocument
+from framelens_training.corpora.labelled import (
+    FIELDS,
+    LAYER_OF,
+    GoldSegment,
+    GoldSpan,
+    LabelledDocument,
+)
 from framelens_training.model import IGNORE
 
 
@@ -204,14 +210,13 @@ def _span_targets(
         loaded[heads] = 0
     starts, ends = word_offsets(segment) if spans else (heads, heads)
     for span in spans:
-        is_loaded = span.type == "loaded"
-        if ("loaded_spans" if is_loaded else "attribution_spans") not in document.annotated:
+        if LAYER_OF[span.type] not in document.annotated:
             continue
         # The words of which more than half of the characters lie in the span.
         low, high = span.start - gold.start, span.end - gold.start
         shared = np.minimum(ends, high) - np.maximum(starts, low)
         inside = heads[2 * shared > ends - starts]
-        if is_loaded:
+        if span.type == "loaded":
             loaded[inside] = 1
             continue
         begin = 1 + 2 * ATTRIBUTION_TYPES.index(span.type)

@@ -219,9 +219,9 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
 
 def _artifact(name: str, place: str | Path, config: Config) -> NetworkTeacher:
     if isinstance(place, str):
-        from framelens_training.tracking_store import absolute, make_current, tracking_uri
+        from framelens_training.tracking_store import make_current, tracking_uri
 
-        make_current(absolute(tracking_uri(config)))
+        make_current(tracking_uri(config))
     artifact = Artifact.open(resolve(place))
     learnt = frozenset(artifact.manifest.training.get("learnt", LOSS_PARTS))
     return NetworkTeacher(

@@ -63,9 +63,8 @@ def open_store(uri: str) -> Any:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
-        location = absolute(uri)
-        make_current(location)
-        client = mlflow.MlflowClient(location)
+        make_current(uri)
+        client = mlflow.MlflowClient(absolute(uri))
         client.search_experiments(max_results=1)  # a database is opened, and its driver looked for
     except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise unusable(uri, error) from error
@@ -80,7 +79,7 @@ def make_current(uri: str) -> None:
     import mlflow
 
     chosen = os.environ.get(VARIABLE)
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(absolute(uri))
     if chosen is None:
         os.environ.pop(VARIABLE, None)
     else:

@@ -292,15 +292,14 @@ def _contradictions(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 def _remember(entry: Entry, known: list[Entry]) -> None:
     """Keep the first entry, and the first of another article: it is enough to find one by."""
-    groups = {group_of(other.document) for other in known}
-    if not known or (len(known) == 1 and group_of(entry.document) not in groups):
+    if not known or (len(known) == 1 and group_of(known[0].document) != group_of(entry.document)):
         known.append(entry)
 
 
 def _other_than(entry: Entry, known: Sequence[Entry]) -> Entry | None:
     """Of what was kept, another article if there is one."""
-    apart = [other for other in known if not same_article_again(other, entry)]
-    return next(iter([*apart, *known]), None)
+    first = known[0] if known else None
+    return next((other for other in known if not same_article_again(other, entry)), first)
 
 
 def _segments_elsewhere(entries: Sequence[Entry]) -> Iterator[Finding]:

@@ -271,9 +271,8 @@ def _contradicting(entries: Sequence[Entry]) -> Iterable[Entry]:
             answers: dict[bool | None, list[Entry]] = {True: [], False: [], None: []}
             for entry in group:
                 is_asked = axis in entry.document.annotated
-                answers[entry.document.segments[0].counted(axis) if is_asked else None].append(
-                    entry
-                )
+                answer = entry.document.segments[0].counted(axis) if is_asked else None
+                answers[answer].append(entry)
             pairs = itertools.product(answers[True], answers[False])
             if any(not same_article_again(left, right) for left, right in pairs):
                 found += group
