@@ -317,6 +317,13 @@ def test_what_is_refused_leaves_no_folder(
     rows = [f"{'road' * n} {n} {chr(0x3400 + n) * 9}.,{str(n == 1).lower()}" for n in range(30)]
     (tmp_path / "rare.csv").write_text("\n".join(["text,framed", *rows]), "utf-8")
     rare = f"{{{', '.join(f'{split}: {tmp_path}/rare.csv' for split in files)}}}"
+    rows = [
+        f"{'road' * n} {n} {chr(0x3400 + n) * 9}.,{str(n % 2 == 0).lower()},{str(n == 1).lower()}"
+        for n in range(30)
+    ]
+    (tmp_path / "neutral.csv").write_text("\n".join(["text,attributed,framed", *rows]), "utf-8")
+    neutral = rare.replace("rare.csv", "neutral.csv")
+    unlearnt = "training.loss_weights={attributed: 0, attribution_spans: 0, loaded_spans: 0}"
     for changes, options, found in (
         ({}, ["--folds", "40"], "expected 2 to 16 folds"),
         ({"student": {"layers": [7]}}, ["--folds", "2"], "layers"),
@@ -326,6 +333,8 @@ def test_what_is_refused_leaves_no_folder(
          "are not trained on as well"),
         ({}, ["--set", f"corpora.use=[{{name: files, files: {rare}}}]"],
          "by which the best step is chosen"),
+        ({}, ["--set", f"corpora.use=[{{name: files, files: {neutral}}}]", "--set", unlearnt],
+         "by which the best step is chosen"),  # only of what is not learnt both answers are there
     ):  # fmt: skip
         path.write_text(to_yaml(Config.model_validate(tiny_config.to_dict() | changes)), "utf-8")
         assert main(["crossval", str(path), "--seeds", "2", "--no-tracking", *options]) == 1

@@ -387,6 +387,19 @@ def test_calibration_error() -> None:
     assert [len(points) for points in calibration_bins(nothing > 0, nothing)] == [0, 0]
 
 
+def test_the_order_of_tied_scores_does_not_change_a_calibration_error() -> None:
+    scores = np.repeat([0.1, 0.6, 0.9], [7, 20, 6])
+    gold = np.array([True] * 17 + [False] * 16)
+    orders = [GENERATOR.permutation(len(gold)) for _ in range(20)]
+    # Within each score the frequency is that of the whole: 7 of 7, 10 of 20, none of 6.
+    expected = (7 * 0.9 + 20 * 0.1 + 6 * 0.9) / 33
+    for order in orders:
+        found = expected_calibration_error(gold[order], scores[order], bins=33)
+        assert found == pytest.approx(expected)
+        reordered = expected_calibration_error(gold[order], scores[order])
+        assert reordered == pytest.approx(expected_calibration_error(gold, scores))
+
+
 def test_few_examples_show_an_error_even_if_they_are_calibrated() -> None:
     scores = GENERATOR.random(300)
     chance = chance_calibration_errors(scores, draws=100)

@@ -272,6 +272,7 @@ def test_an_empty_split_is_told(tiny_config: Config, tmp_path: Path) -> None:
     config = rerun(tiny_config, corpora={"use": [{"name": "files", "files": files}]})
     with pytest.raises(SplitError, match="'validation', found none in files"):
         run(config, NullTracker(), silent)
+    assert not list(Path(config.output).glob("*"))  # nothing that looks like a run to go on with
 
 
 def test_a_validation_with_one_answer_only_is_told(tiny_config: Config, tmp_path: Path) -> None:
@@ -289,6 +290,7 @@ def test_a_validation_with_one_answer_only_is_told(tiny_config: Config, tmp_path
     config = rerun(tiny_config, corpora={"use": [{"name": "files", "files": files}]})
     with pytest.raises(SplitError, match="one answer only in 5 documents"), quiet_libraries():
         run(config, NullTracker(), silent)
+    assert not list(Path(config.output).glob("*"))
 
 
 def test_the_command_line(

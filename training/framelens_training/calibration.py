@@ -184,12 +184,17 @@ def _f1(gold: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
 def expected_calibration_error(
     gold: NDArray[np.bool_], scores: NDArray[np.floating], bins: int = _BINS
 ) -> float:
-    """Mean gap between score and frequency over equal-mass bins, weighted by their size."""
+    """Mean gap between score and frequency over equal-mass bins, weighted by their size.
+
+    The examples of one score share their frequency, so that their order does not matter where a
+    bin ends among them.
+    """
     if not len(gold):
         return float("nan")
+    frequency = _frequency_by_score(gold, scores)
     return float(
         sum(
-            len(part) / len(gold) * abs(gold[part].mean() - scores[part].mean())
+            len(part) / len(gold) * abs(frequency[part].mean() - scores[part].mean())
             for part in _equal_mass(scores, bins)
         )
     )
@@ -216,10 +221,20 @@ def calibration_bins(
     gold: NDArray[np.bool_], scores: NDArray[np.floating], bins: int = _BINS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean score and frequency of each equal-mass bin, the points of a reliability diagram."""
+    frequency = _frequency_by_score(gold, scores)
     parts = _equal_mass(scores, bins)
-    means = [(scores[part].mean(), gold[part].mean()) for part in parts]
+    means = [(scores[part].mean(), frequency[part].mean()) for part in parts]
     points = np.array(means, dtype=np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1]
+
+
+def _frequency_by_score(
+    gold: NDArray[np.bool_], scores: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Of each example (n,), how frequent the positive answer is among those of its score."""
+    _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    positive = np.bincount(group, weights=gold, minlength=len(sizes))
+    return np.asarray((positive / sizes)[group])
 
 
 def _equal_mass(scores: NDArray[np.floating], bins: int) -> list[NDArray[np.int64]]:

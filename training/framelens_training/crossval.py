@@ -211,20 +211,24 @@ def crossvalidate(
     divided = [list(fold_corpora(seeded, corpora, folds)) for seeded in recipes]
     for parts in chain.from_iterable(divided):
         refuse_overlap(parts)  # a corpus that is trained on may hold a text of one that is divided
-        refuse_unscored(documents_of(parts, "validation"))
     learnt = documents_of(corpora, "train")
-    featurizer = load_student(config, learnt).featurizer(config.windows)
+    encoder = load_student(config, learnt)
+    featurizer = encoder.featurizer(config.windows)
+    features = {
+        id(document): featurize_document(document, featurizer)
+        for name in ("train", "validation", "test")
+        for document in documents_of(corpora, name)
+    }
+    for parts in chain.from_iterable(divided):
+        train = _train_features(parts, features)
+        known = parts_learnt(config, encoder, train)
+        refuse_unscored(documents_of(parts, "validation"), known)
     # After all that may be refused: a refusal leaves no folder behind.
     folder = resumed or run_folder(config, tracker.run_id)
     record = record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
     record_inputs(config, corpora, tracker, record.revision)
     tracker.params({"crossval.folds": folds})
     tracker.tags({"crossval.seeds": str(seeds)})
-    features = {
-        id(document): featurize_document(document, featurizer)
-        for name in ("train", "validation", "test")
-        for document in documents_of(corpora, name)
-    }
     results: list[FoldResult] = []
     for seeded, parts_by_fold in zip(recipes, divided, strict=True):
         for fold, parts in enumerate(parts_by_fold, start=1):
@@ -382,6 +386,13 @@ def _divided(corpora: Sequence[LoadedCorpus], folds: int, seed: int) -> list[lis
     return divided
 
 
+def _train_features(
+    corpora: Sequence[LoadedCorpus], features: Mapping[int, LabelledFeatures]
+) -> list[LabelledFeatures]:
+    """The documents that a fold trains on, with soft labels where wanted."""
+    return softened(corpora, [features[id(d)] for d in documents_of(corpora, "train")])
+
+
 def _fold(
     config: Config,
     fold: int,
@@ -396,9 +407,9 @@ def _fold(
     set_seed(config.seed)
     split = {
         name: [features[id(document)] for document in documents_of(corpora, name)]
-        for name in ("train", "validation", "test")
+        for name in ("validation", "test")
     }
-    split["train"] = softened(corpora, split["train"])
+    split["train"] = _train_features(corpora, features)
     learnt = parts_learnt(config, encoder, split["train"])
     model, _ = train_model(
         config,

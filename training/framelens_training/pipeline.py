@@ -64,7 +64,7 @@ from framelens_training.predictions import predict
 from framelens_training.processes import ALONE, Processes
 from framelens_training.progress import Say, progress_bars, training_report
 from framelens_training.quantization import quantize
-from framelens_training.run_record import RunRecord, finish
+from framelens_training.run_record import RunRecord, finish, removed_if_refused
 from framelens_training.run_weights import (
     ARCHITECTURE,
     CHECKPOINTS,
@@ -173,29 +173,30 @@ def run_jointly(
     record = RunRecord.of(config, tracker.run_id, processes.count)
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    corpora = load_corpora(config)
-    refuse_overlap(corpora)
-    corpora = with_distinct_ids(corpora)
-    corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
-    if processes.is_main:  # the same run also by what it reads
-        record = record.with_corpora(corpora)
-        record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
-    processes.wait()
-    has_ended = resumed is not None and has_trained(folder)
-    with processes.main_first():  # the others find features and answers in the cache
-        if has_ended:  # only a training learns from what teachers say
-            encoder, features, known = load_architecture(folder / ARCHITECTURE)
-            featurizer = Featurizer(encoder.tokenizer, features)
-            split = featurize_splits(corpora, featurizer)
-        else:
-            teachers = load_teachers(config)
-            if processes.is_main:
-                record = record.with_origins(config, teachers)
-                record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
-            encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
-            known = parts_learnt(config, encoder, split["train"])
-            known |= parts_of(config.training.average_with)
-        say(_size_line(split))
+    with removed_if_refused(folder, is_new=resumed is None and processes.is_main):
+        corpora = load_corpora(config)
+        refuse_overlap(corpora)
+        corpora = with_distinct_ids(corpora)
+        corpora = told_apart([*corpora, *unlabelled_corpora(config, corpora, say)])
+        if processes.is_main:  # the same run also by what it reads
+            record = record.with_corpora(corpora)
+            record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+        processes.wait()
+        has_ended = resumed is not None and has_trained(folder)
+        with processes.main_first():  # the others find features and answers in the cache
+            if has_ended:  # only a training learns from what teachers say
+                encoder, features, known = load_architecture(folder / ARCHITECTURE)
+                featurizer = Featurizer(encoder.tokenizer, features)
+                split = featurize_splits(corpora, featurizer)
+            else:
+                teachers = load_teachers(config)
+                if processes.is_main:
+                    record = record.with_origins(config, teachers)
+                    record = record.begin(folder, is_resumed=True, allow_code=allow_changed_code)
+                encoder, featurizer, split, seen = prepared(config, corpora, teachers, say)
+                known = parts_learnt(config, encoder, split["train"])
+                known |= parts_of(config.training.average_with)
+            say(_size_line(split))
     learnt = [part for part in LOSS_PARTS if part in known]
     if processes.is_main:
         record_inputs(config, corpora, tracker, record.revision)
@@ -337,6 +338,7 @@ def prepared(
         TeacherError: if a teacher, or the encoder, has learnt from what is held out.
         EncoderError: if the encoder cannot be used, or what is to be mixed into it.
         TrainingError: if that is of another shape.
+        SplitError: if no validation score can be had, by which a step would be chosen.
     """
     seen = _seen(config, corpora, teachers)
     encoder = load_student(config, documents_of(corpora, "train"), teachers)
@@ -355,6 +357,8 @@ def prepared(
         unseen=config.distillation.unseen,
         asked_about=config.distillation.asked_about,
     )
+    known = parts_learnt(config, encoder, split["train"])
+    refuse_unscored([item.document for item in split["validation"]], known)
     return encoder, featurizer, split, seen
 
 
@@ -395,10 +399,8 @@ def train_model(
 ) -> tuple[SegmentSpanModel, History]:
     """The model of the best step, and what the Trainer logged on the way.
 
-    With `is_resumed`, what an earlier process left in the folder is gone on with.
-
-    Raises:
-        SplitError: if no validation score can be had, by which a step would be chosen.
+    With `is_resumed`, what an earlier process left in the folder is gone on with. It is for the
+    caller to see that the validation documents can tell which step is best (`scorable`).
     """
     checkpoints = Checkpoints(folder / CHECKPOINTS)
     fitted = Fitted.read(folder) if is_resumed else None
@@ -412,8 +414,6 @@ def train_model(
         load_weights(model, checkpoints, fitted.step)
         return model, fitted.history
     learnt = parts_learnt(config, encoder, split["train"])
-    validation = split["validation"]
-    refuse_unscored([item.document for item in validation], learnt)
     mixture = _mixture(corpora, split["train"], config.corpora.sampling_temperature)
     epochs = [
         training_windows(mixture, featurizer, config.windows, config.seed, epoch)
@@ -438,7 +438,7 @@ def train_model(
         config,
         model,
         dataset,
-        _evaluator(validation, learnt, processes),
+        _evaluator(split["validation"], learnt, processes),
         checkpoints,
         [TrackingCallback(tracker, training_report(say)), *progress_bars(say), *callbacks],
         processes=processes,

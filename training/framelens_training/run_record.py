@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -199,6 +200,17 @@ class RunRecord:
                 f"{shown}{more}\nChange it back, or start a new run without --resume"
                 + ("" if allow_code else " (--allow-changed-code goes on with other code)")
             )
+
+
+@contextlib.contextmanager
+def removed_if_refused(folder: Path, *, is_new: bool) -> Iterator[None]:
+    """A new run that fails before its training leaves no folder behind, as if it could go on."""
+    try:
+        yield
+    except Exception:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _revision(then: RunRecord, now: RunRecord) -> str:

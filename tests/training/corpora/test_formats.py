@@ -483,3 +483,15 @@ def test_a_path_without_a_format_lists_the_known_ones(tmp_path: Path) -> None:
         detect(tmp_path / "notes.docx")
     with pytest.raises(FileNotFoundError, match=r"none\.jsonl"):
         read_any(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(("yes", "no"), [("true", "false"), ("Yes", "no"), ("1", "0"), ("1.0", "0.0")])
+def test_an_axis_is_read_as_it_is_mostly_written(yes: str, no: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text,attributed,framed\nIt rains.,{no},{yes}\nIt snows.,,{no}\n", "utf-8")
+    first, second = (document.segments[0] for document in read_any(path))
+    assert (first.attributed, first.framed) == (False, True)
+    assert (second.attributed, second.framed) == (None, False)
+    path.write_text("text,framed\nIt rains.,0.7\n", "utf-8")
+    with pytest.raises(CorpusError, match=r"or nothing in 'framed', found '0\.7'"):
+        read_any(path)

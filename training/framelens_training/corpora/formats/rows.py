@@ -13,10 +13,10 @@ A row annotates the axes that its label answers:
 docs/labels.md), so a framed sentence may be attributed as well. Unknown is not supervised.
 
 Instead of `label`, or beside it, the columns `attributed`, `framed` and `boilerplate` hold
-true, false or nothing. Optional columns: `id`, `headline` (the headline over the text,
-without a label), `role` (`headline` if the text itself is one, otherwise `body`), `group`
-(texts of one group stay in one split), `outlet`, `lean`, `date`, `url`, `weight` (a confidence
-from 0 to 1 in the row's answers), and `meta.NAME` for anything else.
+true, false or nothing; yes and no, 1 and 0 are read as well. Optional columns: `id`, `headline`
+(the headline over the text, without a label), `role` (`headline` if the text itself is one,
+otherwise `body`), `group` (texts of one group stay in one split), `outlet`, `lean`, `date`, `url`,
+`weight` (a confidence from 0 to 1 in the row's answers), and `meta.NAME` for anything else.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ COLUMNS = (
 META = "meta."
 _PLAIN = ("id", "headline", "outlet", "lean", "date", "url")
 _ROLES = ("body", "headline")
-_TRUTHS = {"true": True, "false": False, "": None}
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "0", "0.0"), False),
+}
+"""As it is written by hand, and by libraries that hold a column with gaps as numbers."""
 
 
 def column_findings(columns: Sequence[str], where: str) -> list[Finding]:
