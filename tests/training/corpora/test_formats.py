@@ -485,7 +485,9 @@ def test_a_path_without_a_format_lists_the_known_ones(tmp_path: Path) -> None:
         read_any(tmp_path / "none.jsonl")
 
 
-@pytest.mark.parametrize(("yes", "no"), [("true", "false"), ("Yes", "no"), ("1", "0"), ("1.0", "0.0")])
+@pytest.mark.parametrize(
+    ("yes", "no"), [("true", "false"), ("Yes", "no"), ("1", "0"), ("1.0", "0.0")]
+)
 def test_an_axis_is_read_as_it_is_mostly_written(yes: str, no: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"text,attributed,framed\nIt rains.,{no},{yes}\nIt snows.,,{no}\n", "utf-8")
