@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from framelens.attribution_relations import AttributionRelation, attribution_relations
 from framelens.errors import ArtifactError, FramelensError, InputError, MissingExtraError
 from framelens.limits import LimitError, Limits
 from framelens.schema import (
@@ -35,6 +36,7 @@ __all__ = [
     "LABELS",
     "SPAN_TYPES",
     "ArtifactError",
+    "AttributionRelation",
     "Document",
     "FramelensError",
     "HeadlineCheck",
@@ -49,6 +51,7 @@ __all__ = [
     "Scorer",
     "Span",
     "Summary",
+    "attribution_relations",
     "check_golden",
     "load",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from framelens.alignment import is_function_word
-from framelens.quotations import named_later
+from framelens.attribution_relations import relations_of
 from framelens.schema import Attribution, ScoredSegment, Span
 from framelens.sentences import AFTER_STOP
 
@@ -21,10 +23,10 @@ _DOCUMENTS = frozenset(_DOCUMENT_NAMES.split())
 """Plurals that are no people: they hide nobody."""
 
 _COLON_SOURCES = """
-audit auditor auditors boss campaigners chief coroner court critics expert experts inquest inquiry
-insiders judge lawyer leader minister officials police poll probe prosecutor prosecutors report
-reports researchers scientists source sources spokesman spokeswoman study survey union watchdog
-witnesses
+audit auditor auditors boss campaigners chief coroner court critics expert experts governor inquest
+inquiry insiders judge lawyer leader mayor minister officials police poll president probe prosecutor
+prosecutors report reports researchers scientists source sources spokesman spokeswoman study survey
+union watchdog witnesses
 """
 _AFTER_COLON = frozenset(_COLON_SOURCES.split())
 """Last words of what stands before or after a headline's colon, or behind a dash, as its source."""
@@ -45,7 +47,8 @@ _CLASSES = frozenset(_CLASS_NAMES.split())
 
 _HEDGES = re.compile(
     r"\b(?:allegedly|apparently|purportedly|reportedly|supposedly|alleged|purported|"
-    r"(?:is|are|was|were)?\s*(?:said to|accused of|suspected of)|rumou?red|claims emerge|"
+    r"(?:is|are|was|were) said to|said to (?=be\b|have\b)|accused of|suspected of|rumou?red|"
+    r"claims emerge|"
     r"allegations?|warning(?=:))\b",
     re.IGNORECASE,
 )
@@ -55,8 +58,11 @@ _DECISIONS = re.compile(
     r"vot(?:ed|es)\b)",
     re.IGNORECASE,
 )
-_FINDING = re.compile(r"\bf(?:ou|i)nds?\b", re.IGNORECASE)
-_GUILTY = re.compile(r"\bguilty\b", re.IGNORECASE)
+_CONVICTION = re.compile(
+    r"\bf(?:ou|i)nds?\s+(?:(?!(?:that|which|who|how|is|was|were)\b)[\w'’-]+,?\s+){0,6}guilty\b",
+    re.IGNORECASE,
+)
+"""As in "found the former minister guilty", not "found that he was guilty"."""
 _CLOSERS = {"'": "'’", "‘": "’'", '"': '"”', "“": '”"', "„": "“”", "‚": "‘’", "«": "»", "»": "«"}
 _QUOTED = re.compile(
     "|".join(rf"(?<!\w){opener}(.{{1,400}}?)[{ends}](?!\w)" for opener, ends in _CLOSERS.items())
@@ -66,6 +72,10 @@ _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
 _BEHIND_COLON = re.compile(  # or behind a dash, as in "Wall shut - police" and "Wall shut -police"
     r".*(?::\s|\s(?:--?(?!\d)|[–—―]))\s*(?P<source>[^:]{2,40})\Z", re.DOTALL
 )
+_BY = re.compile(r"\bby\s(?P<source>.*)\Z", re.IGNORECASE | re.DOTALL)
+_NAME_PARTS = re.compile(
+    r",|\b(?:of|for|at|in|on|from)\s+the\b.*|\b(?:of|for|at|from)\b", re.DOTALL
+)
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(rf"\?[?!]*{AFTER_STOP}\s*\Z")
 _ADVICE = re.compile(
@@ -73,33 +83,32 @@ _ADVICE = re.compile(
 )
 """How a headline begins that says what the outlet wants, or denies what others say."""
 _PRONOUNS = frozenset(["he", "she", "they"])
-_MOST_BETWEEN = 1  # segments of the outlet's own over which a quotation may go on
 
 
 def headline_attribution(
     headline: ScoredSegment,
     segment: ScoredSegment,
-    source: Span | None,
-    cue: Span | None,
+    speaker: Speaker,
     *,
     headline_attributed: bool,
 ) -> Attribution:
     """How a headline treats the attribution of an attributed body segment.
 
-    `source` and `cue` are the segment's. A headline that names its source keeps the attribution,
-    unless all that it tells is that the source acts or decides; a plural class in place of a named
-    source, a hedge with nobody behind it, or quotation marks around a part of the claim weaken it.
-    A question claims nothing, and what a body decides ("the court ruled") comes true by being
-    decided: neither needs a source.
+    `speaker` is the segment's (`speaker_of`). A headline that names its source keeps the
+    attribution, unless all that it tells is that the source acts or decides; a plural class in
+    place of a named source, a hedge with nobody behind it, or quotation marks around a part of the
+    claim weaken it. A question claims nothing, and what a body decides ("the court ruled") comes
+    true by being decided: neither needs a source.
     """
+    source = speaker.source
     own = _own_source(headline, source, headline_attributed=headline_attributed)
     if own is not None:
         if _reports_a_decision(headline):
             return "none_needed"
-        hidden = _is_plural(own) and _is_named(source, segment)
+        hidden = _is_plural(own) and _is_named(speaker)
         return "weakened" if hidden and not _shares_word(own, source) else "kept"
     if _HEDGES.search(headline.text):
-        return "weakened"
+        return "kept" if _names_behind_by(headline.text, source) else "weakened"
     said = " ".join(span.text for span in segment.spans if span.type == "content")
     share, repeated = _quoted(headline.text, said)
     if share >= QUOTED_SHARE:
@@ -110,7 +119,7 @@ def headline_attribution(
         return "none_needed"
     if repeated:
         return "weakened"
-    if _is_decision(segment, cue):
+    if _is_decision(segment, speaker.cue):
         return "none_needed"
     return "dropped"
 
@@ -126,7 +135,8 @@ def _own_source(
     """The headline's source: a span of the model, or what a colon sets apart as one.
 
     That ends in a word for one, or of the name of the segment's source: "Tarn council:", not
-    "Tarn in crisis:".
+    "Tarn in crisis:". In a headline that the model sees as not attributed, that word has to be the
+    last of a name: of "Harbour engineer Ines Okafor" it is "Okafor", while "Harbour:" is a topic.
 
     A span is one in an attributed headline that has something said in it: who "launches ads" says
     nothing. Whoever "allegedly" or "is said to" have done something is not who says so.
@@ -142,9 +152,8 @@ def _own_source(
             continue
         words = _WORD.findall(match["source"])
         last = next((word for word in reversed(words) if word.casefold() not in _COLON_VERBS), "")
-        if len(words) <= _MOST_WORDS and (
-            last.casefold() in _AFTER_COLON or _shares_word(last, source)
-        ):
+        names = _shares_word if headline_attributed else _ends_name
+        if len(words) <= _MOST_WORDS and (last.casefold() in _AFTER_COLON or names(last, source)):
             return match["source"]
     return None
 
@@ -171,21 +180,44 @@ def _shares_word(text: str, source: Span | None) -> bool:
     return not _content_words(text).isdisjoint(_content_words(source.text))
 
 
+def _ends_name(word: str, source: Span | None) -> bool:
+    """Whether a word is the last of a source's name or of what the source is called beside it:
+    "engineer" or "Okafor" of "Harbour engineer Ines Okafor", not "Harbour".
+    """
+    if source is None:
+        return False
+    heads: set[str] = set()
+    for part in _NAME_PARTS.split(source.text):
+        words = [found for found in _WORD.findall(part) if not is_function_word(found)]
+        heads |= {
+            one.casefold()
+            for one, following in pairwise([*words, ""])
+            if not following or (one[:1].islower() and following[:1].isupper())
+        }
+    return word.casefold() in heads
+
+
+def _names_behind_by(headline: str, source: Span | None) -> bool:
+    """Whether a headline names a source at its end, as the one by whom something was said."""
+    behind = _BY.search(headline)
+    return behind is not None and _shares_word(behind["source"], source)
+
+
 def _content_words(text: str) -> set[str]:
     return {word.casefold() for word in _WORD.findall(text) if not is_function_word(word)}
 
 
-def _is_named(source: Span | None, segment: ScoredSegment) -> bool:
+def _is_named(speaker: Speaker) -> bool:
     """Whether a source is a name, or a pronoun for one.
 
     A capital makes a name, unless the start of a sentence explains it.
     """
-    if source is None:
+    if speaker.source is None:
         return False
-    words = _WORD.findall(source.text)
+    words = _WORD.findall(speaker.source.text)
     if len(words) == 1 and words[0].casefold() in _PRONOUNS:
         return True
-    if source.start == segment.start:
+    if speaker.opens_sentence:
         words = words[1:]
     return any(word[:1].isupper() for word in words)
 
@@ -217,10 +249,11 @@ def _reports_a_decision(headline: ScoredSegment) -> bool:
 
 
 def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
-    said = _outside_content(segment) if cue is None else cue.text
-    finding = _FINDING.search(segment.text)
-    convicts = finding is not None and _GUILTY.search(segment.text, finding.end()) is not None
-    return convicts or _DECISIONS.search(said) is not None
+    outside = _outside_content(segment)
+    convicts = any(
+        outside[match.start()] != " " for match in _CONVICTION.finditer(segment.text)
+    )  # what a source says of a conviction is none
+    return convicts or _DECISIONS.search(outside if cue is None else cue.text) is not None
 
 
 def _outside_content(segment: ScoredSegment) -> str:
@@ -233,41 +266,38 @@ def _outside_content(segment: ScoredSegment) -> str:
     return "".join(text)
 
 
-def cue_and_source(
-    segments: Sequence[ScoredSegment], index: int
-) -> tuple[Span | None, Span | None]:
-    """The source and the cue of a body segment.
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """To whom a body segment attributes a claim, and in which words."""
 
-    Of several sources the one nearest to the first cue. A segment that is a part of a quotation
-    may have none of its own: its source is the one that a later part has, otherwise the last one
-    before it, page furniture left out. Over more than `_MOST_BETWEEN` segments of the outlet's own
-    no quotation goes on.
+    source: Span | None
+    cue: Span | None
+    opens_sentence: bool = False
+    """Whether the source stands at the start of its sentence, where all have a capital."""
+
+
+def speaker_of(
+    segments: Sequence[ScoredSegment], place: int, carried_by: Callable[[Span], float]
+) -> Speaker:
+    """Who speaks in the body segment at `place`, in the content that carries most of the claim.
+
+    A segment without content has the source nearest to its first cue.
     """
-    segment = segments[index]
+    relations = [relation for relation in relations_of(segments) if relation.segment == place]
+    if relations:
+        found = max(relations, key=lambda relation: carried_by(relation.content))
+        if found.source is None or found.source_segment is None:
+            return Speaker(None, found.cue)
+        opens = found.source.start == segments[found.source_segment].start
+        return Speaker(found.source, found.cue, opens)
+    segment = segments[place]
     cue = next((span for span in segment.spans if span.type == "cue"), None)
-    sources = [span for span in segment.spans if span.type == "source"]
-    if sources:
-        if cue is None:
-            return sources[0], None
-        return min(sources, key=lambda span: _gap(span, cue)), cue
-    if not any(span.type == "content" for span in segment.spans):
-        return None, cue
-    later = named_later(segments).get(index)
-    if later is not None:
-        return cue_and_source(segments, later)[0], cue
-    between = 0
-    for earlier in reversed(segments[:index]):
-        if earlier.role != "body":
-            break
-        if earlier.label == "boilerplate":
-            continue
-        found = [span for span in earlier.spans if span.type == "source"]
-        if found:
-            return found[-1], cue
-        between += not any(span.type == "content" for span in earlier.spans)
-        if between > _MOST_BETWEEN:
-            break
-    return None, cue
+    source = min(
+        (span for span in segment.spans if span.type == "source"),
+        key=lambda span: 0 if cue is None else _gap(span, cue),
+        default=None,
+    )
+    return Speaker(source, cue, source is not None and source.start == segment.start)
 
 
 def _gap(one: Span, other: Span) -> int:

@@ -13,7 +13,7 @@ from framelens.alignment import Alignment, Words, align, content_words, cosines,
 from framelens.decoding import DecodingConfig, Floats, sigmoid
 from framelens.dropped_attribution import LEAD, SURE, DroppedSigns, dropped_signs
 from framelens.features import TokenizedSegment
-from framelens.headline_attribution import cue_and_source, headline_attribution, is_hedge
+from framelens.headline_attribution import headline_attribution, is_hedge, speaker_of
 from framelens.schema import (
     BIO_TAGS,
     Attribution,
@@ -87,18 +87,26 @@ def check_headline(
     alignment = align(headline, words, cosine)
     scores = alignment.scores()
     best = int((scores * np.where(np.arange(len(body)) < LEAD, 1.0, _DEEP)).argmax())
+    if scores[best] < config.supported:  # one behind the lead may carry more all the same
+        best = int(scores.argmax())
     score = round(float(scores[best]), _DIGITS)
     if score < config.supported:
         return HeadlineCheck("unsupported", None, score, False, None, None, None)
     segment = body[best]
     threshold = decoding.thresholds["attributed"]
 
-    def said() -> float:
-        parts = _content_and_rest(words[best], segment)
+    def carried(parts: Sequence[Words]) -> Floats:
         tokens_of = [tokenized[segment.index]] * len(parts)
         cosine = _cosines(headline, tokenized[head.index], parts, tokens_of, vectors)
-        by_content, by_rest = align(headline, parts, cosine).similarity @ alignment.shares()
+        found: Floats = align(headline, parts, cosine).similarity @ alignment.shares()
+        return found
+
+    def said() -> float:
+        by_content, by_rest = carried(_content_and_rest(words[best], segment))
         return float(by_content - by_rest)
+
+    def carried_by(span: Span) -> float:
+        return float(carried([words[best].only(_inside(words[best], segment, [span]))])[0])
 
     def signs() -> DroppedSigns:
         return dropped_signs(head, body, scores, best, said(), threshold)
@@ -107,7 +115,9 @@ def check_headline(
         _has_cue_and_content(segment) and said() >= 0
     )
     source, cue, attribution, dropped_score = (
-        _treatment(head, segments, segment, threshold, signs) if attributed else _NOT_ATTRIBUTED
+        _treatment(head, segments, segment, threshold, carried_by, signs)
+        if attributed
+        else _NOT_ATTRIBUTED
     )
     return HeadlineCheck(
         outcome="supported",
@@ -127,6 +137,7 @@ def _treatment(
     segments: Sequence[ScoredSegment],
     segment: ScoredSegment,
     threshold: float,
+    carried_by: Callable[[Span], float],
     signs: Callable[[], DroppedSigns],
 ) -> _Treatment:
     """To whom an attributed segment is attributed, in which words, and what the headline does.
@@ -134,11 +145,10 @@ def _treatment(
     Last comes the probability that it drops the attribution: where it shows none, the segment has
     a source or a cue, and nothing rules it out.
     """
-    source, cue = cue_and_source(segments, segment.index)
+    speaker = speaker_of(segments, segment.index, carried_by)
+    source, cue = speaker.source, speaker.cue
     is_attributed = head.scores["attributed"] >= threshold
-    attribution = headline_attribution(
-        head, segment, source, cue, headline_attributed=is_attributed
-    )
+    attribution = headline_attribution(head, segment, speaker, headline_attributed=is_attributed)
     if attribution != "dropped":
         return source, cue, attribution, None
     if not (source or cue) or (found := signs()).rule_it_out:
@@ -153,13 +163,13 @@ def _has_cue_and_content(segment: ScoredSegment) -> bool:
 
 def _content_and_rest(words: Words, segment: ScoredSegment) -> tuple[Words, Words]:
     """The words in which a source of a segment says something, and its other words."""
-    contents = [
-        (span.start - segment.start, span.end - segment.start)
-        for span in segment.spans
-        if span.type == "content"
-    ]
-    inside = [any(first <= start < end for first, end in contents) for start in words.starts]
+    inside = _inside(words, segment, [span for span in segment.spans if span.type == "content"])
     return words.only(inside), words.only([not kept for kept in inside])
+
+
+def _inside(words: Words, segment: ScoredSegment, spans: Sequence[Span]) -> list[bool]:
+    places = [(span.start - segment.start, span.end - segment.start) for span in spans]
+    return [any(first <= start < end for first, end in places) for start in words.starts]
 
 
 def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:

@@ -16,7 +16,7 @@ from framelens.decoding import DecodingConfig
 from framelens.documents import document_of
 from framelens.dropped_attribution import LEAD, SURE, DroppedSigns
 from framelens.features import Featurizer
-from framelens.headline_attribution import cue_and_source, headline_attribution
+from framelens.headline_attribution import Speaker, headline_attribution, speaker_of
 from framelens.headline_check import check_headline
 from framelens.rows import segment_rows
 from framelens.schema import Attribution, HeadlineCheck, OwnWording, Role, ScoredSegment, Span
@@ -209,6 +209,11 @@ def segment(text: str, role: Role = "body", attributed: float = 0.9, **spans: st
     return ScoredSegment(0, role, field, 0, len(text), text, "plain", False, scores, tuple(found))  # type: ignore[arg-type]
 
 
+def said_in(segments: list[ScoredSegment], place: int) -> Speaker:
+    """Who speaks in a segment, whose first content carries the claim."""
+    return speaker_of(segments, place, lambda content: 0.0)
+
+
 NAMED = segment(
     "On Monday the engineer Ada Quist said the wall was a time bomb.",
     source="the engineer Ada Quist",
@@ -231,6 +236,31 @@ REJECTED = segment("Lee said that the plan was rejected.", source="Lee", cue="sa
 NO_CUE = segment("Lee had the plan rejected.", source="Lee")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 RULING_WITHOUT_CUE = segment("The court ruled that the wall stays.", source="The court")
+TITLED = segment(
+    "Harbour engineer Ines Okafor said the wall was moving.",
+    source="Harbour engineer Ines Okafor",
+    cue="said",
+    content="the wall was moving",
+)
+GROUPED = segment(
+    "Survivor Ann Lee of the Tarn fire group said the wall was moving.",
+    source="Survivor Ann Lee of the Tarn fire group",
+    cue="said",
+    content="the wall was moving",
+)
+CLINGING = segment(
+    "Lee, who was found clinging to a tree, said the council was guilty of a fault.",
+    source="Lee",
+    cue="said",
+    content="the council was guilty of a fault",
+)
+FELT_GUILTY = segment(
+    "Detectives found letters in which Lee wrote that he felt guilty about the money.",
+    source="Lee",
+    cue="wrote",
+    content="that he felt guilty about the money",
+)
+CONVICTED = segment("A jury found the former mayor, Ann Lee, guilty.", source="A jury", cue="found")
 SIGNED = segment(
     "“The ruling party stole the votes.” — Ada Quist",
     source="Ada Quist",
@@ -325,6 +355,16 @@ SIGNED = segment(
         ("Plan is off", None, NO_CUE, "none_needed"),
         ("Builder convicted", None, CONVICTION, "none_needed"),
         ("Wall must go, court rules", "court", RULING, "kept"),
+        ("Harbour: wall is moving", None, TITLED, "dropped"),
+        ("Harbour engineer: wall is moving", None, TITLED, "kept"),
+        ("Wall is moving - Okafor", None, TITLED, "kept"),
+        ("Fire: wall is moving", None, GROUPED, "dropped"),
+        ("What Quist said to Lee: wall is a time bomb", "Quist", NAMED, "kept"),
+        ("Lee accused of hiding a time bomb", None, NAMED, "weakened"),
+        ("Lee accused of hiding a time bomb by engineer Quist", None, NAMED, "kept"),
+        ("Council knew of the fault", None, CLINGING, "dropped"),
+        ("Lee took the money", None, FELT_GUILTY, "dropped"),
+        ("Former mayor took the money", None, CONVICTED, "none_needed"),
     ],
 )
 def test_what_becomes_of_the_attribution(
@@ -332,9 +372,8 @@ def test_what_becomes_of_the_attribution(
 ) -> None:
     spans = {} if source is None else {"source": source, "content": headline[-3:]}
     head = segment(headline, "headline", 0.1, **spans)
-    theirs, cue = cue_and_source([body], 0)
     attributed = source is not None
-    found = headline_attribution(head, body, theirs, cue, headline_attributed=attributed)
+    found = headline_attribution(head, body, said_in([body], 0), headline_attributed=attributed)
     assert found == expected
 
 
@@ -355,40 +394,69 @@ def test_who_decides_or_says_nothing_is_no_source_of_a_claim(
     spans: dict[str, str], attributed: bool, expected: Attribution
 ) -> None:
     head = segment("Court says and orders wall must be built", "headline", **spans)
-    theirs, cue = cue_and_source([NAMED], 0)
-    found = headline_attribution(head, NAMED, theirs, cue, headline_attributed=attributed)
+    found = headline_attribution(head, NAMED, said_in([NAMED], 0), headline_attributed=attributed)
     assert found == expected
 
 
 def test_a_part_in_quotation_marks_does_not_weaken_what_is_kept() -> None:
     head = segment("Old harbour wall is now a 'time bomb' for all", "headline", content="wall")
-    theirs, cue = cue_and_source([NAMED], 0)
-    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=True) == "kept"
-    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=False) == "weakened"
+    speaker = said_in([NAMED], 0)
+    assert headline_attribution(head, NAMED, speaker, headline_attributed=True) == "kept"
+    assert headline_attribution(head, NAMED, speaker, headline_attributed=False) == "weakened"
 
 
 def test_a_headline_that_the_model_calls_attributed_keeps_it() -> None:
     head = segment("Wall a time bomb for engineer", "headline", content="time bomb")
-    theirs, cue = cue_and_source([NAMED], 0)
-    assert headline_attribution(head, NAMED, theirs, cue, headline_attributed=True) == "kept"
+    speaker = said_in([NAMED], 0)
+    assert headline_attribution(head, NAMED, speaker, headline_attributed=True) == "kept"
 
 
 def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     more = segment('"It will fall."', content='"It will fall."')
     plain = segment("It rained.", attributed=0.1)
-    assert cue_and_source([NAMED, plain, more], 2)[0] == NAMED.spans[0]
-    assert cue_and_source([NAMED, plain, plain, more], 3) == (None, None)
-    assert cue_and_source([NAMED, plain, more, more, plain, more], 3)[0] == NAMED.spans[0]
+    assert said_in([NAMED, more, more], 2).source == NAMED.spans[0]
+    assert said_in([NAMED, plain, more], 2) == Speaker(None, None)
     furniture = replace(
         segment("Read on with Ines Okafor", source="Ines Okafor"), label="boilerplate"
     )
-    assert cue_and_source([NAMED, furniture, more], 2)[0] == NAMED.spans[0]
-    assert cue_and_source([plain, more], 1) == (None, None)
+    assert said_in([NAMED, furniture, more], 2).source == NAMED.spans[0]
+    assert said_in([plain, more], 1) == Speaker(None, None)
     head = segment("Engineer: wall falls", "headline", source="Engineer")
-    assert cue_and_source([head, plain, more], 2) == (None, None)
+    assert said_in([head, more], 1) == Speaker(None, None)
     two = replace(plain, spans=(NAMED.spans[0], OPENING.spans[0]))
-    assert cue_and_source([two, more], 1)[0] == OPENING.spans[0]
-    assert cue_and_source([NAMED, plain], 1) == (None, None)
+    assert said_in([two, more], 1).source == OPENING.spans[0]
+    assert said_in([NAMED, plain], 1) == Speaker(None, None)
+
+
+def test_of_two_who_speak_the_one_is_meant_whose_words_carry_the_claim() -> None:
+    text = "The mayor said the wall is safe, while the engineer warned that it may fall soon."
+    spans = [("source", "The mayor"), ("cue", "said"), ("content", "the wall is safe")]
+    spans += [("source", "the engineer"), ("cue", "warned"), ("content", "that it may fall soon")]
+    body = replace(
+        segment(text),
+        spans=tuple(
+            Span(kind, text.index(part), text.index(part) + len(part), part, 0.9)  # type: ignore[arg-type]
+            for kind, part in spans
+        ),
+    )
+    for wanted, source, cue in (
+        ("safe", "The mayor", "said"),
+        ("fall", "the engineer", "warned"),
+    ):
+        found = speaker_of([body], 0, lambda content, wanted=wanted: wanted in content.text)
+        assert found.source is not None
+        assert found.cue is not None
+        assert (found.source.text, found.cue.text) == (source, cue)
+
+
+def test_a_capital_at_the_start_of_another_sentence_makes_no_name() -> None:
+    first = segment("Residents said “the wall is old.", source="Residents", cue="said",
+                    content="“the wall is old.")  # fmt: skip
+    second = segment("It is about to fall.”", content="It is about to fall.”")
+    head = segment("Wall is about to fall, locals say", "headline", source="locals", content="Wall")
+    speaker = said_in([first, second], 1)
+    assert speaker.source == first.spans[0]
+    assert headline_attribution(head, second, speaker, headline_attributed=True) == "kept"
 
 
 # When a headline has dropped an attribution for sure: by hand-made segments, compared by letters.
@@ -578,19 +646,19 @@ def test_a_quotation_may_have_its_source_in_a_later_sentence() -> None:
         for each in (second, third)
     )
     for place in (1, 2, 3):
-        assert cue_and_source([NAMED, first, second, third], place)[0] == third.spans[1]
+        assert said_in([NAMED, first, second, third], place).source == third.spans[1]
     signature = segment("— Ann Lee, engineer", source="Ann Lee, engineer")
     for place in (1, 2):
-        assert cue_and_source([NAMED, first, second, signature], place)[0] == signature.spans[0]
-    assert cue_and_source([NAMED, second, third], 1)[0] == NAMED.spans[0]
-    assert cue_and_source([NAMED, first, second], 1)[0] == NAMED.spans[0]
+        assert said_in([NAMED, first, second, signature], place).source == signature.spans[0]
+    assert said_in([NAMED, second, third], 1).source == NAMED.spans[0]
+    assert said_in([NAMED, first, second], 1).source == NAMED.spans[0]
 
 
 def test_of_several_sources_the_one_nearest_to_the_cue_speaks() -> None:
     def source(text: str, *names: str) -> str | None:
         spans = [segment(text, source=name).spans[0] for name in names]
         cue = segment(text, cue="said").spans[0]
-        found, _ = cue_and_source([replace(segment(text), spans=(*spans, cue))], 0)
+        found = said_in([replace(segment(text), spans=(*spans, cue))], 0).source
         return None if found is None else found.text
 
     assert source("After Lee had gone it fell, said Vance.", "Lee", "Vance") == "Vance"

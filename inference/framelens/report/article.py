@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
+from framelens.attribution_relations import attribution_relations
 from framelens.paragraphs import split_paragraphs
-from framelens.quotations import named_later
 from framelens.schema import Document, ScoredSegment, Span
 
 # fmt: off
@@ -28,7 +28,6 @@ PRONOUNS = frozenset((
 """Pronouns and articles: as the mention of a source, they name nobody by themselves."""
 
 _OUTER = re.compile(r"\A[\W_]+|[\W_]+\Z")
-_WORD = re.compile(r"[^\W_](?:\S*[^\W_])?")  # without the marks around it
 _UNSEEN_PARAGRAPH = 2
 """Code points between two segments from which on a paragraph ends, where the text itself is not
 at hand: one is a space, two are mostly line breaks."""
@@ -174,41 +173,22 @@ def is_pronoun(text: str) -> bool:
 def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]:
     """The distinct sources in order of first mention, and what is quoted from none of them.
 
-    A content span belongs to the source span of its segment from which the fewest words part
-    it, words of sources and cues not counted; of two such, to one with a cue between. In a
-    segment without a source it belongs to the one that a later sentence of the same quotation
-    has, otherwise to the one that was quoted or mentioned last, unless a segment without either
-    stands between; page furniture is passed over. Mentions are the same if they differ only in
-    case and white space, as in `Summary.sources`.
+    What a source is quoted on are its `attribution_relations`; content of one source in a segment
+    is one quote where no word stands between. Mentions are the same if they differ only in case
+    and white space, as in `Summary.sources`.
     """
-    later = named_later(document.segments)
-    speakers = {place: _first_speaker(document.segments[place]) for place in set(later.values())}
     mentions: dict[str, list[tuple[int, Span]]] = {}
+    for segment in document.segments:
+        for span in segment.spans:
+            if span.type == "source":
+                mentions.setdefault(folded(span.text), []).append((segment.index, span))
     quotes: dict[str, list[Quote]] = {}
     unclaimed: list[Quote] = []
-    speaker: str | None = None
-    for place, segment in enumerate(document.segments):
-        sources = [span for span in segment.spans if span.type == "source"]
-        contents = _joined_contents(segment)
-        for source in sources:
-            mentions.setdefault(folded(source.text), []).append((segment.index, source))
-        before = speaker
-        if not contents:
-            speaker = folded(sources[-1].text) if sources else None
-        elif place in later:
-            speaker = speakers[later[place]]
-        nearness = Nearness(segment, sources) if sources and contents else None
-        for start, end in contents:
-            if nearness is not None:
-                speaker = folded(nearness.nearest(start, end).text)
-            text = segment.text[start - segment.start : end - segment.start]
-            quote = Quote(segment.index, text)
-            if speaker is None:
-                unclaimed.append(quote)
-            else:
-                quotes.setdefault(speaker, []).append(quote)
-        if segment.label == "boilerplate":
-            speaker = before
+    for source, quote in _quotes(document):
+        if source is None:
+            unclaimed.append(quote)
+        else:
+            quotes.setdefault(folded(source.text), []).append(quote)
     found = [
         QuotedSource(
             name=" ".join(spans[0][1].text.split()),
@@ -222,84 +202,24 @@ def quoted_sources(document: Document) -> tuple[list[QuotedSource], list[Quote]]
     return found, unclaimed
 
 
-def _first_speaker(segment: ScoredSegment) -> str:
-    """The source, folded, of the first content of a segment, or its first source."""
-    sources = [span for span in segment.spans if span.type == "source"]
-    start, end = next(iter(_joined_contents(segment)), (segment.start, segment.start))
-    return folded(Nearness(segment, sources).nearest(start, end).text)
+def _quotes(document: Document) -> Iterator[tuple[Span | None, Quote]]:
+    """Each stretch of content with its source, as far as it is known."""
+    relations = attribution_relations(document)
+    for (place, source), group in groupby(relations, key=lambda each: (each.segment, each.source)):
+        segment = document.segments[place]
+        start = end = -1
+        for relation in group:
+            content = relation.content
+            between = segment.text[max(end - segment.start, 0) : content.start - segment.start]
+            if end >= 0 and any(character.isalnum() for character in between):
+                yield source, _quote(segment, start, end)
+                end = -1
+            start, end = (content.start if end < 0 else start), content.end
+        yield source, _quote(segment, start, end)
 
 
-class Nearness:
-    """The sources of a segment in their places, and the words and cues between them.
-
-    It is made once a segment: what stands between two places is then found by bisection.
-    """
-
-    def __init__(self, segment: ScoredSegment, sources: Sequence[Span]) -> None:
-        self._sources = sorted(sources, key=lambda span: span.start)
-        cues = sorted(
-            (span for span in segment.spans if span.type == "cue"), key=lambda span: span.start
-        )
-        text = list(segment.text)
-        for span in (*sources, *cues):
-            first, last = span.start - segment.start, span.end - segment.start
-            text[first:last] = " " * (last - first)
-        words = [
-            (segment.start + word.start(), segment.start + word.end())
-            for word in _WORD.finditer("".join(text))
-        ]
-        self._starts = [source.start for source in self._sources]
-        self._ends = [source.end for source in self._sources]
-        self._cues = [(cue.start, cue.end) for cue in cues]
-        self._word_starts = [start for start, _ in words]
-        self._word_ends = [end for _, end in words]
-        self._words_before = [bisect_left(self._word_starts, end) for end in self._ends]
-
-    def nearest(self, start: int, end: int) -> Span:
-        """The source of the content from `start` to `end`; the first of several as near."""
-        before = bisect_right(self._ends, start)
-        near: list[int] = []
-        if before:
-            # As near as the last one before the content, and with whatever cues are between.
-            near.append(bisect_left(self._words_before, self._words_before[before - 1]))
-        near.append(before)
-        cue = bisect_left(self._cues, (end,))
-        if cue < len(self._cues):
-            near.append(bisect_left(self._starts, self._cues[cue][1]))
-        return min(
-            (self._sources[at] for at in near if at < len(self._sources)),
-            key=lambda source: self._distance(source, start, end),
-        )
-
-    def _distance(self, source: Span, start: int, end: int) -> tuple[int, bool]:
-        first, last = (source.end, start) if source.end <= start else (end, source.start)
-        words = bisect_left(self._word_starts, last) - bisect_right(self._word_ends, first)
-        cue = bisect_left(self._cues, (first,))
-        has_cue = cue < len(self._cues) and self._cues[cue][1] <= last
-        return max(words, 0), not has_cue
-
-
-def _joined_contents(segment: ScoredSegment) -> list[tuple[int, int]]:
-    """Offsets of the content spans, joined where no word stands between two of them."""
-    joined: list[tuple[int, int]] = []
-    for span in segment.spans:
-        if span.type != "content":
-            continue
-        start, end = span.start, span.end
-        if joined and not _has_word(
-            segment.text[joined[-1][1] - segment.start : start - segment.start]
-        ):
-            start = joined.pop()[0]
-        joined.append((start, end))
-    return [
-        (start, end)
-        for start, end in joined
-        if _has_word(segment.text[start - segment.start : end - segment.start])
-    ]
-
-
-def _has_word(text: str) -> bool:
-    return any(character.isalnum() for character in text)
+def _quote(segment: ScoredSegment, start: int, end: int) -> Quote:
+    return Quote(segment.index, segment.text[start - segment.start : end - segment.start])
 
 
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")

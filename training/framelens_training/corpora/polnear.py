@@ -46,9 +46,9 @@ by the annotation guide: 0.5 and 0.6 disagree with that reading on 29 and 28 of 
 on 34 and 33. Of the two best, 0.5 is the guide's own rule.
 """
 
-_TYPES: Mapping[str, SpanType] = {"Source": "source", "Cue": "cue", "Content": "content"}
+SPAN_TYPES: Mapping[str, SpanType] = {"Source": "source", "Cue": "cue", "Content": "content"}
 _ORDER = {"headline": 0, "text": 1}
-_ANNOTATION_NAME = re.compile(r"(?P<article>.+)_(?P<annotator>[0-9a-f]{4})\Z")
+ANNOTATION_NAME = re.compile(r"(?P<article>.+)_(?P<annotator>[0-9a-f]{4})\Z")
 _PARTS = {"train": "train", "dev": "validation", "test": "test"}
 _COLUMNS = ("compartment", "filename", "publisher", "publication_date", "title")
 
@@ -108,7 +108,7 @@ class PolNeAR(CorpusReader):
         texts = {path.stem: path for path in (folder / "data" / part / "text").glob("*.txt")}
         annotations: dict[str, list[tuple[str, Path]]] = {}
         for path in sorted((folder / "data" / part / "attributions").glob("*.ann")):
-            match = _ANNOTATION_NAME.match(path.stem)
+            match = ANNOTATION_NAME.match(path.stem)
             where = f"{base}/attributions/{path.name}"
             if match is None:
                 log.note(where, "", "dropped", "annotation file whose name ends in no annotator")
@@ -244,7 +244,7 @@ def _pieces(standoff: Standoff, where: str, log: ReadLog) -> list[_Piece]:
     }
     pieces: list[_Piece] = []
     for entity in standoff.entities:
-        kind = _TYPES.get(entity.type)
+        kind = SPAN_TYPES.get(entity.type)
         if kind is None:
             _note_other(entity, where, log)
             continue
