@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens.schema import AXES, ScoredSegment, Span, SpanType
+from framelens.schema import AXES, Field, ScoredSegment, Span, SpanType
 from framelens.segmentation import segment_article
 from framelens_training.corpora.brat import Event, Standoff, parse_standoff
 from framelens_training.corpora.polnear import ANNOTATION_NAME, SPAN_TYPES
@@ -69,7 +69,7 @@ def _tied(name: str, raw: str, annotation: str) -> TiedArticle | None:
         if entity.type in SPAN_TYPES
         for start, end in entity.fragments
     )
-    pieces: list[tuple[str, int, int, SpanType, str]] = []
+    pieces: list[tuple[Field, int, int, SpanType, str]] = []
     taken = 0
     for start, end, kind, mark in marks:  # of two that overlap, the first keeps the words
         for field, first, last in article.place(max(start, taken), -end):
