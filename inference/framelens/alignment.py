@@ -115,10 +115,16 @@ def content_words(text: str, segment: TokenizedSegment) -> Words:
     capitals = text.isupper()
     stems: list[str] = []
     kept: list[int] = []
+    figure_end = 0
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        word = text[start:end].casefold() if capitals else text[start:end]
         if len(kept) == MAX_WORDS:
             break
+        if start < figure_end:
+            continue
+        figure = _FIGURE.match(text, start)  # "1,000" is one, of which tokenizers make three words
+        if figure is not None and figure.end() > end:
+            end = ends[number] = figure_end = figure.end()
+        word = text[start:end].casefold() if capitals else text[start:end]
         if is_function_word(word) or not word[0].isalnum() or (len(word) == 1 and word.isalpha()):
             continue
         stems.append(stem_of(word.casefold()))

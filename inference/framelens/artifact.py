@@ -318,6 +318,13 @@ def _temperatures(given: Mapping[str, float]) -> dict[Axis, float]:
     return found
 
 
+def _share(given: float) -> float:
+    value = float(given)
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected thresholds from 0 to 1, found {value}")
+    return value
+
+
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
     features = {key: value for key, value in row["features"].items() if key != "version"}
     decoding = row["decoding"]
@@ -331,10 +338,10 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
             temperatures=_temperatures(decoding["temperatures"]),
             offsets=_offsets(decoding.get("offsets", {})),
             headline_offsets=_offsets(decoding.get("headline_offsets", {})),
-            thresholds={axis: float(decoding["thresholds"][axis]) for axis in AXES},
-            uncertain_band=float(decoding["uncertain_band"]),
+            thresholds={axis: _share(decoding["thresholds"][axis]) for axis in AXES},
+            uncertain_band=_share(decoding["uncertain_band"]),
             span_thresholds={
-                kind: float(decoding.get("span_thresholds", {}).get(kind, 0.5))
+                kind: _share(decoding.get("span_thresholds", {}).get(kind, 0.5))
                 for kind in SPAN_TYPES
             },
             transitions=_table(decoding.get("transitions", ()), len(BIO_TAGS)),

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from framelens.artifact import Artifact, check_files, resolve
+from framelens.artifact import Artifact, Manifest, check_files, resolve
 from framelens.assembly import assemble, summarize
 from framelens.decoding import (
     DecodingConfig,
@@ -479,3 +479,19 @@ def check_golden(scorer: Scorer) -> None:
                 "or version of onnxruntime computes something else: reinstall the pinned versions, "
                 "or load with self_test=False to look into it"
             )
+        labels = tuple(segment.label for segment in document.segments)
+        if labels != golden.labels and not _near_a_threshold(document, manifest):
+            raise ArtifactError(
+                f"{scorer.artifact.path}: golden input {number} ({golden.text[:40]!r}...): "
+                f"expected the labels {', '.join(golden.labels)}, found {', '.join(labels)} by the "
+                "same scores: the thresholds are not those that it was exported with"
+            )
+
+
+def _near_a_threshold(document: Document, manifest: Manifest) -> bool:
+    """Whether a difference that golden scores may have could change a label."""
+    return any(
+        abs(segment.scores[axis] - manifest.decoding.thresholds[axis]) <= manifest.golden_tolerance
+        for segment in document.segments
+        for axis in AXES
+    )

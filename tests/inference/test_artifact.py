@@ -19,7 +19,7 @@ from framelens.artifact import (
     sha256,
 )
 from framelens.cli import main
-from framelens.decoding import decode_spans
+from framelens.decoding import DecodingConfig, decode_spans
 from framelens.errors import ArtifactError
 from framelens.features import TokenizedSegment
 from framelens.model_settings import FEATURE_VERSION
@@ -96,7 +96,9 @@ def test_a_model_of_version_2_has_no_offsets(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("offsets", None), ("offsets", [0, 0]), ("offsets", {"framed": math.nan}),
-     ("headline_offsets", 3), ("temperatures", {"attributed": 1, "framed": 0, "boilerplate": 1})],
+     ("headline_offsets", 3), ("temperatures", {"attributed": 1, "framed": 0, "boilerplate": 1}),
+     ("thresholds", {"attributed": 0.5, "framed": 44, "boilerplate": 0.5}),
+     ("uncertain_band", math.nan), ("span_thresholds", {"source": -0.1})],
 )  # fmt: skip
 def test_malformed_calibration_is_refused(folder: Path, key: str, value: object) -> None:
     edit(folder, lambda row: row["decoding"].update({key: value}))
@@ -159,6 +161,12 @@ def test_golden_inputs_guard_against_another_arithmetic(tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="golden input 1"):
             framelens.load(folder)
         framelens.load(folder, self_test=False)
+    other = Golden(text, None, ("boilerplate",) * len(labels), scores)
+    with pytest.raises(ArtifactError, match=r"golden input 1 .*the thresholds are not those"):
+        framelens.load(write_model(tmp_path / "bad", golden=[good, other]))
+    near = dict.fromkeys(framelens.AXES, scores[0][0])  # where arithmetic may change a label
+    decoding = DecodingConfig(thresholds=near)
+    framelens.load(write_model(tmp_path / "near", golden=[other], decoding=decoding))
     overflowing = {**EVIDENCE, "said": {**EVIDENCE["said"], "framed": math.nan}}
     with pytest.raises(ArtifactError, match=r"golden input 0 .*found .*nan"):
         framelens.load(write_model(tmp_path / "overflowing", overflowing, golden=[good]))

@@ -683,6 +683,7 @@ def test_stems_and_words_alike() -> None:
         ("The mayor's plan, and a road!", ["mayor", "plan", "road"]),
         ("US to leave WHO over IT", ["US", "leave", "WHO", "IT"]),
         ("WHO IS TO LEAVE THE ROAD", ["LEAVE", "ROAD"]),
+        ("In 2019, 1,000 of 2.5m left", ["2019", "1,000", "2.5", "left"]),
     ],
 )
 def test_function_words_and_marks_are_no_content(
@@ -691,6 +692,16 @@ def test_function_words_and_marks_are_no_content(
     words = content_words(text, featurizer.tokenize([text], ["body"])[0])
     found = [text[a:b] for a, b in zip(words.starts, words.ends, strict=True)]
     assert found == expected
+
+
+def test_a_figure_is_one_word(featurizer: Featurizer) -> None:
+    texts = ["1,000 jobs", "1000 jobs of 3.5", "3"]
+    first, second, third = (
+        content_words(text, segment).stems
+        for text, segment in zip(texts, featurizer.tokenize(texts, ["body"] * 3), strict=True)
+    )
+    assert first[0] == second[0] == "1000"
+    assert second[-1] != third[0]
 
 
 def test_rare_words_weigh_more(featurizer: Featurizer) -> None:
