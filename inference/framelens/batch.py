@@ -21,18 +21,17 @@ from framelens.in_order import InOrder, in_order
 from framelens.input_files import STANDARD_INPUT
 from framelens.limits import Limits
 from framelens.parts import (
-    JOINED,
     OutputError,
     PartStore,
     fingerprints,
     output_errors,
-    partial_of,
     replace_synced,
 )
 from framelens.progress import Progress, Tally
 from framelens.reading import Position, columns_of, read_records
 from framelens.records import FieldNames, Keep, Record
 from framelens.rows import Answer
+from framelens.run_files import JOINED, partial_of
 from framelens.workers import Settings
 from framelens.writers import Format, Layout
 

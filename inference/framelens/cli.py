@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -187,16 +188,19 @@ def _seconds(value: str) -> float:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from framelens.input_files import check_apart, expand_inputs
-    from framelens.parts import followed, is_stream, partial_of
+    from framelens.input_files import check_apart, expand_inputs, is_standard_output
+    from framelens.parts import followed, is_stream
+    from framelens.run_files import is_earlier_output, partial_of
 
     target = None if options.output in (None, "-") else followed(Path(options.output))
     style = _style(options, target)
     _check_usage(options, target, style)
-    # Standard output may be led into a file, which lies in a directory that is read.
-    outputs = [Path("/dev/stdout")] if target is None else [target, partial_of(target)]
-    inputs = expand_inputs(options.inputs, outputs)
-    check_apart(inputs, outputs)
+    if target is None:  # standard output may be led into a file, in a directory that is read
+        inputs = expand_inputs(options.inputs, is_standard_output)
+        check_apart(inputs, [Path("/dev/stdout")])
+    else:
+        inputs = expand_inputs(options.inputs, partial(is_earlier_output, target=target))
+        check_apart(inputs, [target, partial_of(target)])
     if style == "table":
         return _table(inputs, options)
     summary = None if options.summary is None else followed(Path(options.summary))
@@ -208,7 +212,8 @@ def _score(options: argparse.Namespace) -> int:
 def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> None:
     """Find out before the run whether its summary can be written, and over nothing else of it."""
     from framelens.input_files import check_apart
-    from framelens.parts import OutputError, is_of_run
+    from framelens.parts import OutputError
+    from framelens.run_files import is_of_run
 
     check_apart(inputs, [summary], "--summary")
     if target is not None and is_of_run(summary, target):

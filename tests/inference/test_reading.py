@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import math
+import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,6 +94,50 @@ def test_what_runs_keep_for_themselves_is_no_input(tmp_path: Path) -> None:
         path.write_text('{"text": "A plan."}\n', "utf-8")
     for given in (str(tmp_path), f"{tmp_path}/*.jsonl"):
         assert expand_inputs([given]) == [str(tmp_path / "a.jsonl")]
+
+
+@pytest.mark.parametrize("given", ["rows", "rows/**/*.jsonl"])
+def test_what_a_directory_or_pattern_holds_and_cannot_be_read_is_told(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jsonl", "closed/b.jsonl", ".hidden/c.jsonl"):
+        path = Path("rows") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"text": "A plan."}\n', "utf-8")
+    Path("rows/gone.jsonl").symlink_to("none.jsonl")
+    Path("rows/gone.md").symlink_to("none.md")
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if Path(path).name in ("closed", ".hidden"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError) as raised:
+        expand_inputs([given])
+    assert str(raised.value).split("; ") == [
+        f"{Path('rows/closed')}: found a directory that cannot be listed",
+        f"{Path('rows/gone.jsonl')}: found a link that leads to no file",
+    ]
+
+
+def test_parts_of_a_run_that_was_cut_short_are_read_one_by_one_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    part = folder / "part-00000.jsonl"
+    part.write_text('{"text": "A plan."}\n', "utf-8")
+    (folder / "_manifest.json").write_text('{"framelens": "0.1.0"}', "utf-8")
+    for given in (folder, tmp_path, folder / "*.jsonl"):
+        with pytest.raises(InputError, match="has not come to its end"):
+            expand_inputs([str(given)])
+    assert expand_inputs([str(part)]) == [str(part)]
+    (folder / "_SUCCESS").write_text("{}", "utf-8")
+    assert expand_inputs([str(folder)]) == [str(part)]
+    (folder / "_SUCCESS").unlink()
+    (folder / "_manifest.json").write_text("[]", "utf-8")  # another program's
+    assert expand_inputs([str(folder)]) == [str(part)]
 
 
 def test_an_empty_value_of_csv_is_none(tmp_path: Path) -> None:

@@ -366,6 +366,21 @@ def test_a_report_is_never_one_of_its_inputs(
     assert page.read_text("utf-8") == '{"text": "A plan."}\n'
     assert report(page, "-m", model_folder, "-o", f"{tmp_path}/", "--overwrite") == 1
     assert "expected an output apart from the inputs" in capsys.readouterr().err
+    link.unlink()
+    for given in (tmp_path, f"{tmp_path}/*.*"):
+        assert report(given, "-m", model_folder, "-o", page, *options) == 1
+        assert "expected an output apart from the inputs" in capsys.readouterr().err
+    assert page.read_text("utf-8") == '{"text": "A plan."}\n'
+
+
+@pytest.mark.parametrize("options", [["-o", "page.html"], ["-o", "report/", "--overwrite"]])
+def test_a_report_reads_no_earlier_one_in_its_place(
+    options: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("A shameful plan.", "utf-8")
+    for _ in range(2):
+        assert report(".", "-m", model_folder, *options) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")
