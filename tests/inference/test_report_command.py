@@ -124,11 +124,12 @@ def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path)
     days = [date(2024, 5, 1), None]
     columns = {"text": ["A plan.", "A road."], "outlet": ["Novapress", None], "date": days}
     source, scored = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
-    pq.write_table(pa.table({**columns, "status": ["printed", "online"]}), source)
+    others = {"status": ["printed", "online"], "input": ["wire", "desk"]}
+    pq.write_table(pa.table({**columns, **others}), source)
     command = ["score", str(source), "-m", str(model_folder), "-o", str(scored), "--keep"]
     assert main([*command, "--quiet"]) == 0
     (_, first), (_, second) = read_scored(str(scored))
-    assert first == {"outlet": "Novapress", "date": days[0], "status": "printed"}
+    assert first == {"outlet": "Novapress", "date": days[0], "status": "printed", "input": "wire"}
     assert second["outlet"] is None
     assert report(scored, "-o", f"{tmp_path}/report/") == 0
     page = text_of(tmp_path / "report" / "articles" / "00001.html")
