@@ -7,9 +7,12 @@ import errno
 import json
 import math
 import os
+import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +21,7 @@ from framelens import reading
 from framelens.errors import InputError
 from framelens.input_files import expand_inputs
 from framelens.reading import Position, read_records
-from framelens.records import FieldNames, to_json
+from framelens.records import FieldNames, record_of, to_json
 
 
 def test_kept_values_become_json_that_every_parser_reads() -> None:
@@ -146,6 +149,53 @@ def test_an_empty_value_of_csv_is_none(tmp_path: Path) -> None:
     (found,) = read_records([str(path)], FieldNames())
     assert found.id == f"{path}:1"
     assert found.row == {"text": "A plan.", "headline": None}
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n", "\r\n\r\n"])
+def test_an_empty_csv_file_has_no_rows(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(content, "utf-8", newline="")
+    assert list(read_records([str(path)], FieldNames())) == []
+    path.write_text(f"{content}text\nA plan.\n", "utf-8", newline="")
+    (found,) = read_records([str(path)], FieldNames())
+    assert (found.id, found.row) == (f"{path}:1", {"text": "A plan.", "headline": None})
+
+
+UUID = uuid.UUID(int=5)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a1", "a1"),
+        ("", ""),
+        (b"caf\xc3\xa9", "caf\u00e9"),
+        (7, "7"),
+        (np.int64(7), "7"),
+        (7.0, "7"),
+        (np.float32(7.5), "7.5"),
+        (2.5, "2.5"),
+        (1e300, "1e+300"),
+        (Decimal("1.50"), "1.50"),
+        (UUID, str(UUID)),
+        (datetime.date(2024, 5, 1), "2024-05-01"),
+        (datetime.datetime(2024, 5, 1, 10, tzinfo=datetime.UTC), "2024-05-01 10:00:00+00:00"),
+        (b"\xff", None),
+        (True, None),
+        (["a"], None),
+        ({"$oid": "a"}, None),
+        pytest.param(10**5000, None, id="digits"),
+    ],
+)
+def test_an_id_is_a_string_a_number_or_a_date(value: Any, expected: str | None) -> None:
+    row = {"id": value, "text": "A plan.", "n": 1}
+    found = record_of(row, "in:1", FieldNames(), "json")
+    assert found.kept == '{"n": 1}'
+    if expected is not None:
+        assert (found.id, found.error) == (expected, None)
+        return
+    assert found.error is not None
+    assert (found.id, found.error.code) == ("in:1", "bad_id")
 
 
 def test_standard_input_is_read_once() -> None:
