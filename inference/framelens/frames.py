@@ -161,7 +161,6 @@ def _beside(result: Any, kept: Any) -> Any:
 
     from framelens.rows import kept_names
 
-    names = dict(
-        zip(kept.columns, kept_names(kept.columns, [*result.columns, "input"]), strict=True)
-    )
-    return nw.concat([result, kept.rename(names)], how="horizontal") if names else result
+    free = kept_names(kept.columns, [*result.columns, "input"])
+    kept = kept.rename(dict(zip(kept.columns, free, strict=True)))
+    return nw.concat([result, kept], how="horizontal") if free else result

@@ -215,6 +215,20 @@ def test_csv_columns_that_differ_from_file_to_file_are_kept_as_json(
     assert kept == [{"n": "1"}, {"day": "2"}]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_an_empty_csv_file_changes_no_kept_column(
+    ending: str, model_folder: Path, tmp_path: Path
+) -> None:
+    inputs = [tmp_path / f"in{number}.csv" for number in range(3)]
+    for path, content in zip(inputs, ["", "text,n\nA plan.,1\n", "\n"], strict=True):
+        path.write_text(content, "utf-8")
+    target, alone = tmp_path / f"out.{ending}", tmp_path / f"alone.{ending}"
+    assert score(model_folder, *inputs, "-o", target, "--keep") == 0
+    assert score(model_folder, inputs[1], "-o", alone, "--keep") == 0
+    assert target.read_bytes() == alone.read_bytes()
+    assert score(model_folder, inputs[0], "-o", target, "--keep") == 0
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_categories_in_lists_are_kept_from_every_row_group(
     ending: str, model_folder: Path, tmp_path: Path
@@ -652,6 +666,32 @@ def test_errors_can_stop_a_run(
     assert len(read_jsonl(target)) == 7
 
 
+def test_a_summary_never_tells_of_an_earlier_run(model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES[:4], "{bad", ARTICLES[5]])
+    target, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
+    options = ("-o", target, "--summary", summary)
+    assert score(model_folder, source, *options) == 3
+    assert "stopped" not in json.loads(summary.read_bytes())
+    assert score(model_folder, source, *options, "--on-error", "stop", "--part-rows", 2) == 1
+    found = json.loads(summary.read_bytes())
+    assert (found["documents"], found["errors"]) == (5, {"not_json": 1})
+    assert f"{source}:5: not_json" in found["stopped"]
+    assert score(model_folder, source, *options) == 1  # the parts are those of another run
+    assert not summary.exists()
+    summary.write_text("old", "utf-8")
+    assert score(tmp_path / "none", source, *options) == 4
+    assert not summary.exists()
+
+
+@pytest.mark.parametrize("name", ["out", "out.json", "out.ndjson", "out.txt", "out.v2/"])
+def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
+    assert score(model_folder, source, "-o", f"{tmp_path}/{name}") == 0
+    path = tmp_path / name
+    (row,) = read_jsonl(path / "part-00000.jsonl" if path.is_dir() else path)
+    assert row["id"] == "a0"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -668,6 +708,10 @@ def test_errors_can_stop_a_run(
         ["--part-rows", "1" + "0" * 5000],
         ["-o", "x.csv.gz"],
         ["-o", "x.tsv"],
+        ["-o", "x.pq"],
+        ["-o", "x.xlsx"],
+        ["-o", "x.html"],
+        ["--summary", "-"],
         ["-o", ""],
         ["--summary", ""],
         ["--format", "table", "--summary", "s.json"],
