@@ -128,12 +128,18 @@ def _chosen(
         if is_run_folder(folder) and not (folder / SUCCESS).exists()
     ]
     if not files and not problems:
-        problems.append(
-            f"{name}: found the output of this run and no other file"
-            if known and not kept
-            else f"{name}: found no file that ends in one of {' '.join(ALL_ENDINGS)}"
-        )
+        problems.append(f"{name}: {_empty(name, output_alone=bool(known) and not kept)}")
     return files, problems
+
+
+def _empty(name: str, *, output_alone: bool) -> str:
+    """Why a directory or pattern stands for no file."""
+    if output_alone:
+        return "found the output of this run and no other file"
+    known = " ".join(ALL_ENDINGS)
+    if Path(name).is_dir():
+        return f"found a directory without any file that ends in {known}"
+    return f"matches no file that ends in one of {known}"
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:

@@ -451,7 +451,7 @@ def test_an_output_is_never_one_of_the_inputs(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("given", [".", "*.*", "**/*.*"])
+@pytest.mark.parametrize("given", [".", "**/*.*"])
 @pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.gz", "b.csv", "b.parquet", "b.csv/x.csv"])
 def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
     given: str,
@@ -461,8 +461,6 @@ def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if given == "*.*" and "/" in name:
-        pytest.skip("matches no file of a directory")
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("text\nA plan.\n")
     Path(name).parent.mkdir(exist_ok=True)
