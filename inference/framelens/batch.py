@@ -21,18 +21,17 @@ from framelens.in_order import InOrder, in_order
 from framelens.input_files import STANDARD_INPUT
 from framelens.limits import Limits
 from framelens.parts import (
-    JOINED,
     OutputError,
     PartStore,
     fingerprints,
     output_errors,
-    partial_of,
     replace_synced,
 )
 from framelens.progress import Progress, Tally
 from framelens.reading import Position, columns_of, read_records
 from framelens.records import FieldNames, Keep, Record
 from framelens.rows import Answer
+from framelens.run_files import JOINED, partial_of
 from framelens.workers import Settings
 from framelens.writers import Format, Layout
 
@@ -296,25 +295,32 @@ class Run:
 
     def _outcome(self, *, interrupted: bool) -> Outcome:
         self._progress.finish(self._tally)
-        summary = {
+        return Outcome(self._tally, interrupted, self.summary(interrupted=interrupted))
+
+    def summary(self, *, interrupted: bool) -> dict[str, Any]:
+        """What the run has counted so far, with the models that it asks."""
+        found = {
             **self._progress.summary(self._tally),
             "interrupted": interrupted,
             "model": self._plan.artifact.info.to_dict(),
         }
         if self._plan.deferral is not None:
-            summary["deferral"] = self._plan.deferral.to_dict()
-        return Outcome(self._tally, interrupted, summary)
+            found["deferral"] = self._plan.deferral.to_dict()
+        return found
 
 
 def _kept_columns(plan: Plan, inputs: Sequence[str]) -> tuple[Keep, Any]:
     """How the other columns come along: as columns of their own where all inputs have the same."""
-    columns = [columns_of(name, plan.fields) for name in inputs]
+    columns = {name: columns_of(name, plan.fields) for name in inputs}
     if not plan.keep:
         return "nothing", None
-    if plan.format not in ("csv", "parquet") or None in columns or not columns:
+    if plan.format not in ("csv", "parquet") or None in columns.values():
+        return "json", None
+    inputs = [name for name in inputs if columns[name]]  # an empty CSV file is like all others
+    if not inputs:
         return "json", None
     if plan.format == "csv":
-        names = [[c for c in found or [] if c not in plan.fields.all] for found in columns]
+        names = [[c for c in columns[n] or [] if c not in plan.fields.all] for n in inputs]
         if any(other != names[0] for other in names) or any(
             name.lower().endswith(".parquet") for name in inputs
         ):

@@ -10,8 +10,9 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from framelens import __version__
 from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
@@ -20,7 +21,22 @@ from framelens.limits import Limits
 from framelens.report.command import add_report
 from framelens.standard_streams import drop_unwritten, flushed
 
+if TYPE_CHECKING:
+    from framelens.batch import Outcome, Run
+
 Style = Literal["jsonl", "jsonl.gz", "csv", "parquet", "table"]
+
+_STYLES: dict[str, Style] = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".jsonl.gz": "jsonl.gz",
+    ".ndjson.gz": "jsonl.gz",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".txt": "jsonl",
+}
+"""Formats by the ending of the output."""
 
 _SCORE = (
     "Score articles, or with --unit segment single sentences. Exit codes: 0 all rows scored; "
@@ -123,7 +139,10 @@ def _add_score(score: argparse.ArgumentParser) -> None:
 
     run = score.add_argument_group("running")
     run.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes; default: the usable cores"
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="processes; default: the usable cores, divided by --threads",
     )
     run.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads of each process"
@@ -187,16 +206,19 @@ def _seconds(value: str) -> float:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from framelens.input_files import check_apart, expand_inputs
-    from framelens.parts import followed, is_stream, partial_of
+    from framelens.input_files import check_apart, expand_inputs, is_standard_output
+    from framelens.parts import followed, is_stream
+    from framelens.run_files import is_earlier_output, partial_of
 
     target = None if options.output in (None, "-") else followed(Path(options.output))
     style = _style(options, target)
     _check_usage(options, target, style)
-    # Standard output may be led into a file, which lies in a directory that is read.
-    outputs = [Path("/dev/stdout")] if target is None else [target, partial_of(target)]
-    inputs = expand_inputs(options.inputs, outputs)
-    check_apart(inputs, outputs)
+    if target is None:  # standard output may be led into a file, in a directory that is read
+        inputs = expand_inputs(options.inputs, is_standard_output)
+        check_apart(inputs, [Path("/dev/stdout")])
+    else:
+        inputs = expand_inputs(options.inputs, partial(is_earlier_output, target=target))
+        check_apart(inputs, [target, partial_of(target)])
     if style == "table":
         return _table(inputs, options)
     summary = None if options.summary is None else followed(Path(options.summary))
@@ -208,7 +230,8 @@ def _score(options: argparse.Namespace) -> int:
 def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> None:
     """Find out before the run whether its summary can be written, and over nothing else of it."""
     from framelens.input_files import check_apart
-    from framelens.parts import OutputError, is_of_run
+    from framelens.parts import OutputError
+    from framelens.run_files import is_of_run
 
     check_apart(inputs, [summary], "--summary")
     if target is not None and is_of_run(summary, target):
@@ -228,27 +251,23 @@ def _check_summary(summary: Path, inputs: list[str], target: Path | None) -> Non
 
 
 def _style(options: argparse.Namespace, target: Path | None) -> Style:
+    from framelens.parts import is_stream
+
     if options.format is not None:
         chosen: Style = options.format
         return chosen
     if target is None:
         on_terminal = options.output is None and bool(sys.stdout and sys.stdout.isatty())
         return "table" if on_terminal and not _beyond_table(options) else "jsonl"
-    endings: dict[str, Style] = {
-        ".parquet": "parquet",
-        ".csv": "csv",
-        ".jsonl.gz": "jsonl.gz",
-        ".ndjson.gz": "jsonl.gz",
-    }
     name = target.name.lower()
-    if name.endswith((".gz", ".tsv", ".zip", ".zst", ".bz2", ".xz")) and not name.endswith(
-        tuple(endings)
-    ):
+    found = next((style for ending, style in _STYLES.items() if name.endswith(ending)), None)
+    folder = target.is_dir() or options.output.endswith(("/", os.sep))
+    if found is None and target.suffix and not folder and not is_stream(target):
         options.usage_error(
             f"{target.name}: expected an output that ends in .jsonl, .jsonl.gz, .csv or .parquet, "
             "or --format"
         )
-    return next((endings[ending] for ending in endings if name.endswith(ending)), "jsonl")
+    return found or "jsonl"
 
 
 def _beyond_table(options: argparse.Namespace) -> bool:
@@ -274,6 +293,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
         problems.append("expected --on-error stop or --max-errors, found both")
     if "" in (options.output, options.summary):
         problems.append("expected the name of a file or directory, found an empty one")
+    if options.summary == "-":
+        problems.append("expected a file as --summary, found -; give /dev/stdout")
     if options.resume and options.overwrite:
         problems.append("expected --resume or --overwrite, found both")
     if streamed and style == "parquet":
@@ -295,13 +316,15 @@ def _batch(
     options: argparse.Namespace,
 ) -> int:
     from framelens.artifact import Artifact, resolve
-    from framelens.batch import Plan, Run, Running
-    from framelens.parts import is_stream, write_whole
+    from framelens.batch import Plan, Run, Running, TooManyErrorsError
+    from framelens.parts import is_stream
     from framelens.progress import Progress
     from framelens.records import FieldNames
     from framelens.workers import usable_cores
 
     assert style != "table"
+    if summary is not None and not is_stream(summary):
+        summary.unlink(missing_ok=True)  # an earlier run's: this one may fail
     plan = Plan(
         artifact=Artifact.open(resolve(options.model)),
         deferral=chosen_deferral(options),
@@ -314,7 +337,7 @@ def _batch(
         part_rows=options.part_rows,
     )
     running = Running(
-        workers=options.workers or usable_cores(),
+        workers=options.workers or max(1, usable_cores() // options.threads),
         threads=options.threads,
         max_errors=0 if options.on_error == "stop" else options.max_errors,
         resume=options.resume,
@@ -323,26 +346,43 @@ def _batch(
     # On a terminal, rows and progress would run into each other.
     quiet = options.quiet or (target is None and sys.stdout.isatty())
     run = Run(plan, running, inputs, Progress(quiet=quiet))
-    if target is None:
-        outcome = run.to_stream(sys.stdout.buffer)
-    elif target.is_dir() or options.output.endswith(("/", os.sep)):
-        outcome = run.to_directory(target)
-    elif is_stream(target):
-        with target.open("ab") as stream:  # what `>>` has opened keeps what is in it
-            outcome = run.to_stream(stream)
-    else:
-        outcome = run.to_file(target)
+    try:
+        outcome = _outcome(run, target, options)
+    except TooManyErrorsError as error:
+        if summary is not None and summary.parent.is_dir():
+            _write_summary(summary, {**run.summary(interrupted=False), "stopped": str(error)})
+        raise
     if summary is not None:
-        text = json.dumps(outcome.summary, indent=1).encode() + b"\n"
-        if is_stream(summary):
-            with summary.open("ab") as stream:
-                stream.write(text)
-        else:
-            write_whole(summary, text)
+        _write_summary(summary, outcome.summary)
     if outcome.interrupted:
         message = "interrupted; the complete parts are kept: continue with --resume"
         return _fail(message, EXIT_INTERRUPTED)
     return EXIT_ERROR_ROWS if outcome.tally.failed else EXIT_OK
+
+
+def _outcome(run: Run, target: Path | None, options: argparse.Namespace) -> Outcome:
+    """Run to wherever the output is."""
+    from framelens.parts import is_stream
+
+    if target is None:
+        return run.to_stream(sys.stdout.buffer)
+    if target.is_dir() or options.output.endswith(("/", os.sep)):
+        return run.to_directory(target)
+    if is_stream(target):
+        with target.open("ab") as stream:  # what `>>` has opened keeps what is in it
+            return run.to_stream(stream)
+    return run.to_file(target)
+
+
+def _write_summary(summary: Path, row: dict[str, Any]) -> None:
+    from framelens.parts import is_stream, write_whole
+
+    text = json.dumps(row, indent=1).encode() + b"\n"
+    if is_stream(summary):
+        with summary.open("ab") as stream:
+            stream.write(text)
+    else:
+        write_whole(summary, text)
 
 
 def _table(inputs: list[str], options: argparse.Namespace) -> int:

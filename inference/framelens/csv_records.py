@@ -28,7 +28,7 @@ from framelens.schema import RowError
 
 
 def csv_columns(stream: IO[bytes], name: str) -> list[str]:
-    """The names in the header of a CSV file.
+    """The names in the header of a CSV file, its first line that is not blank; none if it is empty.
 
     Raises:
         InputError: if two columns have one name, or the header is over `MAX_ROW_BYTES`.
@@ -44,7 +44,10 @@ def csv_records(stream: IO[bytes], name: str, fields: FieldNames, keep: Keep) ->
     """
     lines = _Lines(stream)
     rows = _csv_rows(lines)
-    header = check_columns(_header(rows, name), name, fields)
+    header = _header(rows, name)
+    if not header:
+        return
+    check_columns(header, name, fields)
     others = [at for at, column in enumerate(header) if column not in fields.all]
     number = 0
     while True:
@@ -123,7 +126,7 @@ def _csv_rows(lines: _Lines) -> Iterator[list[str]]:
 
 def _header(rows: Iterator[list[str]], name: str) -> list[str]:
     try:
-        columns = next(rows, [])
+        columns = next(filter(None, rows), [])
     except _LongLineError:
         raise InputError(f"{name}: {too_long('a header').message}") from None
     return distinct(columns, name)

@@ -32,7 +32,8 @@ def score_frame(
     """Score a table's rows; the columns of the answer are those of `framelens score`.
 
     Rows without an id are called `frame:1`, `frame:2`, ... Kept columns stay as they are, and so
-    does the index of a pandas frame, of which a level may be one of the fields.
+    does the index of a pandas frame, of which a level may be one of the fields; a level that is
+    called like a column of the answer has no name there.
 
     Raises:
         MissingExtraError: if the extra is not installed.
@@ -84,6 +85,7 @@ def score_frame(
     result = nw.from_arrow(pa.concat_tables(scored), backend=table.implementation)
     index = nw.maybe_get_index(table)
     if index is not None:
+        index = index.set_names([None if n in schema.names else n for n in index.names])
         result.to_native().index = index.take(np.array(origins, np.int64)) if explode else index
     if keep:
         kept = table.drop([name for name in table.columns if name in fields.all])
@@ -157,13 +159,8 @@ def _beside(result: Any, kept: Any) -> Any:
     """The result with the kept columns behind it, under names that are free."""
     import narwhals as nw
 
-    from framelens.tabular import kept_name
+    from framelens.rows import kept_names
 
-    taken = set(result.columns)
-    names: dict[str, str] = {}
-    for name in kept.columns:
-        free = kept_name(name, taken)
-        taken.add(free)
-        if free != name:
-            names[name] = free
-    return nw.concat([result, kept.rename(names)], how="horizontal") if kept.columns else result
+    free = kept_names(kept.columns, [*result.columns, "input"])
+    kept = kept.rename(dict(zip(kept.columns, free, strict=True)))
+    return nw.concat([result, kept], how="horizontal") if free else result

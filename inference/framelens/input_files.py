@@ -6,12 +6,14 @@ import csv
 import glob
 import gzip
 import importlib.util
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from framelens.errors import InputError, MissingExtraError
+from framelens.run_files import JOURNAL, SUCCESS, is_run_folder
 
 STANDARD_INPUT = "-"
 JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -24,18 +26,21 @@ ALL_ENDINGS = JSONL_ENDINGS + CSV_ENDINGS + PARQUET_ENDINGS + TEXT_ENDINGS + HTM
 UNREADABLE = (OSError, EOFError, csv.Error, zlib.error)
 """What opening and unpacking a damaged file may raise."""
 
-_JOURNAL = "_journal.jsonl"  # of a run's parts
+
+def _nothing(_: Path) -> bool:
+    return False
 
 
-def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[str]:
+def expand_inputs(names: Sequence[str], is_output: Callable[[Path], bool] = _nothing) -> list[str]:
     """The files that the given files, directories and patterns stand for, in order.
 
     A directory is its readable files and those of its directories, by path, without those
-    whose name begins with "." or "_" (as `_SUCCESS` does); `exclude` keeps a run from reading
-    its own output.
+    whose name begins with "." or "_" (as `_SUCCESS` does); `is_output` keeps a run from reading
+    what it has written before.
 
     Raises:
-        InputError: naming every input that is missing, empty or of an unknown kind.
+        InputError: naming every input that is missing, empty, unfinished or of an unknown kind,
+            and every directory that cannot be listed.
     """
     problems: list[str] = []
     found: list[str] = []
@@ -46,24 +51,11 @@ def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[st
             found.append(name)
         elif not name:  # as an unset variable of a shell gives; to a path, it is this directory
             problems.append("expected the name of an input, found an empty one")
-        elif path.is_dir():
-            inside = _in_directory(path, exclude)
-            found += inside
-            if not inside:
-                problems.append(f"{name}: found a directory without any file that ends in {known}")
-        elif not path.exists() and glob.has_magic(name):
-            # Path.glob takes no absolute pattern.
-            matches = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
-            kept = [
-                p
-                for p in matches
-                if p.lower().endswith(ALL_ENDINGS)
-                and Path(p).name != _JOURNAL
-                and not _is_below(Path(p), exclude)
-            ]
-            found += kept
-            if not kept:
-                problems.append(f"{name}: matches no file that ends in one of {known}")
+        elif path.is_dir() or (not path.exists() and glob.has_magic(name)):
+            listed = _in_directory(path) if path.is_dir() else _matching(name)
+            files, wrong = _chosen(name, *listed, is_output)
+            found += files
+            problems += wrong
         elif not path.exists():
             problems.append(f"{name}: no such file")
         elif not name.lower().endswith(ALL_ENDINGS):
@@ -81,25 +73,84 @@ def expand_inputs(names: Sequence[str], exclude: Sequence[Path] = ()) -> list[st
     return found
 
 
-def _in_directory(folder: Path, exclude: Sequence[Path]) -> list[str]:
-    hidden = (".", "_")
-    found: list[str] = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or not path.name.lower().endswith(ALL_ENDINGS):
-            continue
-        inner = path.relative_to(folder).parts
-        if any(part.startswith(hidden) or part.endswith(".partial") for part in inner):
-            continue
-        if _is_below(path, exclude):
-            continue
-        found.append(str(path))
-    return found
+def _in_directory(folder: Path) -> tuple[list[str], list[str]]:
+    """What is below a directory and is no directory, and what of it cannot be listed."""
+    errors: list[OSError] = []
+    found: list[Path] = []
+    for at, folders, names in os.walk(folder, onerror=errors.append):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(at, name) for name in names if not _is_hidden(name)]
+    return [str(path) for path in sorted(found)], [str(error.filename) for error in errors]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_")) or name.endswith(".partial")
+
+
+def _matching(pattern: str) -> tuple[list[str], list[str]]:
+    """What matches a pattern, and the directories on its way that cannot be listed."""
+    # Path.glob takes no absolute pattern.
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    on_the_way = {
+        folder
+        for parent in Path(pattern).parents
+        for folder in glob.glob(str(parent), recursive=True)  # noqa: PTH207
+    }
+    unlisted = [folder for folder in sorted(on_the_way) if not _can_be_listed(folder)]
+    return [path for path in found if Path(path).name != JOURNAL], unlisted
+
+
+def _can_be_listed(path: str) -> bool:
+    """Whether it is a directory whose files can be found, or no directory."""
+    try:
+        os.scandir(path).close()
+    except OSError:
+        return not Path(path).is_dir()
+    return True
+
+
+def _chosen(
+    name: str, paths: Sequence[str], unlisted: Sequence[str], is_output: Callable[[Path], bool]
+) -> tuple[list[str], list[str]]:
+    """The files that a directory or pattern stands for, and what is wrong with it."""
+    known = [path for path in paths if path.lower().endswith(ALL_ENDINGS)]
+    kept = [path for path in known if not is_output(Path(path))]
+    files = [path for path in kept if Path(path).is_file()]
+    folders = dict.fromkeys(Path(path).parent for path in files)
+    problems = [f"{folder}: found a directory that cannot be listed" for folder in unlisted]
+    problems += [
+        f"{path}: found a link that leads to no file" for path in kept if not Path(path).exists()
+    ]
+    problems += [
+        f"{folder}: found the parts of a run that has not come to its end; continue it with "
+        "--resume, or name the parts one by one"
+        for folder in folders
+        if is_run_folder(folder) and not (folder / SUCCESS).exists()
+    ]
+    if not files and not problems:
+        problems.append(f"{name}: {_empty(name, output_alone=bool(known) and not kept)}")
+    return files, problems
+
+
+def _empty(name: str, *, output_alone: bool) -> str:
+    """Why a directory or pattern stands for no file."""
+    if output_alone:
+        return "found the output of this run and no other file"
+    known = " ".join(ALL_ENDINGS)
+    if Path(name).is_dir():
+        return f"found a directory without any file that ends in {known}"
+    return f"matches no file that ends in one of {known}"
 
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:
     """Whether a file is one of these, or lies in one of them, by whatever name it goes."""
     own = path.resolve()
     return any(folder.resolve() in (own, *own.parents) for folder in folders)
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether standard output is led into this file."""
+    return _is_below(path, [Path("/dev/stdout")])
 
 
 def check_apart(inputs: Sequence[str], output: Sequence[Path], option: str = "-o") -> None:

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,16 +23,17 @@ from typing import IO, Any
 from framelens.artifact import sha256
 from framelens.errors import FramelensError
 from framelens.input_files import STANDARD_INPUT, check_file
+from framelens.run_files import (
+    JOURNAL,
+    LOCK,
+    MANIFEST,
+    NAMES,
+    PART,
+    SUCCESS,
+    TEMPORARY,
+)
 
 FORMAT_VERSION = 1
-MANIFEST = "_manifest.json"
-JOURNAL = "_journal.jsonl"
-SUCCESS = "_SUCCESS"
-LOCK = "_lock"
-TEMPORARY = "_part.tmp"
-JOINED = "_joined.tmp"
-_NAMES = (MANIFEST, JOURNAL, SUCCESS, LOCK, TEMPORARY, JOINED)
-_PART = re.compile(r"part-\d{5,}\.(?:jsonl|jsonl\.gz|csv|parquet)")
 
 
 class OutputError(FramelensError):
@@ -294,11 +294,6 @@ class PartStore:
             ) from None
 
 
-def partial_of(target: Path) -> Path:
-    """Where the parts of one output file live until it is complete."""
-    return target.parent / f"{target.name}.partial"
-
-
 def followed(target: Path) -> Path:
     """What an output's link leads to: a rename would take the link's place.
 
@@ -325,14 +320,6 @@ def is_stream(path: Path) -> bool:
     return _is_device(path) or (path.exists() and not path.is_file() and not path.is_dir())
 
 
-def is_of_run(path: Path, target: Path) -> bool:
-    """Whether a run with this output, a file or a directory, writes a file of this name."""
-    path, target = path.resolve(), target.resolve()
-    if path.parent == target:
-        return path.name in _NAMES or _PART.fullmatch(path.name) is not None
-    return path == target or partial_of(target) in (path, *path.parents)
-
-
 def _made(folder: Path) -> bool:
     """Make a directory, so that it survives a crash; false if it is there."""
     try:
@@ -347,8 +334,8 @@ def _made(folder: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether a file in a run's directory is one that runs write."""
-    own = (*_NAMES, SUCCESS + ".tmp")
-    return path.is_file() and (path.name in own or _PART.fullmatch(path.name) is not None)
+    own = (*NAMES, SUCCESS + ".tmp")
+    return path.is_file() and (path.name in own or PART.fullmatch(path.name) is not None)
 
 
 def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

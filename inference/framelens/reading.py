@@ -70,6 +70,8 @@ class Position:
 def columns_of(name: str, fields: FieldNames) -> list[str] | None:
     """The columns of a CSV or Parquet file; None for inputs whose rows have no fixed columns.
 
+    An empty CSV file has none, and no rows.
+
     Raises:
         InputError: if it cannot be read, or lacks the text column or another one that is named.
     """
@@ -80,6 +82,8 @@ def columns_of(name: str, fields: FieldNames) -> list[str] | None:
         if lowered.endswith(CSV_ENDINGS):
             with opened(name) as raw:
                 columns = csv_columns(raw, name)
+            if not columns:
+                return columns
         elif lowered.endswith(PARQUET_ENDINGS):
             from framelens.tabular import parquet_columns
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
 import json
 import math
+import numbers
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +22,9 @@ MAX_ROW_BYTES = 64_000_000
 
 Keep = Literal["nothing", "json", "cells"]
 """What comes along with each row: nothing, its other columns as JSON, or as they are."""
+
+_ID_TYPES = (str, numbers.Real, decimal.Decimal, uuid.UUID, datetime.date)
+_EXACT = 2**53  # from here on, not every whole number is a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +128,16 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     text, headline, identifier = (_present(row.get(name)) for name in fields.all)
     if fields.headline == fields.text:  # headlines as texts, which have none themselves
         headline = None
-    try:
-        own_id = where if identifier is None else str(identifier)
-    except (RecursionError, ValueError):
-        message = "expected an id that is a string or a number, found a value that has no text"
-        return Record(where, error=RowError("bad_id", message))
+    own_id = where if identifier is None else _id_of(identifier)
     try:
         kept = _kept(row, fields) if keep == "json" else None
     except RecursionError:
         message = "expected a flat JSON object, found one nested too deeply to keep"
-        return Record(own_id, error=RowError("not_json", message))
+        return Record(own_id or where, error=RowError("not_json", message))
+    if own_id is None:
+        kind = type(identifier).__name__
+        message = f"expected {fields.id!r} to be a string, a number or a date, found {kind}"
+        return Record(where, error=RowError("bad_id", message), kept=kept)
     if fields.text not in row:
         found = ", ".join(sorted(map(str, row))) or "nothing"
         message = f"expected a field {fields.text!r}, found {found}"
@@ -141,6 +148,19 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     # What has a class of its own, as texts of a parsed page have, cannot be sent to a worker.
     plain = {"text": str.__str__(text), "headline": headline and str.__str__(headline)}
     return Record(own_id, plain, kept=kept)
+
+
+def _id_of(value: Any) -> str | None:
+    """The id that a value stands for: None if it is of another type than ids are."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))  # as pandas reads a column of whole numbers with a gap
+    try:
+        if isinstance(value, bytes):
+            return value.decode("utf-8")
+        is_id = isinstance(value, _ID_TYPES) and not isinstance(value, bool)
+        return str(value) if is_id else None
+    except ValueError:  # bytes that are no UTF-8, an integer of more digits than Python writes
+        return None
 
 
 def _present(value: Any) -> Any:

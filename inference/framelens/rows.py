@@ -7,6 +7,7 @@ share it; `composed` puts the two, and the kept columns, around it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from framelens.schema import AXES, SCHEMA_VERSION, Document, ModelInfo, RowError, ScoredSegment
@@ -48,6 +49,18 @@ SEGMENT_COLUMNS = (
 )
 """Columns of one row a segment; `headline_check` stands in the headline's row, and the text of a
 page (`input`) in the first."""
+
+
+def kept_names(names: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Names of kept columns in a table: `input_` goes before one that another column has."""
+    taken, found = set(own), list[str]()
+    for name in names:
+        free = name
+        while free in taken:
+            free = f"input_{free}"
+        taken.add(free)
+        found.append(free)
+    return found
 
 
 class Answer(NamedTuple):

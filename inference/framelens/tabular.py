@@ -28,9 +28,12 @@ from framelens.records import (
     record_of,
     to_json,
 )
+from framelens.rows import kept_names
 from framelens.schema import AXES
 
 _ROWS_READ = 64  # at a time: articles, not numbers
+_MICROSECONDS = len("2024-05-01T10:00:00.000000")
+_WRAPPED = (pa.DictionaryScalar, pa.ExtensionScalar, pa.RunEndEncodedScalar, pa.UnionScalar)
 
 _TEXT = pa.string()
 _ERROR = pa.struct([("code", _TEXT), ("message", _TEXT)])
@@ -219,15 +222,37 @@ def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def _value(item: pa.Scalar) -> Any:
-    """A value in Python, otherwise its text, otherwise nothing."""
+    """A value in Python, with text for what Python cannot hold; None for null alone."""
     with contextlib.suppress(Exception):
         return item.as_py()
-    try:
-        if pa.types.is_string(item.type) or pa.types.is_large_string(item.type):
-            return item.cast(pa.large_binary()).as_py().decode("utf-8", "replace")
-        return item.cast(_TEXT).as_py()
-    except Exception:
-        return None
+    if isinstance(item, _WRAPPED):
+        return _value(item.value)
+    if isinstance(item, pa.MapScalar):
+        return [(_value(entry[0]), _value(entry[1])) for entry in item.values]
+    if isinstance(item, pa.ListScalar):
+        return [_value(entry) for entry in item.values]
+    if isinstance(item, pa.StructScalar):
+        pairs = [(field.name, _value(item[at])) for at, field in enumerate(item.type)]
+        return dict(pairs) if len(dict(pairs)) == len(pairs) else pairs
+    if isinstance(item, pa.StringScalar):
+        return item.as_buffer().to_pybytes().decode("utf-8", "replace")
+    if isinstance(item, pa.TimestampScalar):
+        return _instant(item)
+    return item.cast(_TEXT).as_py()
+
+
+def _instant(item: pa.TimestampScalar) -> str:
+    """A moment as text: to the nanosecond, and in UTC where its time zone is unknown."""
+    unit, zone = item.type.unit, item.type.tz
+    if unit == "ns":  # as pandas writes it, without which Python has no nanoseconds
+        whole, rest = divmod(item.value, 1000)
+        with contextlib.suppress(Exception):
+            found = pa.scalar(whole, pa.timestamp("us", zone)).as_py()
+            text = found.isoformat(timespec="microseconds")
+            return f"{text[:_MICROSECONDS]}{rest:03}{text[_MICROSECONDS:]}"
+    with contextlib.suppress(pa.ArrowException):
+        return str(item.cast(_TEXT))
+    return f"{pa.scalar(item.value, pa.timestamp(unit)).cast(_TEXT)}Z"
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -258,21 +283,8 @@ def output_schema(explode: bool, kept: pa.Schema | None) -> pa.Schema:
     own = SEGMENT_SCHEMA if explode else DOCUMENT_SCHEMA
     if kept is None:
         return own
-    own = own.remove(own.get_field_index("input"))
-    taken = set(own.names)
-    fields = list(own)
-    for field in kept:
-        name = kept_name(field.name, taken)
-        taken.add(name)
-        fields.append(pa.field(name, field.type))
-    return pa.schema(fields)
-
-
-def kept_name(name: str, taken: set[str]) -> str:
-    """A name for a kept column that no other column has."""
-    while name in taken:
-        name = f"input_{name}"
-    return name
+    others = zip(kept_names(kept.names, own.names), kept.types, strict=True)
+    return pa.schema([*own.remove(own.get_field_index("input")), *others])
 
 
 def table_of(
@@ -312,7 +324,16 @@ def _kept_columns(cells: Sequence[Any], kept: pa.Schema) -> list[Any]:
         return [pa.array([], type=field.type) for field in kept]
     # Their types are these already; a cast would fail where a struct has a column of nulls.
     alike = [pa.Table.from_arrays(table.columns, schema=kept) for table in tables]
-    return list(pa.concat_tables(alike).columns)
+    return [_readable(column) for column in pa.concat_tables(alike).columns]
+
+
+def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with U+FFFD for what is no UTF-8, which no reader would take."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return pa.chunked_array([pa.array([_value(item) for item in column], column.type)])
+    return column
 
 
 def _row_table(cell: tuple[str, ...] | None, kept: pa.Schema) -> pa.Table:

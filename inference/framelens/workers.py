@@ -142,15 +142,15 @@ def usable_cores() -> int:
     return cores
 
 
-def worker_cores(workers: int) -> list[int | None]:
+def worker_cores(workers: int, threads: int) -> list[int | None]:
     """The core on which each worker stays; None where the system moves it as it likes.
 
     A worker that the system moves from core to core finds its weights in the caches of neither:
     two of them took half as much processor time again as on cores of their own
     (`benchmarks/batch_throughput.py`). Workers that leave cores free are not bound: another run
-    would bind its own to the same ones.
+    would bind its own to the same ones. Nor are those of several threads, which need several.
     """
-    if not hasattr(os, "sched_getaffinity"):
+    if threads > 1 or not hasattr(os, "sched_getaffinity"):
         return [None] * workers
     cores = sorted(os.sched_getaffinity(0))
     if not workers >= len(cores) == usable_cores():
@@ -290,7 +290,7 @@ class WorkerPool:
         self._ends = False
         self._workers: list[_Worker] = []
         try:
-            for core in worker_cores(workers):
+            for core in worker_cores(workers, settings.threads):
                 self._workers.append(self._started(core))
         except BaseException:
             self.close()

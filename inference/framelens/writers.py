@@ -16,7 +16,14 @@ from typing import IO, Any, Literal, Protocol
 
 from framelens.errors import MissingExtraError
 from framelens.records import Record, to_json
-from framelens.rows import DOCUMENT_COLUMNS, SEGMENT_COLUMNS, Answer, composed, table_row
+from framelens.rows import (
+    DOCUMENT_COLUMNS,
+    SEGMENT_COLUMNS,
+    Answer,
+    composed,
+    kept_names,
+    table_row,
+)
 
 Format = Literal["jsonl", "jsonl.gz", "csv", "parquet"]
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -71,13 +78,7 @@ class Layout:
         own = list(SEGMENT_COLUMNS if self.explode else DOCUMENT_COLUMNS)
         if self.kept is None:
             return own
-        own.remove("input")
-        for name in self.kept:
-            column = name
-            while column in own:
-                column = f"input_{column}"
-            own.append(column)
-        return own
+        return [name for name in own if name != "input"] + kept_names(self.kept, own)
 
     def join(self, parts: Sequence[Path], stream: IO[bytes]) -> None:
         """Write all parts, in order, as one file."""

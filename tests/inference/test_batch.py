@@ -26,6 +26,7 @@ from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo
 from framelens.workers import Job, Settings
+from framelens.writers import Layout
 from support import read_jsonl
 
 SENTENCES = (
@@ -195,9 +196,11 @@ def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
 
 
 def test_every_kept_column_has_a_name_of_its_own() -> None:
-    names = ("input_status", "status", "when")
+    names = ["input_status", "status", "when", "input"]
+    expected = ["input_status", "input_input_status", "when", "input_input"]
     schema = tabular.output_schema(False, pa.schema([(name, pa.string()) for name in names]))
-    assert schema.names[-3:] == ["input_status", "input_input_status", "when"]
+    assert schema.names[-4:] == expected
+    assert Layout("csv", explode=False, kept=names).columns == schema.names
 
 
 def test_csv_columns_that_differ_from_file_to_file_are_kept_as_json(
@@ -210,6 +213,20 @@ def test_csv_columns_that_differ_from_file_to_file_are_kept_as_json(
     with target.open(encoding="utf-8", newline="") as stream:
         kept = [json.loads(row["input"]) for row in csv.DictReader(stream)]
     assert kept == [{"n": "1"}, {"day": "2"}]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_an_empty_csv_file_changes_no_kept_column(
+    ending: str, model_folder: Path, tmp_path: Path
+) -> None:
+    inputs = [tmp_path / f"in{number}.csv" for number in range(3)]
+    for path, content in zip(inputs, ["", "text,n\nA plan.,1\n", "\n"], strict=True):
+        path.write_text(content, "utf-8")
+    target, alone = tmp_path / f"out.{ending}", tmp_path / f"alone.{ending}"
+    assert score(model_folder, *inputs, "-o", target, "--keep") == 0
+    assert score(model_folder, inputs[1], "-o", alone, "--keep") == 0
+    assert target.read_bytes() == alone.read_bytes()
+    assert score(model_folder, inputs[0], "-o", target, "--keep") == 0
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -365,7 +382,60 @@ def test_values_that_python_cannot_hold_are_kept_as_text(
     (row,) = read_jsonl(target)
     assert row["id"] == row["input"]["far"] == "12921-08-18"
     assert row["input"]["raw"] == "caf\ufffd"
+    assert row["input"]["zone"] == "1970-01-01 00:00:00.000Z"
     assert set(row["input"]) == {"far", "raw", "zone"}
+
+
+def bad_strings(texts: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(texts), pa.array(texts).buffers())
+
+
+def test_what_is_deep_in_a_value_that_python_cannot_hold_is_kept(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.jsonl"
+    zone = pa.timestamp("us", tz="Foo/Bar")
+    moments, words = pa.array([1_234_567], zone), bad_strings([b"caf\xe9"], pa.string())
+    deep = pa.StructArray.from_arrays([moments, words, pa.array([5])], ["t", "k", "n"])
+    offsets = pa.array([0, 1], pa.int32())
+    columns = {
+        "text": ["A plan."],
+        "list": pa.ListArray.from_arrays(offsets, deep),
+        "map": pa.MapArray.from_arrays(offsets, pa.array(["a"]), moments),
+        "none": pa.array([None], deep.type),
+    }
+    pq.write_table(pa.table(columns), source)
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    when = "1970-01-01 00:00:01.234567Z"
+    assert read_jsonl(target)[0]["input"] == {
+        "list": [{"t": when, "k": "caf\ufffd", "n": 5}],
+        "map": [["a", when]],
+        "none": None,
+    }
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York", "UTC"])
+@pytest.mark.parametrize("moment", [123_456_789_123_456_789, -1, 1_000_000_001])
+def test_nanoseconds_are_written_alike_with_and_without_pandas(
+    zone: str | None, moment: int
+) -> None:
+    item = pa.scalar(moment, pa.timestamp("ns", zone))
+    assert tabular._instant(item) == item.as_py().isoformat()
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_columns_that_are_no_utf8_can_be_read_from_parquet(
+    kind: pa.DataType, model_folder: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    words = bad_strings([b"caf\xe9", b"tea"], pa.string()).cast(kind)
+    deep = pa.StructArray.from_arrays([words], ["k"])
+    pq.write_table(pa.table({"text": ["A plan."] * 2, "word": words, "deep": deep}), source)
+    assert score(model_folder, source, "-o", target, "--keep") == 0
+    found = pq.read_table(target)
+    assert found.schema.field("word").type == kind
+    assert found.column("word").to_pylist() == ["caf\ufffd", "tea"]
+    assert found.column("deep").to_pylist() == [{"k": "caf\ufffd"}, {"k": "tea"}]
 
 
 def test_a_damaged_gzip_file_is_named(
@@ -596,6 +666,32 @@ def test_errors_can_stop_a_run(
     assert len(read_jsonl(target)) == 7
 
 
+def test_a_summary_never_tells_of_an_earlier_run(model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES[:4], "{bad", ARTICLES[5]])
+    target, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
+    options = ("-o", target, "--summary", summary)
+    assert score(model_folder, source, *options) == 3
+    assert "stopped" not in json.loads(summary.read_bytes())
+    assert score(model_folder, source, *options, "--on-error", "stop", "--part-rows", 2) == 1
+    found = json.loads(summary.read_bytes())
+    assert (found["documents"], found["errors"]) == (5, {"not_json": 1})
+    assert f"{source}:5: not_json" in found["stopped"]
+    assert score(model_folder, source, *options) == 1  # the parts are those of another run
+    assert not summary.exists()
+    summary.write_text("old", "utf-8")
+    assert score(tmp_path / "none", source, *options) == 4
+    assert not summary.exists()
+
+
+@pytest.mark.parametrize("name", ["out", "out.json", "out.ndjson", "out.txt", "out.v2/"])
+def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
+    assert score(model_folder, source, "-o", f"{tmp_path}/{name}") == 0
+    path = tmp_path / name
+    (row,) = read_jsonl(path / "part-00000.jsonl" if path.is_dir() else path)
+    assert row["id"] == "a0"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -612,6 +708,10 @@ def test_errors_can_stop_a_run(
         ["--part-rows", "1" + "0" * 5000],
         ["-o", "x.csv.gz"],
         ["-o", "x.tsv"],
+        ["-o", "x.pq"],
+        ["-o", "x.xlsx"],
+        ["-o", "x.html"],
+        ["--summary", "-"],
         ["-o", ""],
         ["--summary", ""],
         ["--format", "table", "--summary", "s.json"],

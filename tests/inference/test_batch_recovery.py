@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import functools
+import gzip
 import json
 import os
 import signal
@@ -12,6 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from framelens import parts
@@ -19,6 +23,7 @@ from framelens.batch import Stop
 from framelens.cli import main
 from framelens.in_order import InOrder
 from framelens.input_files import expand_inputs
+from framelens.run_files import is_earlier_output, is_of_run
 
 ROWS = 600
 PART = 40
@@ -416,7 +421,7 @@ def test_another_programs_parts_are_left_alone(
     ],
 )
 def test_which_names_are_a_runs_own(name: str, target: str, expected: bool, tmp_path: Path) -> None:
-    assert parts.is_of_run(tmp_path / name, tmp_path / target) is expected
+    assert is_of_run(tmp_path / name, tmp_path / target) is expected
 
 
 @pytest.mark.parametrize("output", ["in.jsonl", "./in.jsonl", "link.jsonl", "."])
@@ -438,12 +443,57 @@ def test_an_output_is_never_one_of_the_inputs(
     partial = tmp_path / "out.jsonl.partial"
     partial.mkdir()
     (partial / "part-00000.jsonl").write_text(row)
-    (tmp_path / "out.jsonl").write_text(row)
-    exclude = [tmp_path / "out.jsonl", partial]
-    assert expand_inputs(["**/*.jsonl"], exclude) == ["in.jsonl", "link.jsonl"]
-    assert expand_inputs([str(tmp_path)], exclude) == [
+    (tmp_path / "out.jsonl").write_text('{"schema": 1, "id": "a", "status": "ok"}\n')
+    own = functools.partial(is_earlier_output, target=tmp_path / "out.jsonl")
+    assert expand_inputs(["**/*.jsonl"], own) == ["in.jsonl", "link.jsonl"]
+    assert expand_inputs([str(tmp_path)], own) == [
         str(tmp_path / "in.jsonl"), str(tmp_path / "link.jsonl")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [".", "**/*.*"])
+@pytest.mark.parametrize("name", ["b.jsonl", "b.jsonl.gz", "b.csv", "b.parquet", "b.csv/x.csv"])
+def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
+    given: str,
+    name: str,
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text\nA plan.\n")
+    Path(name).parent.mkdir(exist_ok=True)
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({"text": ["A plan."]}), name)
+    else:
+        content = b"text\nA plan.\n" if name.endswith("csv") else b'{"text": "A plan."}\n'
+        Path(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    before = Path(name).read_bytes()
+    target = name.split("/")[0]
+    for options in ([], ["--overwrite"], ["--resume"]):
+        assert score(model_folder, given, "-o", target, *options) == 1
+        assert "expected an output apart from the inputs" in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["out.jsonl", "out.jsonl.gz", "out.csv", "out.parquet", "out/"])
+@pytest.mark.parametrize("shape", [[], ["--explode", "--keep"]])
+def test_a_run_reads_nothing_that_it_has_written_before(
+    target: str,
+    shape: list[str],
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text\nA plan.\n")
+    for options in ([], ["--overwrite"], ["--resume"]):
+        assert score(model_folder, ".", "-o", target, *shape, *options) == 0
+    Path("a.csv").unlink()
+    assert score(model_folder, ".", "-o", target, *shape, "--overwrite") == 1
+    assert "found the output of this run and no other file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")

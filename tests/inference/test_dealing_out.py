@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from framelens import workers
+from framelens import batch, workers
 from framelens.artifact import Artifact
+from framelens.cli import main
 from framelens.limits import Limits
 from framelens.workers import Settings, WorkerPool, chunk_documents, worker_cores
 
@@ -26,28 +27,53 @@ def may_use(monkeypatch: pytest.MonkeyPatch, cores: set[int], share: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("count", "cores", "share", "expected"),
+    ("count", "threads", "cores", "share", "expected"),
     [
-        (2, {4, 7}, 2, [4, 7]),
-        (3, {4, 7}, 2, [4, 7, 4]),
-        (1, {4, 7}, 2, [None]),  # another run may use the rest
-        (2, {4, 7}, 1, [None, None]),  # a container's share of the time, not of the cores
+        (2, 1, {4, 7}, 2, [4, 7]),
+        (3, 1, {4, 7}, 2, [4, 7, 4]),
+        (1, 1, {4, 7}, 2, [None]),  # another run may use the rest
+        (2, 1, {4, 7}, 1, [None, None]),  # a container's share of the time, not of the cores
+        (2, 2, {4, 7}, 2, [None, None]),
     ],
 )
 def test_workers_that_use_every_core_stay_on_theirs(
     count: int,
+    threads: int,
     cores: set[int],
     share: int,
     expected: list[int | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     may_use(monkeypatch, cores, share)
-    assert worker_cores(count) == expected
+    assert worker_cores(count, threads) == expected
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 4), (2, 2), (3, 1), (9, 1)])
+def test_workers_share_the_cores_with_their_threads(
+    threads: int,
+    expected: int,
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, found = tmp_path / "in.jsonl", list[int]()
+    source.write_text('{"text": "A plan."}\n', "utf-8")
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
+    real = batch.in_order
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        found.append(arguments[2])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(batch, "in_order", counted)
+    command = ["score", str(source), "-m", str(model_folder), "-o", str(tmp_path / "out.jsonl")]
+    assert main([*command, "--threads", str(threads), "--quiet"]) == 0
+    assert found == [expected]
 
 
 def test_a_system_without_affinity_binds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert worker_cores(2) == [None, None]
+    assert worker_cores(2, 1) == [None, None]
 
 
 @affinity
@@ -55,7 +81,7 @@ def test_each_worker_and_its_successor_is_bound(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = min(os.sched_getaffinity(0))
-    monkeypatch.setattr(workers, "worker_cores", lambda count: [core] * count)
+    monkeypatch.setattr(workers, "worker_cores", lambda count, _: [core] * count)
     info = Artifact.open(model_folder).info
     pool = WorkerPool(Settings(model_folder, info, Limits()), 1)
     try:

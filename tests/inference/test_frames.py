@@ -168,6 +168,15 @@ def test_a_pandas_index_may_hold_the_ids(scorer: Scorer) -> None:
         found = scorer.score_frame(given)
         assert list(found["id"]) == ["x", "y"]
         assert found.index.equals(given.index)
+        assert list(found.index.names) == [None, "day"][: given.index.nlevels]
+        assert len(found.sort_values("id").groupby("id").first()) == 2
+    assert frame.index.name == "id"
+
+
+def test_a_column_called_input_is_kept_under_another_name(scorer: Scorer) -> None:
+    found = scorer.score_frame(pd.DataFrame({"text": ["A plan."], "input": ["wire"]}), keep=True)
+    assert "input" not in found.columns
+    assert list(found["input_input"]) == ["wire"]
 
 
 @pytest.mark.parametrize("explode", [False, True])

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import math
+import os
+import uuid
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +21,7 @@ from framelens import reading
 from framelens.errors import InputError
 from framelens.input_files import expand_inputs
 from framelens.reading import Position, read_records
-from framelens.records import FieldNames, to_json
+from framelens.records import FieldNames, record_of, to_json
 
 
 def test_kept_values_become_json_that_every_parser_reads() -> None:
@@ -93,12 +99,103 @@ def test_what_runs_keep_for_themselves_is_no_input(tmp_path: Path) -> None:
         assert expand_inputs([given]) == [str(tmp_path / "a.jsonl")]
 
 
+@pytest.mark.parametrize("given", ["rows", "rows/**/*.jsonl"])
+def test_what_a_directory_or_pattern_holds_and_cannot_be_read_is_told(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jsonl", "closed/b.jsonl", ".hidden/c.jsonl"):
+        path = Path("rows") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"text": "A plan."}\n', "utf-8")
+    Path("rows/gone.jsonl").symlink_to("none.jsonl")
+    Path("rows/gone.md").symlink_to("none.md")
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if Path(path).name in ("closed", ".hidden"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError) as raised:
+        expand_inputs([given])
+    assert str(raised.value).split("; ") == [
+        f"{Path('rows/closed')}: found a directory that cannot be listed",
+        f"{Path('rows/gone.jsonl')}: found a link that leads to no file",
+    ]
+
+
+def test_parts_of_a_run_that_was_cut_short_are_read_one_by_one_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    part = folder / "part-00000.jsonl"
+    part.write_text('{"text": "A plan."}\n', "utf-8")
+    (folder / "_manifest.json").write_text('{"framelens": "0.1.0"}', "utf-8")
+    for given in (folder, tmp_path, folder / "*.jsonl"):
+        with pytest.raises(InputError, match="has not come to its end"):
+            expand_inputs([str(given)])
+    assert expand_inputs([str(part)]) == [str(part)]
+    (folder / "_SUCCESS").write_text("{}", "utf-8")
+    assert expand_inputs([str(folder)]) == [str(part)]
+    (folder / "_SUCCESS").unlink()
+    (folder / "_manifest.json").write_text("[]", "utf-8")  # another program's
+    assert expand_inputs([str(folder)]) == [str(part)]
+
+
 def test_an_empty_value_of_csv_is_none(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("id,headline,text\n,,A plan.\n", "utf-8")
     (found,) = read_records([str(path)], FieldNames())
     assert found.id == f"{path}:1"
     assert found.row == {"text": "A plan.", "headline": None}
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n", "\r\n\r\n"])
+def test_an_empty_csv_file_has_no_rows(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(content, "utf-8", newline="")
+    assert list(read_records([str(path)], FieldNames())) == []
+    path.write_text(f"{content}text\nA plan.\n", "utf-8", newline="")
+    (found,) = read_records([str(path)], FieldNames())
+    assert (found.id, found.row) == (f"{path}:1", {"text": "A plan.", "headline": None})
+
+
+UUID = uuid.UUID(int=5)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a1", "a1"),
+        ("", ""),
+        (b"caf\xc3\xa9", "caf\u00e9"),
+        (7, "7"),
+        (np.int64(7), "7"),
+        (7.0, "7"),
+        (np.float32(7.5), "7.5"),
+        (2.5, "2.5"),
+        (1e300, "1e+300"),
+        (Decimal("1.50"), "1.50"),
+        (UUID, str(UUID)),
+        (datetime.date(2024, 5, 1), "2024-05-01"),
+        (datetime.datetime(2024, 5, 1, 10, tzinfo=datetime.UTC), "2024-05-01 10:00:00+00:00"),
+        (b"\xff", None),
+        (True, None),
+        (["a"], None),
+        ({"$oid": "a"}, None),
+        pytest.param(10**5000, None, id="digits"),
+    ],
+)
+def test_an_id_is_a_string_a_number_or_a_date(value: Any, expected: str | None) -> None:
+    row = {"id": value, "text": "A plan.", "n": 1}
+    found = record_of(row, "in:1", FieldNames(), "json")
+    assert found.kept == '{"n": 1}'
+    if expected is not None:
+        assert (found.id, found.error) == (expected, None)
+        return
+    assert found.error is not None
+    assert (found.id, found.error.code) == ("in:1", "bad_id")
 
 
 def test_standard_input_is_read_once() -> None:

@@ -124,11 +124,12 @@ def test_columns_that_a_table_kept_are_found(model_folder: Path, tmp_path: Path)
     days = [date(2024, 5, 1), None]
     columns = {"text": ["A plan.", "A road."], "outlet": ["Novapress", None], "date": days}
     source, scored = tmp_path / "rows.parquet", tmp_path / "scored.parquet"
-    pq.write_table(pa.table({**columns, "status": ["printed", "online"]}), source)
+    others = {"status": ["printed", "online"], "input": ["wire", "desk"]}
+    pq.write_table(pa.table({**columns, **others}), source)
     command = ["score", str(source), "-m", str(model_folder), "-o", str(scored), "--keep"]
     assert main([*command, "--quiet"]) == 0
     (_, first), (_, second) = read_scored(str(scored))
-    assert first == {"outlet": "Novapress", "date": days[0], "status": "printed"}
+    assert first == {"outlet": "Novapress", "date": days[0], "status": "printed", "input": "wire"}
     assert second["outlet"] is None
     assert report(scored, "-o", f"{tmp_path}/report/") == 0
     page = text_of(tmp_path / "report" / "articles" / "00001.html")
@@ -366,6 +367,21 @@ def test_a_report_is_never_one_of_its_inputs(
     assert page.read_text("utf-8") == '{"text": "A plan."}\n'
     assert report(page, "-m", model_folder, "-o", f"{tmp_path}/", "--overwrite") == 1
     assert "expected an output apart from the inputs" in capsys.readouterr().err
+    link.unlink()
+    for given in (tmp_path, f"{tmp_path}/*.*"):
+        assert report(given, "-m", model_folder, "-o", page, *options) == 1
+        assert "expected an output apart from the inputs" in capsys.readouterr().err
+    assert page.read_text("utf-8") == '{"text": "A plan."}\n'
+
+
+@pytest.mark.parametrize("options", [["-o", "page.html"], ["-o", "report/", "--overwrite"]])
+def test_a_report_reads_no_earlier_one_in_its_place(
+    options: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text("A shameful plan.", "utf-8")
+    for _ in range(2):
+        assert report(".", "-m", model_folder, *options) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from framelens.deferral import add_cascade, cascade_problems, chosen_deferral
@@ -50,7 +51,12 @@ def _report(options: argparse.Namespace) -> int:
     from framelens.records import FieldNames
     from framelens.report.inputs import Reading, Source
     from framelens.report.pages import require_engine
-    from framelens.report.write import write_article, write_dashboard, write_report
+    from framelens.report.write import (
+        is_earlier_report,
+        write_article,
+        write_dashboard,
+        write_report,
+    )
     from framelens.workers import usable_cores
 
     if options.output in ("", "-"):
@@ -66,7 +72,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.workers is not None and options.workers < 1:
         options.usage_error(f"--workers: expected a number from 1 up, found {options.workers}")
     require_engine()
-    inputs = expand_inputs(options.inputs, [target])
+    inputs = expand_inputs(options.inputs, partial(is_earlier_report, target=target))
     check_apart(inputs, [target])
     source = Source(
         inputs,

@@ -135,6 +135,12 @@ def _prepare(folder: Path, pages: Path, *, overwrite: bool) -> None:
         page.unlink()
 
 
+def is_earlier_report(page: Path, target: Path) -> bool:
+    """Whether a page is the target, or lies in it, and is one that a report wrote."""
+    below = target.resolve() in (page.resolve(), *page.resolve().parents)
+    return below and (not page.exists() or _is_own(page))
+
+
 def _is_own(page: Path) -> bool:
     """Whether a page is one that a report wrote, by its head."""
     with page.open("rb") as stream:
