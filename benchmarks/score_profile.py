@@ -143,7 +143,7 @@ def _run(source: Path, model: str, unit: str) -> dict[str, float]:
     scorer = load(model)
     kind: Any = "article" if unit == "articles" else "segment"
     settings = Settings(scorer.artifact.path, scorer.model, scorer.limits, kind)
-    writer = Layout("jsonl", explode=False).open(io.BytesIO())
+    writer = Layout("jsonl", "document").open(io.BytesIO())
     watch = Stopwatch()
     with watched(watch):
         begun = time.process_time()

@@ -32,6 +32,7 @@ from framelens.reading import Position, columns_of, read_records
 from framelens.records import FieldNames, Keep, Record
 from framelens.rows import Answer
 from framelens.run_files import JOINED, partial_of
+from framelens.schema import RowUnit
 from framelens.workers import Settings
 from framelens.writers import Format, Layout
 
@@ -50,7 +51,7 @@ class Plan:
     fields: FieldNames = field(default_factory=FieldNames)
     unit: Unit = "article"
     format: Format = "jsonl"
-    explode: bool = False
+    rows: RowUnit = "document"
     keep: bool = False
     limits: Limits = field(default_factory=Limits)
     part_rows: int = PART_ROWS
@@ -75,7 +76,7 @@ class Plan:
                 "fields": asdict(self.fields),
                 "unit": self.unit,
                 "format": self.format,
-                "explode": self.explode,
+                "rows": self.rows,
                 "keep": self.keep,
                 "limits": asdict(self.limits),
                 "part_rows": self.part_rows,
@@ -132,11 +133,11 @@ class Run:
             plan.limits,
             plan.unit,
             running.threads,
-            plan.explode,
+            plan.rows,
             plan.deferral,
         )
         self._keep, kept = _kept_columns(plan, inputs)
-        self._layout = Layout(plan.format, explode=plan.explode, kept=kept)
+        self._layout = Layout(plan.format, plan.rows, kept=kept)
 
     def to_stream(self, stream: IO[bytes]) -> Outcome:
         """Write the rows to a stream in order: nothing to resume, nothing to rename.
@@ -262,7 +263,8 @@ class Run:
         self._tally.add(answer)
         if answer.error is not None:
             row = json.loads(answer.body.split("\n")[0])
-            message = row["error_message"] if self._plan.explode else row["error"]["message"]
+            flat = self._plan.rows != "document"
+            message = row["error_message"] if flat else row["error"]["message"]
             self._check_errors(f"the last is {record.id}: {answer.error}: {message}")
 
     def _check_errors(self, which: str) -> None:

@@ -132,7 +132,22 @@ def _add_score(score: argparse.ArgumentParser) -> None:
         choices=("jsonl", "jsonl.gz", "csv", "parquet", "table"),
         help="default: by the output's ending; on a terminal a table, elsewhere JSONL",
     )
-    output.add_argument("--explode", action="store_true", help="one row a segment")
+    rows = output.add_mutually_exclusive_group()
+    rows.add_argument(
+        "--explode",
+        dest="rows",
+        action="store_const",
+        const="segment",
+        default="document",
+        help="one row a segment",
+    )
+    rows.add_argument(
+        "--attributions",
+        dest="rows",
+        action="store_const",
+        const="attribution",
+        help="one row an attribution: source, cue and content",
+    )
     output.add_argument("--keep", action="store_true", help="pass the other input columns through")
     output.add_argument("--summary", metavar="FILE", help="write the final summary as JSON")
     output.add_argument("--quiet", action="store_true", help="no progress and no summary")
@@ -272,9 +287,8 @@ def _style(options: argparse.Namespace, target: Path | None) -> Style:
 
 def _beyond_table(options: argparse.Namespace) -> bool:
     """Whether options ask for what only a batch run does."""
-    return bool(options.explode or options.keep or options.summary) or (
-        options.max_errors is not None
-    )
+    has_own_rows = options.rows != "document"
+    return bool(has_own_rows or options.keep or options.summary) or (options.max_errors is not None)
 
 
 def _check_usage(options: argparse.Namespace, target: Path | None, style: Style) -> None:
@@ -301,8 +315,8 @@ def _check_usage(options: argparse.Namespace, target: Path | None, style: Style)
         problems.append("Parquet cannot be written to a pipe; give -o FILE.parquet")
     if style == "table" and (target is not None or _beyond_table(options)):
         problems.append(
-            "--format table is for reading on a terminal: without -o, --explode, --keep, "
-            "--summary, --max-errors"
+            "--format table is for reading on a terminal: without -o, --explode, "
+            "--attributions, --keep, --summary, --max-errors"
         )
     if problems:
         options.usage_error("; ".join(problems))
@@ -331,7 +345,7 @@ def _batch(
         fields=FieldNames(options.text_field, options.headline_field, options.id_field),
         unit=options.unit,
         format=style,
-        explode=options.explode,
+        rows=options.rows,
         keep=options.keep,
         limits=Limits(options.max_characters, options.max_segments, options.max_seconds),
         part_rows=options.part_rows,

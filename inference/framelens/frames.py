@@ -13,6 +13,7 @@ from framelens.errors import InputError, MissingExtraError
 from framelens.records import FieldNames, Record, record_of
 
 if TYPE_CHECKING:
+    from framelens.schema import RowUnit
     from framelens.scorer import Scorer, Unit
 
 _ROWS = 256
@@ -25,7 +26,7 @@ def score_frame(
     fields: FieldNames,
     *,
     unit: Unit = "article",
-    explode: bool = False,
+    rows: RowUnit = "document",
     keep: bool = False,
     workers: int = 1,
 ) -> Any:
@@ -70,26 +71,27 @@ def score_frame(
             f"expected a column {getattr(fields, missing)!r}, found "
             f"{', '.join(map(str, table.columns))}; name it with {missing}_field"
         )
-    schema = output_schema(explode, pa.schema([]) if keep else None)
+    schema = output_schema(rows, pa.schema([]) if keep else None)
     records = _records(needed, fields)
-    found = enumerate(answers(scorer, records, workers, unit=unit, explode=explode))
+    found = enumerate(answers(scorer, records, workers, unit=unit, rows=rows))
     scored = [schema.empty_table()]
     origins: list[int] = []
     while chunk := list(itertools.islice(found, _ROWS)):
-        rows: list[dict[str, Any]] = []
+        made: list[dict[str, Any]] = []
         for number, (record, answer) in chunk:
             for line in answer.body.split("\n"):
-                rows.append(table_row(record.id, line, None))
+                made.append(table_row(record.id, line, None))
                 origins.append(number)
-        scored.append(table_of(rows, (), schema, None))
+        scored.append(table_of(made, (), schema, None))
     result = nw.from_arrow(pa.concat_tables(scored), backend=table.implementation)
     index = nw.maybe_get_index(table)
+    is_flat = rows != "document"
     if index is not None:
         index = index.set_names([None if n in schema.names else n for n in index.names])
-        result.to_native().index = index.take(np.array(origins, np.int64)) if explode else index
+        result.to_native().index = index.take(np.array(origins, np.int64)) if is_flat else index
     if keep:
         kept = table.drop([name for name in table.columns if name in fields.all])
-        result = _beside(result, _rows_at(kept, origins) if explode else kept)
+        result = _beside(result, _rows_at(kept, origins) if is_flat else kept)
     return result.to_native()
 
 

@@ -10,7 +10,7 @@ from framelens.documents import document_of
 from framelens.in_order import in_order
 from framelens.records import Record, given_record
 from framelens.rows import Answer, table_row
-from framelens.schema import Document
+from framelens.schema import Document, RowUnit
 from framelens.workers import Job, Settings, finished, read_job
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def answers(
     workers: int,
     *,
     unit: Unit = "article",
-    explode: bool = False,
+    rows: RowUnit = "document",
 ) -> Iterator[tuple[Record, Answer]]:
     """What becomes of each record, in order.
 
@@ -51,7 +51,7 @@ def answers(
         scorer.model,
         scorer.limits,
         unit,
-        explode=explode,
+        rows=rows,
         deferral=scorer.deferral,
         self_test=False,  # this scorer has passed it, or was loaded without it
     )

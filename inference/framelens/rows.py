@@ -1,4 +1,4 @@
-"""Output rows: a scored document as JSON, whole or one row a segment.
+"""Output rows: a scored document as JSON, whole, one row a segment, or one an attribution.
 
 Workers write a row's JSON without `schema` and `id`, so that documents with the same text
 share it; `composed` puts the two, and the kept columns, around it.
@@ -7,10 +7,19 @@ share it; `composed` puts the two, and the kept columns, around it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from framelens.schema import AXES, SCHEMA_VERSION, Document, ModelInfo, RowError, ScoredSegment
+from framelens.attribution_relations import AttributionRelation, attribution_relations
+from framelens.schema import (
+    AXES,
+    SCHEMA_VERSION,
+    Document,
+    ModelInfo,
+    RowError,
+    RowUnit,
+    ScoredSegment,
+)
 
 DOCUMENT_COLUMNS = (
     "schema",
@@ -51,6 +60,39 @@ SEGMENT_COLUMNS = (
 page (`input`) in the first."""
 
 
+ATTRIBUTION_COLUMNS = (
+    *SEGMENT_COLUMNS[: SEGMENT_COLUMNS.index("index")],
+    "index",
+    "segment",
+    "role",
+    "field",
+    "label",
+    "source",
+    "source_start",
+    "source_end",
+    "source_score",
+    "source_segment",
+    "cue",
+    "cue_start",
+    "cue_end",
+    "cue_score",
+    "content",
+    "content_start",
+    "content_end",
+    "content_score",
+    "continues",
+    "input",
+)
+"""Columns of one row an attribution: who (`source`) says what (`content`) in which words (`cue`).
+All three stand in the field of the content's segment, whose role and label the row has."""
+
+COLUMNS: Mapping[RowUnit, tuple[str, ...]] = {
+    "document": DOCUMENT_COLUMNS,
+    "segment": SEGMENT_COLUMNS,
+    "attribution": ATTRIBUTION_COLUMNS,
+}
+
+
 def kept_names(names: Iterable[str], own: Iterable[str]) -> list[str]:
     """Names of kept columns in a table: `input_` goes before one that another column has."""
     taken, found = set(own), list[str]()
@@ -66,9 +108,9 @@ def kept_names(names: Iterable[str], own: Iterable[str]) -> list[str]:
 class Answer(NamedTuple):
     """What became of one document.
 
-    `body` holds one JSON object a line, without `schema` and `id`: one line for a document,
-    or one for each segment (and one for a document that has none). Lone surrogates stand in it as
-    they are: of two escapes side by side, reading would make one character.
+    `body` holds one JSON object a line, without `schema` and `id`: one line for a document, or one
+    for each segment or attribution (and one for a document that has none). Lone surrogates stand
+    in it as they are: of two escapes side by side, reading would make one character.
     """
 
     error: str | None
@@ -92,12 +134,12 @@ def type_error(
     return None
 
 
-def answer_of(document: Document, *, explode: bool, asked: ModelInfo) -> Answer:
+def answer_of(document: Document, *, unit: RowUnit, asked: ModelInfo) -> Answer:
     """The rows of a document, with what the run's summary counts; `asked` is the run's model."""
     labels: dict[str, int] = {}
     for segment in document.segments:
         labels[segment.label] = labels.get(segment.label, 0) + 1
-    rows = segment_rows(document) if explode else [document.to_dict()]
+    rows = _ROWS[unit](document)
     for row in rows:
         row.pop("schema", None)
         row.pop("id", None)
@@ -106,10 +148,10 @@ def answer_of(document: Document, *, explode: bool, asked: ModelInfo) -> Answer:
     return Answer(code, len(document.segments), labels, body, document.model != asked)
 
 
-def segment_rows(document: Document) -> list[dict[str, Any]]:
-    """One flat row a segment; one row without a segment for a document that has none."""
+def _head(document: Document) -> dict[str, Any]:
+    """What each flat row of a document begins with."""
     error = document.error
-    head = {
+    return {
         "schema": SCHEMA_VERSION,
         "id": document.id,
         "status": document.status,
@@ -119,6 +161,22 @@ def segment_rows(document: Document) -> list[dict[str, Any]]:
         "model_version": document.model.version,
         "model_sha256": document.model.sha256,
     }
+
+
+def _with_page(rows: list[dict[str, Any]], document: Document) -> list[dict[str, Any]]:
+    """The rows, in whose first stands what was drawn out of a page, in which the offsets count."""
+    if document.input is not None:
+        rows[0]["input"] = document.to_dict()["input"]
+    return rows
+
+
+def _document_rows(document: Document) -> list[dict[str, Any]]:
+    return [document.to_dict()]
+
+
+def segment_rows(document: Document) -> list[dict[str, Any]]:
+    """One flat row a segment; one row without a segment for a document that has none."""
+    head = _head(document)
     if not document.segments:
         places = dict.fromkeys(SEGMENT_COLUMNS[len(head) : -1])
         return [{**head, **places}]
@@ -128,9 +186,44 @@ def segment_rows(document: Document) -> list[dict[str, Any]]:
         {**head, **_flat(s), "headline_check": check if s.index == checked else None}
         for s in document.segments
     ]
-    if document.input is not None:  # what was drawn out of a page, in which the offsets count
-        rows[0]["input"] = document.to_dict()["input"]
-    return rows
+    return _with_page(rows, document)
+
+
+def attribution_rows(document: Document) -> list[dict[str, Any]]:
+    """One flat row an attribution relation; one without for a document that has none."""
+    head = _head(document)
+    places = dict.fromkeys(ATTRIBUTION_COLUMNS[len(head) : -1])
+    rows = [
+        {**head, "index": index, **_flat_relation(relation, document)}
+        for index, relation in enumerate(attribution_relations(document))
+    ]
+    return _with_page(rows or [{**head, **places}], document)
+
+
+def _flat_relation(relation: AttributionRelation, document: Document) -> dict[str, Any]:
+    segment = document.segments[relation.segment]
+    row: dict[str, Any] = {
+        "segment": relation.segment,
+        "role": segment.role,
+        "field": segment.field,
+        "label": segment.label,
+    }
+    spans = {"source": relation.source, "cue": relation.cue, "content": relation.content}
+    for name, span in spans.items():
+        row[name] = None if span is None else span.text
+        row[f"{name}_start"] = None if span is None else span.start
+        row[f"{name}_end"] = None if span is None else span.end
+        row[f"{name}_score"] = None if span is None else span.score
+        if name == "source":
+            row["source_segment"] = relation.source_segment
+    return {**row, "continues": relation.content.continues}
+
+
+_ROWS: Mapping[RowUnit, Callable[[Document], list[dict[str, Any]]]] = {
+    "document": _document_rows,
+    "segment": segment_rows,
+    "attribution": attribution_rows,
+}
 
 
 def _flat(segment: ScoredSegment) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from framelens.schema import (
     Document,
     ModelInfo,
     RowError,
+    RowUnit,
 )
 from framelens.segmentation import TextSegment, segment_article, segment_unit
 from framelens.sentences import has_words
@@ -288,19 +289,20 @@ class Scorer:
         id_field: str = "id",
         unit: Unit = "article",
         explode: bool = False,
+        attributions: bool = False,
         keep: bool = False,
         workers: int = 1,
     ) -> Any:
         """Score a pandas, polars or Arrow table; the answer is a table of the same kind.
 
-        One row a document, or with `explode` one row a segment, with the columns that
-        `framelens score` writes to Parquet; `keep` adds the frame's other columns as they are,
-        under the prefix `input_` where a name is taken. An answer in pandas has the frame's index,
-        repeated with `explode`. `workers` is the number of processes that score. Needs the extra
-        `frames`.
+        One row a document; with `explode` one row a segment, or with `attributions` one an
+        attribution, with the columns that `framelens score` writes to Parquet. `keep` adds the
+        frame's other columns as they are, under the prefix `input_` where a name is taken. An
+        answer in pandas has the frame's index, repeated where a document has several rows.
+        `workers` is the number of processes that score. Needs the extra `frames`.
 
         Raises:
-            ValueError: if there is no worker, or no such unit.
+            ValueError: if there is no worker, no such unit, or rows of two kinds are wanted.
             MissingExtraError: if the extra is not installed.
             InputError: if the frame has no such text column, or two columns of one name.
         """
@@ -308,10 +310,11 @@ class Scorer:
         from framelens.records import FieldNames
 
         _check_options(unit, workers)
+        if explode and attributions:
+            raise ValueError("expected explode or attributions, found both")
+        rows: RowUnit = "segment" if explode else "attribution" if attributions else "document"
         fields = FieldNames(text_field, headline_field, id_field)
-        return score_frame(
-            self, frame, fields, unit=unit, explode=explode, keep=keep, workers=workers
-        )
+        return score_frame(self, frame, fields, unit=unit, rows=rows, keep=keep, workers=workers)
 
     def error(self, id: str, code: str, message: str) -> Document:
         """An error document under this model's name."""

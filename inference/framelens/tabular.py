@@ -29,7 +29,7 @@ from framelens.records import (
     to_json,
 )
 from framelens.rows import kept_names
-from framelens.schema import AXES
+from framelens.schema import AXES, RowUnit
 
 _ROWS_READ = 64  # at a time: articles, not numbers
 _MICROSECONDS = len("2024-05-01T10:00:00.000000")
@@ -103,14 +103,18 @@ DOCUMENT_SCHEMA = pa.schema(
 )
 """One row a document; `input` is JSON."""
 
+_FLAT_HEAD: list[tuple[str, pa.DataType]] = [
+    *_HEAD,
+    ("error_code", _TEXT),
+    ("error_message", _TEXT),
+    ("model_name", _TEXT),
+    ("model_version", _TEXT),
+    ("model_sha256", _TEXT),
+]
+
 SEGMENT_SCHEMA = pa.schema(
     [
-        *_HEAD,
-        ("error_code", _TEXT),
-        ("error_message", _TEXT),
-        ("model_name", _TEXT),
-        ("model_version", _TEXT),
-        ("model_sha256", _TEXT),
+        *_FLAT_HEAD,
         *_PLACE,
         *_AXES,
         ("spans", _SPANS),
@@ -119,6 +123,40 @@ SEGMENT_SCHEMA = pa.schema(
     ]
 )
 """One row a segment (`--explode`)."""
+
+
+def _span_columns(name: str) -> list[tuple[str, pa.DataType]]:
+    return [
+        (name, _TEXT),
+        (f"{name}_start", pa.int32()),
+        (f"{name}_end", pa.int32()),
+        (f"{name}_score", pa.float64()),
+    ]
+
+
+ATTRIBUTION_SCHEMA = pa.schema(
+    [
+        *_FLAT_HEAD,
+        ("index", pa.int32()),
+        ("segment", pa.int32()),
+        ("role", _TEXT),
+        ("field", _TEXT),
+        ("label", _TEXT),
+        *_span_columns("source"),
+        ("source_segment", pa.int32()),
+        *_span_columns("cue"),
+        *_span_columns("content"),
+        ("continues", pa.bool_()),
+        ("input", _TEXT),
+    ]
+)
+"""One row an attribution (`--attributions`)."""
+
+SCHEMAS: Mapping[RowUnit, pa.Schema] = {
+    "document": DOCUMENT_SCHEMA,
+    "segment": SEGMENT_SCHEMA,
+    "attribution": ATTRIBUTION_SCHEMA,
+}
 
 
 def parquet_columns(name: str) -> list[str]:
@@ -278,9 +316,9 @@ def _decoded(raw: bytes) -> str | UnicodeDecodeError:
         return error
 
 
-def output_schema(explode: bool, kept: pa.Schema | None) -> pa.Schema:
+def output_schema(rows: RowUnit, kept: pa.Schema | None) -> pa.Schema:
     """The columns of the output; kept columns that would collide get the prefix `input_`."""
-    own = SEGMENT_SCHEMA if explode else DOCUMENT_SCHEMA
+    own = SCHEMAS[rows]
     if kept is None:
         return own
     others = zip(kept_names(kept.names, own.names), kept.types, strict=True)

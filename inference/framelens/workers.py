@@ -25,7 +25,7 @@ from framelens.child_process import ChildProcess
 from framelens.errors import ArtifactError, FramelensError
 from framelens.limits import Limits
 from framelens.rows import Answer, answer_of
-from framelens.schema import Document, ModelInfo, RowError
+from framelens.schema import Document, ModelInfo, RowError, RowUnit
 
 if TYPE_CHECKING:
     from framelens.deferral import Deferral
@@ -71,7 +71,7 @@ class Settings:
     limits: Limits
     unit: Unit = "article"
     threads: int = 1
-    explode: bool = False
+    rows: RowUnit = "document"
     deferral: Deferral | None = None
     self_test: bool = True
 
@@ -100,7 +100,7 @@ class Settings:
 
     def answer(self, document: Document) -> Answer:
         """The rows of a document, and what is counted of it."""
-        return answer_of(document, explode=self.explode, asked=self.info)
+        return answer_of(document, unit=self.rows, asked=self.info)
 
 
 def _check_same(scorer: Scorer, info: ModelInfo) -> None:

@@ -17,13 +17,13 @@ from typing import IO, Any, Literal, Protocol
 from framelens.errors import MissingExtraError
 from framelens.records import Record, to_json
 from framelens.rows import (
-    DOCUMENT_COLUMNS,
-    SEGMENT_COLUMNS,
+    COLUMNS,
     Answer,
     composed,
     kept_names,
     table_row,
 )
+from framelens.schema import RowUnit
 
 Format = Literal["jsonl", "jsonl.gz", "csv", "parquet"]
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -45,14 +45,14 @@ class Writer(Protocol):
 class Layout:
     """How the output of a run looks: its format, and its columns if it is a table."""
 
-    def __init__(self, format: Format, *, explode: bool, kept: Any = None) -> None:
+    def __init__(self, format: Format, rows: RowUnit, *, kept: Any = None) -> None:
         """Take the kept columns (an Arrow schema, or for CSV their names) as cells.
 
         Raises:
             MissingExtraError: if the format is Parquet and pyarrow is not installed.
         """
         self.format = format
-        self.explode = explode
+        self.rows = rows
         self.kept = kept
         self._schema: Any = None
         if format == "parquet":
@@ -60,7 +60,7 @@ class Layout:
                 from framelens.tabular import output_schema
             except ImportError as error:
                 raise MissingExtraError("pyarrow", "batch", "writing Parquet") from error
-            self._schema = output_schema(explode, kept)
+            self._schema = output_schema(rows, kept)
 
     def open(self, stream: IO[bytes]) -> Writer:
         """A writer of one part."""
@@ -75,7 +75,7 @@ class Layout:
     @property
     def columns(self) -> list[str]:
         """The columns of a CSV output."""
-        own = list(SEGMENT_COLUMNS if self.explode else DOCUMENT_COLUMNS)
+        own = list(COLUMNS[self.rows])
         if self.kept is None:
             return own
         return [name for name in own if name != "input"] + kept_names(self.kept, own)

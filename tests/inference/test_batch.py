@@ -17,7 +17,9 @@ import pytest
 
 import framelens
 from framelens import rows, tabular
+from framelens.attribution_relations import attribution_relations
 from framelens.cli import main
+from framelens.documents import document_of
 from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.reading import read_records
@@ -105,13 +107,16 @@ def test_directories_and_patterns(model_folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "csv", "parquet"])
-@pytest.mark.parametrize("explode", [False, True])
+@pytest.mark.parametrize("shape", [[], ["--explode"], ["--attributions"]])
 def test_order_workers_and_chunks_change_no_byte(
-    kind: str, explode: bool, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    shape: list[str],
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     records = [*ARTICLES[:20], "{bad", {"text": 5}, {"text": ""}, *ARTICLES[20:], *ARTICLES[:5]]
     source = write_jsonl(tmp_path / "in.jsonl", records)
-    shape = ["--explode"] if explode else []
     found = []
     for workers, chunk in ((1, 64), (2, 3)):
         monkeypatch.setattr("framelens.workers.CHUNK_DOCUMENTS", chunk)
@@ -157,6 +162,44 @@ def test_explode_writes_a_row_a_segment(
     assert [row["framed"] for row in by_csv[:3]] == [str(row["framed"]) for row in by_json[:3]]
 
 
+def test_attributions_writes_a_row_an_attribution(
+    model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*ARTICLES, {"id": "empty", "text": ""}, "{bad"])
+    for kind in ("jsonl", "csv", "parquet"):
+        assert score(model_folder, source, "-o", tmp_path / f"out.{kind}", "--attributions") == 3
+    by_json = read_jsonl(tmp_path / "out.jsonl")
+    documents = [document_of(row) for row in expected]
+    relations = [(d, relation) for d in documents for relation in attribution_relations(d)]
+    assert len({document.id for document, _ in relations}) > 5
+    found = [row for row in by_json if row["index"] is not None]
+    for row, (document, relation) in zip(found, relations, strict=True):
+        segment = document.segments[row["segment"]]
+        assert (row["id"], row["field"], row["label"]) == (
+            document.id,
+            segment.field,
+            segment.label,
+        )
+        for name in ("source", "cue", "content"):
+            span = getattr(relation, name)
+            assert row[name] == (None if span is None else span.text)
+            assert row[f"{name}_start"] == (None if span is None else span.start)
+            assert row[f"{name}_score"] == (None if span is None else span.score)
+        assert row["source_segment"] == relation.source_segment
+    without = [row["id"] for row in by_json if row["index"] is None]
+    assert {row["id"] for row in by_json} == {*(d.id for d in documents), *without}
+    assert (by_json[-2]["status"], by_json[-2]["content"]) == ("ok", None)
+    assert (by_json[-1]["status"], by_json[-1]["error_code"]) == ("error", "not_json")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column_names == list(rows.ATTRIBUTION_COLUMNS)
+    assert table.to_pylist() == [{**row, "input": None} for row in by_json]
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
+        by_csv = list(csv.DictReader(stream))
+    assert [row["content"] for row in by_csv] == [row["content"] or "" for row in by_json]
+    with pytest.raises(SystemExit):
+        score(model_folder, source, "-o", tmp_path / "x.csv", "--attributions", "--explode")
+
+
 def test_nested_parquet_holds_the_documents(
     model_folder: Path, tmp_path: Path, expected: list[dict[str, Any]]
 ) -> None:
@@ -172,6 +215,7 @@ def test_nested_parquet_holds_the_documents(
 def test_the_columns_of_all_formats_are_the_same() -> None:
     assert tabular.DOCUMENT_SCHEMA.names == list(rows.DOCUMENT_COLUMNS)
     assert tabular.SEGMENT_SCHEMA.names == list(rows.SEGMENT_COLUMNS)
+    assert tabular.ATTRIBUTION_SCHEMA.names == list(rows.ATTRIBUTION_COLUMNS)
 
 
 def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
@@ -198,9 +242,9 @@ def test_other_columns_are_kept(model_folder: Path, tmp_path: Path) -> None:
 def test_every_kept_column_has_a_name_of_its_own() -> None:
     names = ["input_status", "status", "when", "input"]
     expected = ["input_status", "input_input_status", "when", "input_input"]
-    schema = tabular.output_schema(False, pa.schema([(name, pa.string()) for name in names]))
+    schema = tabular.output_schema("document", pa.schema([(name, pa.string()) for name in names]))
     assert schema.names[-4:] == expected
-    assert Layout("csv", explode=False, kept=names).columns == schema.names
+    assert Layout("csv", "document", kept=names).columns == schema.names
 
 
 def test_csv_columns_that_differ_from_file_to_file_are_kept_as_json(
@@ -244,7 +288,7 @@ def test_categories_in_lists_are_kept_from_every_row_group(
     assert [row["tags"] for row in kept] == [row["deep"]["tags"] for row in kept] == tags
 
 
-@pytest.mark.parametrize("shape", [[], ["--explode"]])
+@pytest.mark.parametrize("shape", [[], ["--explode"], ["--attributions"]])
 def test_a_struct_with_a_column_of_nulls_is_kept(
     shape: list[str], model_folder: Path, tmp_path: Path
 ) -> None:

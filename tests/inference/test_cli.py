@@ -316,6 +316,10 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     inputs = pq.read_table(tmp_path / "rows.parquet")["input"].to_pylist()
     assert json.loads(inputs[0]) == found["input"]
     assert set(inputs[1:]) == {None}
+    assert score(model_folder, source, "--attributions", "-o", tmp_path / "said.jsonl") == 0
+    first, *others = read_jsonl(tmp_path / "said.jsonl")
+    assert first["input"] == found["input"]
+    assert not any("input" in row for row in others)
     empty = tmp_path / "empty.html"
     empty.write_text("<html></html>", "utf-8")
     assert score(model_folder, empty, "-o", target) == 3

@@ -56,12 +56,13 @@ def test_a_frame_gives_what_the_command_line_gives(
 
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps(r) + "\n" for r in RECORDS), "utf-8")
-    for explode in (False, True):
+    for name in (None, "explode", "attributions"):
         target = tmp_path / "out.parquet"
-        arguments = ["-o", str(target), "-m", str(model_folder), "--quiet"]
-        main(["score", str(source), *arguments, *(["--explode"] if explode else [])])
+        arguments = ["-o", str(target), "-m", str(model_folder), "--quiet", "--overwrite"]
+        main(["score", str(source), *arguments, *([f"--{name}"] if name else [])])
         written = pq.read_table(target).to_pylist()
-        found = scorer.score_frame(pa.Table.from_pylist(RECORDS), explode=explode).to_pylist()
+        shape = {name: True} if name else {}
+        found = scorer.score_frame(pa.Table.from_pylist(RECORDS), **shape).to_pylist()
         assert written[-1].pop("id") == f"{source}:3"
         found[-1].pop("id")
         assert found == written
@@ -76,6 +77,8 @@ def test_workers_fill_the_same_frame(scorer: Scorer, explode: bool) -> None:
     alone = scorer.score_frame(table, explode=explode, keep=True)
     assert scorer.score_frame(table, explode=explode, keep=True, workers=2) == alone
     assert alone.num_rows >= len(rows)
+    with pytest.raises(ValueError, match="explode or attributions, found both"):
+        scorer.score_frame(table, explode=True, attributions=True)
     with pytest.raises(ValueError, match="at least one worker, found -1"):
         scorer.score_frame(table, workers=-1)
 

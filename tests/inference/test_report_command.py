@@ -263,6 +263,7 @@ def test_exploded_and_csv_rows_are_refused(
         ("exploded.jsonl", ["--explode"], "without --explode"),
         ("exploded.parquet", ["--explode"], "without --explode"),
         ("exploded.csv", ["--explode"], "scored rows as CSV"),
+        ("said.jsonl", ["--attributions"], "without --attributions"),
         ("scored.csv", [], "scored rows as CSV"),
     ):
         target = tmp_path / name

@@ -34,7 +34,8 @@ def is_scored(name: str) -> bool:
     """Whether a file holds scored rows, by the first row of JSONL or the columns of Parquet.
 
     Raises:
-        InputError: if it was written with `--explode` or as CSV, or cannot be read.
+        InputError: if it was written with `--explode` or `--attributions`, or as CSV, or cannot be
+            read.
         MissingExtraError: if reading Parquet needs an extra that is not installed.
     """
     check_file(name)
@@ -60,9 +61,12 @@ def is_scored(name: str) -> bool:
     except UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if {"schema", "label", "model_name"} <= keys:
+        unit, option = (
+            ("attribution", "attributions") if "content" in keys else ("segment", "explode")
+        )
         raise InputError(
-            f"{name}: expected one row a document, found one row a segment; "
-            "score again without --explode"
+            f"{name}: expected one row a document, found one row a{'n' * (unit[0] == 'a')} {unit}; "
+            f"score again without --{option}"
         )
     return keys >= _SIGNS
 
