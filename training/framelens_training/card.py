@@ -270,6 +270,9 @@ def _slices(slices: Sequence[SliceMetrics]) -> str:
     lines = [
         "## Slices",
         "",
+        "Each slice is taken from all test corpora together; leans are compared within a corpus "
+        "under Fairness.",
+        "",
         "| axis | slice | segments | positive | macro-F1 | false alarms | misses |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -284,26 +287,35 @@ def _slices(slices: Sequence[SliceMetrics]) -> str:
 
 
 def _fairness(assessment: Assessment, decoding: DecodingConfig) -> str:
-    alarms = assessment.false_alarms
     lines = ["## Fairness", ""]
-    if not alarms.rates:
+    if not assessment.false_alarms:
         lines.append(
             "No lean of the test documents has enough neutral sentences to tell whether outlets "
             "of one side are flagged more often."
         )
         return "\n".join(lines)
+    corpora = assessment.false_alarms.items()
     lines += [
         f"Neutral sentences (gold: not framed) that are called framed (threshold "
         f"{decoding.thresholds['framed']}), by the lean of the outlet as its corpus states it:",
         "",
-        "| lean | neutral sentences | false alarms |",
-        "|---|---|---|",
-        *(f"| {lean} | {alarms.neutral[lean]:,} | {rate} |" for lean, rate in alarms.rates.items()),
+        "| corpus | lean | neutral sentences | false alarms |",
+        "|---|---|---|---|",
+        *(
+            f"| {corpus} | {lean} | {alarms.neutral[lean]:,} | {rate} |"
+            for corpus, alarms in corpora
+            for lean, rate in alarms.rates.items()
+        ),
+        "",
+        "Corpora differ in how easy their neutral sentences are, so that leans are compared within "
+        "a corpus only.",
     ]
-    if alarms.gap is not None:
-        inside = alarms.gap.low <= 0 <= alarms.gap.high
-        verdict = "holds" if inside else "does not hold"
-        lines += ["", f"Left less right: {alarms.gap.signed()}; the interval {verdict} 0."]
+    gaps = {corpus: alarms.gap for corpus, alarms in corpora if alarms.gap is not None}
+    for corpus, gap in gaps.items():
+        verdict = "holds" if gap.low <= 0 <= gap.high else "does not hold"
+        lines += ["", f"Left less right in {corpus}: {gap.signed()}; the interval {verdict} 0."]
+    if not gaps:
+        lines += ["", "None has enough neutral sentences of both sides to compare left and right."]
     return "\n".join(lines)
 
 
