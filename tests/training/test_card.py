@@ -144,6 +144,22 @@ def test_a_corpus_without_an_open_licence_limits_the_weights() -> None:
     assert "| polnear | attributed, attribution_spans | none stated | 4 | 1 | 1 |" in text
 
 
+def test_what_to_keep_is_named_as_a_config_names_it() -> None:
+    inherited = {"augmented starter": "Apache-2.0", "unlabelled gazette": "Apache-2.0"}
+    corpora = [loaded("babe", "CC BY-NC-SA 4.0"), loaded("starter", "Apache-2.0")]
+    text = model_card(
+        CONFIG, corpora, DecodingConfig(), PARITY, encoder="tiny", inherited=inherited
+    )
+    assert "open licences (starter) and labels" in text
+
+
+def test_lines_come_with_a_caution() -> None:
+    lines, babe = loaded("lines", "Apache-2.0"), loaded("babe", "CC BY-NC-SA 4.0")
+    for corpora in ([lines], [lines, babe]):
+        assert "`lines` is this project's own, but its writers" in card(corpora)
+    assert "`lines`" not in card([babe])
+
+
 @pytest.mark.parametrize("licence", ["Apache-2.0", "MIT", "your own"])
 def test_open_licences_do_not(licence: str) -> None:
     text = card([loaded("files", licence)])

@@ -122,6 +122,12 @@ _UNMEASURED = """## Figures
 Not measured yet: they need the exported model, and are in the training run that `manifest.json`
 names."""
 
+_LINES_CAUTION = (
+    "`lines` is this project's own, but its writers and readers had seen labelled texts of "
+    "CheckThat (CC BY-NC-SA 4.0) and the hyperpartisan titles (no terms stated), and imitate their "
+    "annotators: leave it out for a model with nothing of them in it."
+)
+
 _LIMITS = """## Limits
 
 * It has learned from annotators' judgements of English-language news in the corpora above. Other
@@ -195,8 +201,11 @@ def _licence_terms(licences: Mapping[str, str]) -> list[str]:
     if not limiting:
         own = OWN in licences.values()
         mind = " Labels of your own bring the terms of their texts." if own else ""
-        return [f"No corpus limits the use of the weights beyond its notice of copyright.{mind}"]
-    free = [name for name, terms in licences.items() if terms in OPEN_LICENCES]
+        return [
+            f"No corpus limits the use of the weights beyond its notice of copyright.{mind}",
+            *_caution(licences),
+        ]
+    free = [n for n, terms in licences.items() if terms in OPEN_LICENCES and n in CORPORA]
     listed = ", ".join(f"{name} ({licences[name]})" for name in limiting)
     kept = f" ({', '.join(free)})" if free else ""
     return [
@@ -206,7 +215,12 @@ def _licence_terms(licences: Mapping[str, str]) -> list[str]:
         f"To train without that limit, keep only corpora with open licences{kept} and labels of "
         "your own under `corpora.use` in the config, an encoder and teachers without it, and run "
         "`framelens-train run` again.",
+        *_caution(free),
     ]
+
+
+def _caution(names: Collection[str]) -> list[str]:
+    return ["", _LINES_CAUTION] if "lines" in names else []
 
 
 def _measured(assessment: Assessment, decoding: DecodingConfig) -> list[str]:
