@@ -10,7 +10,7 @@ BENCH_MODEL := $(if $(MODEL),--model "$(MODEL)")
 NEWS_EN := inference/framelens/models/news-en
 NEWS_EN_FAST := inference/news-en-fast/framelens_news_en_fast/model
 
-.PHONY: demo test check bench models docs notebooks clean
+.PHONY: demo test check bench models docs notebooks clean distclean
 
 $(STAMP): pyproject.toml inference/pyproject.toml inference/news-en-fast/pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"framelens needs Python 3.11 to 3.13, found {v.major}.{v.minor}; set PYTHON=")'
@@ -107,5 +107,11 @@ docs: $(STAMP)
 notebooks: $(STAMP)
 	$(BIN)/python tests/execute_notebooks.py notebooks/*.ipynb
 
+# What the targets above make again. Trained models and the registry stay.
 clean:
-	rm -rf $(VENV) build inference/build inference/news-en-fast/build runs mlflow.db* mlartifacts
+	rm -rf $(VENV) build inference/build inference/news-en-fast/build $(DEMO)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# All runs, also your own, with the models that they exported; the store with its registry.
+distclean: clean
+	rm -rf runs mlflow.db* mlartifacts

@@ -29,7 +29,7 @@ from framelens.schema import (
 if TYPE_CHECKING:
     from framelens.scorer import Scorer, check_golden, load
 
-__version__ = "0.1.0"
+__version__ = "0.1.1"
 
 __all__ = [
     "AXES",

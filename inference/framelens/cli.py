@@ -110,9 +110,18 @@ def _add_score(score: argparse.ArgumentParser) -> None:
 
     add_cascade(score)
     fields = score.add_argument_group("input fields")
-    fields.add_argument("--text-field", default="text", metavar="NAME")
-    fields.add_argument("--headline-field", default="headline", metavar="NAME")
-    fields.add_argument("--id-field", default="id", metavar="NAME")
+    fields.add_argument(
+        "--text-field", default="text", metavar="NAME", help="the text (default: text)"
+    )
+    fields.add_argument(
+        "--headline-field",
+        default="headline",
+        metavar="NAME",
+        help="the headline, where there is one (default: headline)",
+    )
+    fields.add_argument(
+        "--id-field", default="id", metavar="NAME", help="the id, where there is one (default: id)"
+    )
     fields.add_argument(
         "--unit",
         choices=("article", "segment"),

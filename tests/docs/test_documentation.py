@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 import framelens
 import framelens.cli
+import framelens_training
 import framelens_training.cli
 from framelens_training.config import load_config
 from framelens_training.corpora.formats import read_any
@@ -158,7 +160,24 @@ def test_make_takes_folders_with_spaces_and_cleans_where_it_built() -> None:
     assert all({"/the corpora", "the model"} & set(line) for line in lines)
     assert " | " not in bench, "of a pipe, make sees only whether its last command failed"
     built = {"build", "inference/build", "inference/news-en-fast/build"}
-    assert built <= set(shlex.split(told("clean")))
+    clean = set(shlex.split(told("clean")))
+    assert built | {"runs/demo"} <= clean
+    own = {"runs", "mlflow.db*", "mlartifacts"}
+    assert not own & clean, "what a person has trained is not made again"
+    assert own | built <= set(shlex.split(told("distclean")))
+
+
+def test_the_distributions_have_one_version() -> None:
+    version = framelens.__version__
+    projects = [
+        tomllib.loads((ROOT / name / "pyproject.toml").read_text("utf-8"))["project"]
+        for name in (".", "inference", "inference/news-en-fast")
+    ]
+    assert {project["version"] for project in projects} == {version}
+    assert f"framelens=={version}" in projects[0]["dependencies"]
+    assert framelens_training.__version__ == version
+    assert f"framelens-{version}-py3" in (ROOT / "docs/howto/deploy.md").read_text("utf-8")
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -45,7 +45,7 @@ def assessment(gap: Interval | None = None) -> Assessment:
         Metrics(axes, {"cue": SpanMetrics(40, 41, 0.6, 0.7, 0.65)}, np.zeros((4, 4), np.int64)),
         {"cue": PartialMetrics(1, 1, 1, 1, 0.5, 0.5, 0.72)},
         [SliceMetrics("framed", "role", "headline", 60, 20, interval, 0.05, NAN)],
-        FalseAlarms(rates, {"left": 30, "right": 40}, gap) if gap else FalseAlarms({}, {}, None),
+        {"babe": FalseAlarms(rates, {"left": 30, "right": 40}, gap)} if gap else {},
         Agreement(500, 0.04, NAN),
         {"framed": Comparison(interval, {"tfidf": Interval(0.8, 0.7, 0.9)}, {"tfidf": better})},
     )
@@ -71,7 +71,8 @@ def test_a_card_with_figures_has_every_section() -> None:
     assert "TF-IDF 0.800 | +0.100 [+0.050, +0.150] |" in text
     assert "| `cue` | 40 | 0.650 | 0.600 | 0.700 | 0.720 |" in text
     assert "| `framed` | role: headline | 60 | 20 | 0.900 [0.850, 0.950] | 0.050 |  |" in text
-    assert "the interval holds 0" in text
+    assert "| babe | left | 30 | 0.200 [0.100, 0.300] |" in text
+    assert "Left less right in babe: -0.050 [-0.200, +0.100]; the interval holds 0." in text
     assert "| `framed` | 0.5 | 1.0 | 0.021 | 0.034 |" in text
     assert "0.50% of\n1,234" in text
     assert "nan" not in text
@@ -106,6 +107,24 @@ def test_a_gap_that_is_no_chance_is_said_to_be_none() -> None:
     assert "the interval does not hold 0" in text
 
 
+def test_sides_are_compared_within_a_corpus() -> None:
+    one = FalseAlarms({"left": Interval(0.02, 0.0, 0.05)}, {"left": 39}, None)
+    both = assessment(Interval(-0.05, -0.2, 0.1)).false_alarms
+    found = replace(assessment(), false_alarms={"starter": one, **both})
+    text = card([loaded("starter", "Apache-2.0")], found)
+    assert "| starter | left | 39 | 0.020 [0.000, 0.050] |\n| babe | left | 30 |" in text
+    assert "leans are compared within a corpus only" in text
+    assert text.count("Left less right") == 1
+    assert "fairness/framed_false_alarms/starter/gap" not in found.flat()
+    assert found.flat()["fairness/framed_false_alarms/babe/gap"] == -0.05
+    shown = summary_lines(found)
+    assert "neutral sentences of starter called framed, by lean: left 0.020" in shown
+    assert any("of babe" in line and "; left less right -0.050" in line for line in shown)
+    alone = card([loaded("starter", "Apache-2.0")], replace(found, false_alarms={"starter": one}))
+    assert "Left less right" not in alone
+    assert "both sides" in alone
+
+
 def test_before_the_evaluation_the_figures_are_said_to_be_missing() -> None:
     text = card([loaded("starter", "Apache-2.0")])
     assert "Not measured yet" in text
@@ -123,6 +142,22 @@ def test_a_corpus_without_an_open_licence_limits_the_weights() -> None:
     assert "polnear (none stated), checkthat2025 (CC BY-NC-SA 4.0)." in words
     assert "open licences (starter)" in words
     assert "| polnear | attributed, attribution_spans | none stated | 4 | 1 | 1 |" in text
+
+
+def test_what_to_keep_is_named_as_a_config_names_it() -> None:
+    inherited = {"augmented starter": "Apache-2.0", "unlabelled gazette": "Apache-2.0"}
+    corpora = [loaded("babe", "CC BY-NC-SA 4.0"), loaded("starter", "Apache-2.0")]
+    text = model_card(
+        CONFIG, corpora, DecodingConfig(), PARITY, encoder="tiny", inherited=inherited
+    )
+    assert "open licences (starter) and labels" in text
+
+
+def test_lines_come_with_a_caution() -> None:
+    lines, babe = loaded("lines", "Apache-2.0"), loaded("babe", "CC BY-NC-SA 4.0")
+    for corpora in ([lines], [lines, babe]):
+        assert "`lines` is this project's own, but its writers" in card(corpora)
+    assert "`lines`" not in card([babe])
 
 
 @pytest.mark.parametrize("licence", ["Apache-2.0", "MIT", "your own"])

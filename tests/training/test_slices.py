@@ -13,6 +13,7 @@ from framelens_training.corpora.markup import parse_markup
 from framelens_training.slices import (
     FalseAlarms,
     false_alarms,
+    false_alarms_by_corpus,
     flat_slices,
     is_unnamed,
     segment_slices,
@@ -202,15 +203,40 @@ def test_a_model_that_cries_wolf_at_one_side_has_a_gap() -> None:
     assert rates["left"].value == pytest.approx(0.4, abs=0.1)
     assert unfair.gap.value == pytest.approx(rates["left"].value - rates["right"].value)
     assert unfair.neutral == {"left": 120, "right": 120}
-    flat = unfair.flat()
-    assert flat["fairness/framed_false_alarms/gap_low"] > 0
-    assert measure({"left": 0, "right": 0}, minimum=121).flat() == {}
+    flat = unfair.flat("mine")
+    assert flat["fairness/framed_false_alarms/mine/gap_low"] > 0
+    assert "fairness/framed_false_alarms/mine_2_/gap" in unfair.flat("mine (2)")
+    assert measure({"left": 0, "right": 0}, minimum=121).flat("mine") == {}
     assert measure({"left": 0, "right": 0}, minimum=120).neutral == {"left": 120, "right": 120}
     sure = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.95))
     found = false_alarms(
         documents, answers({"left": 1, "right": 1}), sure, minimum=1, samples=100, seed=1
     )
     assert {rate.value for rate in found.rates.values()} == {0.0}
+
+
+def test_a_corpus_of_one_side_makes_no_gap_for_another() -> None:
+    # As many false alarms at both sides of `hard`; `easy` has the left alone, and none.
+    documents = [article(f"d{n}", lean="left" if n % 2 else "right") for n in range(40)]
+    documents += [article(f"e{n}", lean="left") for n in range(40)]
+    documents += [article(f"u{n}") for n in range(40)]
+    corpora = ["hard"] * 40 + ["easy"] * 40 + ["without"] * 40
+    generator = np.random.default_rng(2)
+    answers = [scores(document) for document in documents]
+    for answer in answers[:40]:
+        answer[generator.random(6) < 0.4, AXES.index("framed")] = 0.9
+    settings: dict[str, int] = {"minimum": 20, "samples": 300, "seed": 1}
+
+    pooled = false_alarms(documents, answers, DecodingConfig(), **settings).gap
+    assert pooled is not None
+    assert pooled.high < 0
+    found = false_alarms_by_corpus(documents, corpora, answers, DecodingConfig(), **settings)
+    assert set(found) == {"hard", "easy"}
+    gap = found["hard"].gap
+    assert gap is not None
+    assert gap.low < 0 < gap.high
+    assert found["easy"].gap is None
+    assert found["easy"].rates["left"].value == 0
 
 
 @pytest.mark.parametrize("lean", ["left", "right"])
@@ -237,4 +263,4 @@ def test_documents_without_a_lean_have_no_fairness_line() -> None:
     found = false_alarms(
         documents, [scores(documents[0])], DecodingConfig(), minimum=1, samples=100, seed=1
     )
-    assert (found.rates, found.gap, found.flat()) == ({}, None, {})
+    assert (found.rates, found.gap, found.flat("mine")) == ({}, None, {})

@@ -27,7 +27,7 @@ from framelens_training.predictions import NetworkLike, article_count, axis_data
 from framelens_training.slices import (
     FalseAlarms,
     SliceMetrics,
-    false_alarms,
+    false_alarms_by_corpus,
     flat_slices,
     slice_metrics,
 )
@@ -42,7 +42,8 @@ class Assessment:
     metrics: Metrics
     partial: Mapping[str, PartialMetrics]
     slices: Sequence[SliceMetrics]
-    false_alarms: FalseAlarms
+    false_alarms: Mapping[str, FalseAlarms]
+    """By corpus (`false_alarms_by_corpus`)."""
     agreement: Agreement
     comparison: Mapping[Axis, Comparison]
 
@@ -55,7 +56,8 @@ class Assessment:
             if self.metrics.spans[kind].gold
         }
         flat |= flat_slices(self.slices)
-        flat |= self.false_alarms.flat()
+        for corpus, alarms in self.false_alarms.items():
+            flat |= alarms.flat(corpus)
         flat |= self.agreement.flat()
         for axis, comparison in self.comparison.items():
             for name, baseline in comparison.baselines.items():
@@ -109,7 +111,15 @@ def assess(
             samples=samples,
             seed=seed,
         ),
-        false_alarms(plain["test"], scores, decoding, minimum=minimum, samples=samples, seed=seed),
+        false_alarms_by_corpus(
+            plain["test"],
+            test_corpora,
+            scores,
+            decoding,
+            minimum=minimum,
+            samples=samples,
+            seed=seed,
+        ),
         agreement(network, featurizer, test, found, decoding),
         comparison,
     )
@@ -193,9 +203,8 @@ def summary_lines(assessment: Assessment) -> list[str]:
         if np.isfinite(agreement.attributed):
             line += f", attributed {agreement.attributed:.3f}"
         lines.append(line)
-    alarms = assessment.false_alarms
-    if alarms.rates:
+    for corpus, alarms in assessment.false_alarms.items():
         rates = ", ".join(f"{lean} {rate.value:.3f}" for lean, rate in alarms.rates.items())
         gap = "" if alarms.gap is None else f"; left less right {alarms.gap.signed()}"
-        lines.append(f"neutral sentences called framed, by lean: {rates}{gap}")
+        lines.append(f"neutral sentences of {corpus} called framed, by lean: {rates}{gap}")
     return lines

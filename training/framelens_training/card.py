@@ -122,6 +122,12 @@ _UNMEASURED = """## Figures
 Not measured yet: they need the exported model, and are in the training run that `manifest.json`
 names."""
 
+_LINES_CAUTION = (
+    "`lines` is this project's own, but its writers and readers had seen labelled texts of "
+    "CheckThat (CC BY-NC-SA 4.0) and the hyperpartisan titles (no terms stated), and imitate their "
+    "annotators: leave it out for a model with nothing of them in it."
+)
+
 _LIMITS = """## Limits
 
 * It has learned from annotators' judgements of English-language news in the corpora above. Other
@@ -195,8 +201,11 @@ def _licence_terms(licences: Mapping[str, str]) -> list[str]:
     if not limiting:
         own = OWN in licences.values()
         mind = " Labels of your own bring the terms of their texts." if own else ""
-        return [f"No corpus limits the use of the weights beyond its notice of copyright.{mind}"]
-    free = [name for name, terms in licences.items() if terms in OPEN_LICENCES]
+        return [
+            f"No corpus limits the use of the weights beyond its notice of copyright.{mind}",
+            *_caution(licences),
+        ]
+    free = [n for n, terms in licences.items() if terms in OPEN_LICENCES and n in CORPORA]
     listed = ", ".join(f"{name} ({licences[name]})" for name in limiting)
     kept = f" ({', '.join(free)})" if free else ""
     return [
@@ -206,7 +215,12 @@ def _licence_terms(licences: Mapping[str, str]) -> list[str]:
         f"To train without that limit, keep only corpora with open licences{kept} and labels of "
         "your own under `corpora.use` in the config, an encoder and teachers without it, and run "
         "`framelens-train run` again.",
+        *_caution(free),
     ]
+
+
+def _caution(names: Collection[str]) -> list[str]:
+    return ["", _LINES_CAUTION] if "lines" in names else []
 
 
 def _measured(assessment: Assessment, decoding: DecodingConfig) -> list[str]:
@@ -270,6 +284,9 @@ def _slices(slices: Sequence[SliceMetrics]) -> str:
     lines = [
         "## Slices",
         "",
+        "Each slice is taken from all test corpora together; leans are compared within a corpus "
+        "under Fairness.",
+        "",
         "| axis | slice | segments | positive | macro-F1 | false alarms | misses |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -284,26 +301,35 @@ def _slices(slices: Sequence[SliceMetrics]) -> str:
 
 
 def _fairness(assessment: Assessment, decoding: DecodingConfig) -> str:
-    alarms = assessment.false_alarms
     lines = ["## Fairness", ""]
-    if not alarms.rates:
+    if not assessment.false_alarms:
         lines.append(
             "No lean of the test documents has enough neutral sentences to tell whether outlets "
             "of one side are flagged more often."
         )
         return "\n".join(lines)
+    corpora = assessment.false_alarms.items()
     lines += [
         f"Neutral sentences (gold: not framed) that are called framed (threshold "
         f"{decoding.thresholds['framed']}), by the lean of the outlet as its corpus states it:",
         "",
-        "| lean | neutral sentences | false alarms |",
-        "|---|---|---|",
-        *(f"| {lean} | {alarms.neutral[lean]:,} | {rate} |" for lean, rate in alarms.rates.items()),
+        "| corpus | lean | neutral sentences | false alarms |",
+        "|---|---|---|---|",
+        *(
+            f"| {corpus} | {lean} | {alarms.neutral[lean]:,} | {rate} |"
+            for corpus, alarms in corpora
+            for lean, rate in alarms.rates.items()
+        ),
+        "",
+        "Corpora differ in how easy their neutral sentences are, so that leans are compared within "
+        "a corpus only.",
     ]
-    if alarms.gap is not None:
-        inside = alarms.gap.low <= 0 <= alarms.gap.high
-        verdict = "holds" if inside else "does not hold"
-        lines += ["", f"Left less right: {alarms.gap.signed()}; the interval {verdict} 0."]
+    gaps = {corpus: alarms.gap for corpus, alarms in corpora if alarms.gap is not None}
+    for corpus, gap in gaps.items():
+        verdict = "holds" if gap.low <= 0 <= gap.high else "does not hold"
+        lines += ["", f"Left less right in {corpus}: {gap.signed()}; the interval {verdict} 0."]
+    if not gaps:
+        lines += ["", "None has enough neutral sentences of both sides to compare left and right."]
     return "\n".join(lines)
 
 

@@ -66,7 +66,7 @@ class SliceMetrics:
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarms:
-    """How often neutral sentences (gold: not framed) are called framed, by the outlet's lean.
+    """How often a corpus's neutral sentences (gold: not framed) are called framed, by lean.
 
     `rates` and `neutral` have an entry for each lean with enough neutral sentences; `gap` is
     left less right, `None` unless both are there, each with two articles or more.
@@ -76,9 +76,9 @@ class FalseAlarms:
     neutral: Mapping[str, int]
     gap: Interval | None
 
-    def flat(self) -> dict[str, float]:
-        """Figures as `fairness/framed_false_alarms/...`."""
-        prefix = "fairness/framed_false_alarms"
+    def flat(self, corpus: str) -> dict[str, float]:
+        """Figures as `fairness/framed_false_alarms/CORPUS/...`, in the letters MLflow allows."""
+        prefix = f"fairness/framed_false_alarms/{_plain(corpus)}"
         flat = {f"{prefix}/{lean}": rate.value for lean, rate in self.rates.items()}
         if self.gap is not None:
             flat[f"{prefix}/gap"] = self.gap.value
@@ -246,7 +246,7 @@ def flat_slices(slices: Sequence[SliceMetrics]) -> dict[str, float]:
 
     Values that differ in other letters alone ("A/B", "A B") are told apart by a sum behind them.
     """
-    plain = {(item.kind, item.value): re.sub(r"[^\w.-]+", "_", item.value) for item in slices}
+    plain = {(item.kind, item.value): _plain(item.value) for item in slices}
     shared = Counter((kind, name) for (kind, _), name in plain.items())
     flat: dict[str, float] = {}
     for item in slices:
@@ -258,6 +258,41 @@ def flat_slices(slices: Sequence[SliceMetrics]) -> dict[str, float]:
     return flat
 
 
+def _plain(value: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", value)
+
+
+def false_alarms_by_corpus(
+    documents: Sequence[LabelledDocument],
+    corpora: Sequence[str],
+    scores: Sequence[Floats],
+    decoding: DecodingConfig,
+    *,
+    minimum: int,
+    samples: int,
+    seed: int,
+) -> dict[str, FalseAlarms]:
+    """False alarms of each corpus that has a lean with `minimum` neutral sentences.
+
+    Sides are compared within a corpus: the sentences of one corpus are easier than those of
+    another, and where one side comes from the easier one, a pooled gap is that of the corpora.
+    """
+    found: dict[str, FalseAlarms] = {}
+    for corpus in dict.fromkeys(corpora):
+        own = [i for i, name in enumerate(corpora) if name == corpus]
+        alarms = false_alarms(
+            [documents[i] for i in own],
+            [scores[i] for i in own],
+            decoding,
+            minimum=minimum,
+            samples=samples,
+            seed=seed,
+        )
+        if alarms.rates:
+            found[corpus] = alarms
+    return found
+
+
 def false_alarms(
     documents: Sequence[LabelledDocument],
     scores: Sequence[Floats],
@@ -267,7 +302,7 @@ def false_alarms(
     samples: int,
     seed: int,
 ) -> FalseAlarms:
-    """False-alarm rate of `framed` by lean, and the gap between left and right.
+    """False-alarm rate of `framed` by lean in one corpus, and the gap between left and right.
 
     Articles are drawn with replacement from all that have a lean, so that the interval of
     the gap holds the chance in both sides. A lean with fewer than `minimum` neutral sentences
