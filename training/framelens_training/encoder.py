@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
@@ -88,7 +89,7 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     """Load an encoder by packaged name, a run's folder, an artifact, another directory or hub name.
 
     A run's encoder comes with the weights that it ended with (or has come to), heads included, and
-    so does an artifact's.
+    so does an artifact's. They are float32, in whatever precision they are stored.
 
     Raises:
         EncoderError: if it is none of these, or has no fast tokenizer.
@@ -104,7 +105,9 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     try:
         settings = AutoConfig.from_pretrained(source)
         _set_dropout(settings, dropout)
-        module = AutoModel.from_pretrained(source, config=settings, **without_pooler(settings))
+        module = AutoModel.from_pretrained(
+            source, config=settings, dtype=torch.float32, **without_pooler(settings)
+        )
         tokenizer = AutoTokenizer.from_pretrained(source)
     except EncoderError:
         raise
