@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ MEAN_METRIC = "eval_score_of_mean_weights"
 """In the last line of a history: the score of the mean of the weights, where that is kept."""
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
+
+_OUTPUT_NORM = re.compile(rf"{re.escape(INNER)}\w*norm\.")
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +275,8 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
         TrainingError: if rates are to differ, and the encoder's layers have no numbers.
     """
     settings = config.training
-    depth = max(_layer(name) for name, _ in model.named_parameters())
+    layers = _layers(model)
+    depth = max(layers.values())
     if settings.layer_decay < 1 and not depth:
         raise TrainingError(
             "training.layer_decay: expected 1 for an encoder whose layers are not numbered, found "
@@ -284,7 +288,7 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
             continue
         rate = settings.head_learning_rate
         if name.startswith(INNER):
-            below = depth - _layer(name)
+            below = depth - layers[name]
             rate = settings.learning_rate * settings.layer_decay**below
         decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
@@ -302,19 +306,30 @@ def freeze(model: SegmentSpanModel, layers: int) -> None:
     """
     if not layers:
         return  # also for encoders whose layers have names that are not known here
-    depth = max(_layer(name) for name, _ in model.named_parameters())
+    layer_of = _layers(model)
+    depth = max(layer_of.values())
     if layers >= depth:
         raise TrainingError(
             f"training.frozen_layers: expected fewer than the encoder's {depth} layers, found "
             f"{layers}"
         )
     for name, parameter in model.named_parameters():
-        if name.startswith(INNER) and _layer(name) <= layers:
+        if name.startswith(INNER) and layer_of[name] <= layers:
             parameter.requires_grad_(False)
 
 
+def _layers(model: SegmentSpanModel) -> dict[str, int]:
+    """By the name of a parameter its layer, 1 to n; 0 for what lies below, or in all of them.
+
+    A normalisation of what the encoder puts out, as ModernBERT has one, is of the last layer.
+    """
+    numbers = {name: _layer(name) for name, _ in model.named_parameters()}
+    depth = max(numbers.values())
+    return {name: depth if _OUTPUT_NORM.match(name) else n for name, n in numbers.items()}
+
+
 def _layer(name: str) -> int:
-    """1 to n for the encoder's layers, 0 for what lies below them."""
+    """The number in the name of a layer's parameter, counted from 1; 0 in other names."""
     parts = name.split(".")
     for before, after in itertools.pairwise(parts):
         if before in ("layer", "layers") and after.isdigit():
