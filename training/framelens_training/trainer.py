@@ -343,12 +343,13 @@ def training_arguments(
     """The Trainer's settings: early stopping and the best step at evaluations, saved each.
 
     `steps` counts the steps of all epochs, which the Trainer sees as one pass; `has_unused` says
-    that some weights never get a gradient, which several processes have to reckon with.
+    that some weights never get a gradient, which several processes have to reckon with. A process
+    trains on one GPU, however many there are.
     """
     settings = config.training
     steps_per_epoch = -(-steps // settings.epochs)
     interval = max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=folder,
         num_train_epochs=1,
         learning_rate=settings.learning_rate,
@@ -377,6 +378,9 @@ def training_arguments(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
     )
+    # With more, the Trainer would cut batches and the scales of their losses (`nn.DataParallel`).
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def fit(
