@@ -114,11 +114,22 @@ def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
 def test_a_training_that_ends_before_there_is_a_mean_tells_so(
     averaging: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes = {"average_from": 3, "patience": 1}
+    changes = {"average_from": 2, "patience": 1}
     training = averaging.training.model_copy(update=changes)
     config = averaging.model_copy(update={"training": training, "seed": 99})
     fitted(config, tmp_path / "own", [0.5, 0.4])
-    assert "too few evaluations from number 3 on for a mean" in caplog.text
+    assert "too few evaluations from number 2 on for a mean" in caplog.text
+
+
+def test_a_mean_that_too_few_steps_have_no_evaluations_for_is_refused(
+    averaging: Config, tmp_path: Path
+) -> None:
+    changes = {"evaluations_per_epoch": 9, "average_from": 26}  # of 27, were there as many steps
+    training = averaging.training.model_copy(update=changes)
+    config = averaging.model_copy(update={"training": training})
+    with pytest.raises(TrainingError, match=r"average_from: expected at most \d+, as \d+ steps"):
+        fitted(config, tmp_path, [])
+    assert not EvaluatedWeights(tmp_path / FOLDER).steps()
 
 
 def test_another_model_has_its_share_however_early_a_training_ends(

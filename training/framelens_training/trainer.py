@@ -407,7 +407,8 @@ def fit(
     Raises:
         NonFiniteLossError: if the loss or the gradients stop being finite numbers.
         CheckpointError: if a checkpoint cannot be written.
-        TrainingError: if there are fewer windows than a step needs, or no layer is left to train.
+        TrainingError: if there are fewer windows than a step needs, no layer is left to train, or
+            there will be too few evaluations for `training.average_from`.
     """
     set_seed(config.seed)
     settings = config.training
@@ -431,16 +432,18 @@ def fit(
     if start is None or state is None or not _is_over(state):
         trainer = WindowTrainer(
             model=model,
+        arguments = training_arguments(
+            config,
+            str(checkpoints.folder),
+            len(sampler.steps),
+            has_unused=processes.count > 1 and _has_unused(model, dataset),
+        )
+        _refuse_too_few_evaluations(settings, len(sampler.steps), int(arguments.eval_steps))
             dataset=dataset,
             sampler=sampler,
             evaluator=evaluator,
             config=config,
-            arguments=training_arguments(
-                config,
-                str(checkpoints.folder),
-                len(sampler.steps),
-                has_unused=processes.count > 1 and _has_unused(model, dataset),
-            ),
+            arguments=arguments,
             callbacks=[
                 EarlyStoppingCallback(settings.patience),
                 Checkpointing(settings.checkpoint_minutes, processes),
@@ -479,6 +482,22 @@ def _mean(
     evaluated: EvaluatedWeights, last: int, settings: Training, learnt: Collection[LossPart]
 ) -> Mapping[str, torch.Tensor] | None:
     """The mean of the weights up to the last step, as `fit` says; None of too few evaluations.
+def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -> None:
+    """Make sure that a mean of weights can be had, as far as the number of steps tells.
+
+    Raises:
+        TrainingError: if not.
+    """
+    evaluations = -(-steps // interval)
+    most = settings.last_of_mean(evaluations)
+    if settings.average and settings.average_from > most:
+        raise TrainingError(
+            f"training.average_from: expected at most {most}, as {steps} steps have {evaluations} "
+            f"evaluations, one every {interval} steps and one at the end, found "
+            f"{settings.average_from}; lower it, or train on more windows or for more epochs"
+        )
+
+
 
     With another model to mix in, of whatever evaluations there were: a model that answers as that
     one answers has to have its share.
