@@ -429,7 +429,8 @@ def train_model(
         sequences=config.training.tag_sequences,
     )
     model = SegmentSpanModel(encoder.module, config.training.dropout, loss)
-    model.load_state_dict(dict(encoder.heads or {}), strict=False)
+    if encoder.heads is not None:
+        model.begin_with(encoder.heads, encoder.learnt)
     say(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
@@ -445,6 +446,7 @@ def train_model(
         describe=lambda window: _opening(encoder, window),
         learnt=learnt,
     )
+        known=encoder.learnt,
     if processes.is_main:
         fitted.write(folder)
         checkpoints.keep_model(fitted.step)

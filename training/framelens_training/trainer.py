@@ -394,13 +394,15 @@ def fit(
     processes: Processes = ALONE,
     describe: Describe = lambda window: f"{len(window.features.input_ids)} tokens",
     learnt: Collection[LossPart] = LOSS_PARTS,
+    known: Collection[LossPart] = LOSS_PARTS,
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
     With `training.average` it gets the mean of the weights at the evaluations instead, from
     `training.average_from` on, and with a share of those that it began with
-    (`training.average_start`); the best step's checkpoint then holds them. Of the parts that are
-    not `learnt` it gets those of a model that is mixed in (`training.average_with`).
+    (`training.average_start`), but for the answers to parts that were not `known` then; the best
+    step's checkpoint then holds them. Of the parts that are not `learnt` it gets those of a model
+    that is mixed in (`training.average_with`).
 
     Goes on from the latest of the checkpoints, if there is any.
 
@@ -430,8 +432,6 @@ def fit(
         saving(lambda: evaluated.save(START, model), checkpoints)
     state = None if start is None else _state_of(checkpoints, start)
     if start is None or state is None or not _is_over(state):
-        trainer = WindowTrainer(
-            model=model,
         arguments = training_arguments(
             config,
             str(checkpoints.folder),
@@ -439,6 +439,8 @@ def fit(
             has_unused=processes.count > 1 and _has_unused(model, dataset),
         )
         _refuse_too_few_evaluations(settings, len(sampler.steps), int(arguments.eval_steps))
+        trainer = WindowTrainer(
+            model=model,
             dataset=dataset,
             sampler=sampler,
             evaluator=evaluator,
@@ -460,7 +462,9 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
-    mean = _mean(evaluated, state.global_step, settings, learnt) if settings.average else None
+    mean = None
+    if settings.average:
+        mean = _mean(evaluated, state.global_step, settings, learnt, known)
     if mean is None:
         if settings.average:
             log.warning(
@@ -478,10 +482,6 @@ def fit(
     return Fitted(step, [*state.log_history, line])
 
 
-def _mean(
-    evaluated: EvaluatedWeights, last: int, settings: Training, learnt: Collection[LossPart]
-) -> Mapping[str, torch.Tensor] | None:
-    """The mean of the weights up to the last step, as `fit` says; None of too few evaluations.
 def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -> None:
     """Make sure that a mean of weights can be had, as far as the number of steps tells.
 
@@ -498,6 +498,14 @@ def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -
         )
 
 
+def _mean(
+    evaluated: EvaluatedWeights,
+    last: int,
+    settings: Training,
+    learnt: Collection[LossPart],
+    known: Collection[LossPart],
+) -> Mapping[str, torch.Tensor] | None:
+    """The mean of the weights up to the last step, as `fit` says; None of too few evaluations.
 
     With another model to mix in, of whatever evaluations there were: a model that answers as that
     one answers has to have its share.
@@ -507,6 +515,7 @@ def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -
         last,
         first=settings.average_from,
         start=settings.average_start,
+        known=known,
         fewest=1 if other else 2,
     )
     if other is None:
@@ -517,7 +526,7 @@ def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -
             "mean takes in all that there were",
             settings.average_from,
         )
-        mean = evaluated.mean(last, start=settings.average_start, fewest=1)
+        mean = evaluated.mean(last, start=settings.average_start, known=known, fewest=1)
     return None if mean is None else with_share_of(mean, other, learnt)
 
 
