@@ -348,7 +348,7 @@ def training_arguments(
     """
     settings = config.training
     steps_per_epoch = -(-steps // settings.epochs)
-    interval = max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
+    interval = _evaluation_interval(settings, steps)
     arguments = TrainingArguments(
         output_dir=folder,
         num_train_epochs=1,
@@ -432,13 +432,13 @@ def fit(
         saving(lambda: evaluated.save(START, model), checkpoints)
     state = None if start is None else _state_of(checkpoints, start)
     if start is None or state is None or not _is_over(state):
+        _refuse_too_few_evaluations(settings, len(sampler.steps))
         arguments = training_arguments(
             config,
             str(checkpoints.folder),
             len(sampler.steps),
             has_unused=processes.count > 1 and _has_unused(model, dataset),
         )
-        _refuse_too_few_evaluations(settings, len(sampler.steps), int(arguments.eval_steps))
         trainer = WindowTrainer(
             model=model,
             dataset=dataset,
@@ -482,12 +482,19 @@ def fit(
     return Fitted(step, [*state.log_history, line])
 
 
-def _refuse_too_few_evaluations(settings: Training, steps: int, interval: int) -> None:
+def _evaluation_interval(settings: Training, steps: int) -> int:
+    """Steps from one evaluation to the next, of a training of so many."""
+    steps_per_epoch = -(-steps // settings.epochs)
+    return max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
+
+
+def _refuse_too_few_evaluations(settings: Training, steps: int) -> None:
     """Make sure that a mean of weights can be had, as far as the number of steps tells.
 
     Raises:
         TrainingError: if not.
     """
+    interval = _evaluation_interval(settings, steps)
     evaluations = -(-steps // interval)
     most = settings.last_of_mean(evaluations)
     if settings.average and settings.average_from > most:
