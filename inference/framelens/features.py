@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from framelens.schema import Role
 from framelens.windows import Piece, Window, pack
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_PROBE = "One, two  three."
+"""A text that shows whether a tokenizer bounds words as BERT's does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,11 @@ class Featurizer:
         tokenizer.no_padding()
         self._cls = self._special(self.config.cls_token)
         self._sep = self._special(self.config.sep_token)
+        probe = _tokenized(tokenizer.encode(_PROBE, add_special_tokens=False), "body")
+        bounded = _bounded(probe, _PROBE)
+        self._bounds_words = np.array_equal(probe.words, bounded.words) and np.array_equal(
+            probe.offsets, bounded.offsets
+        )
 
     @classmethod
     def from_file(cls, path: Path, config: FeatureConfig | None = None) -> Featurizer:
@@ -120,15 +129,21 @@ class Featurizer:
     def tokenize(self, texts: Sequence[str], roles: Sequence[Role]) -> list[TokenizedSegment]:
         """Split each segment's text into word pieces, without special tokens.
 
-        Lone surrogates, which no tokenizer takes, are read as U+FFFD: one code point for
-        one, so that offsets stay true.
+        Words end at white space and at punctuation, whatever the tokenizer takes for one. Lone
+        surrogates, which no tokenizer takes, are read as U+FFFD: one code point for one, so that
+        offsets stay true.
         """
         # One by one: a batch would start the tokenizer's own threads, which do not survive a
         # fork and gain nothing in a process that has one core to itself.
         encodings = [
             self._tokenizer.encode(_encodable(text), add_special_tokens=False) for text in texts
         ]
-        return [_tokenized(encoding, role) for encoding, role in zip(encodings, roles, strict=True)]
+        segments = [
+            _tokenized(encoding, role) for encoding, role in zip(encodings, roles, strict=True)
+        ]
+        if self._bounds_words:
+            return segments
+        return [_bounded(segment, text) for segment, text in zip(segments, texts, strict=True)]
 
     def featurize(self, texts: Sequence[str], roles: Sequence[Role]) -> DocumentFeatures:
         """Tokenize segments and pack them into windows."""
@@ -178,3 +193,36 @@ def _tokenized(encoding: Any, role: Role) -> TokenizedSegment:
     words = np.ones(len(ids), dtype=np.bool_)
     words[1:] = word_ids[1:] != word_ids[:-1]
     return TokenizedSegment(role, ids, offsets, words)
+
+
+def _bounded(segment: TokenizedSegment, text: str) -> TokenizedSegment:
+    """The segment with words as BERT's tokenizer bounds them.
+
+    Byte-level and SentencePiece tokenizers count the space before a word in, and some split at
+    white space alone. A piece that is nothing but white space ends where the piece before it ends,
+    and begins no word.
+    """
+    offsets, words = segment.offsets.copy(), segment.words.copy()
+    before = 0
+    for i, (start, end) in enumerate(segment.offsets.tolist()):
+        start = end - len(text[start:end].lstrip())
+        end = start + len(text[start:end].rstrip())
+        if start == end:
+            offsets[i], words[i] = before, False
+            continue
+        offsets[i] = start, end
+        words[i] |= _is_edge(text, before, start)
+        before = end
+    return replace(segment, offsets=offsets, words=words)
+
+
+def _is_edge(text: str, end: int, start: int) -> bool:
+    """Whether a word ends between a piece that ends at `end` and one that begins at `start`."""
+    if start < end:  # bytes of the same character
+        return False
+    between = text[max(end - 1, 0) : start + 1]
+    return not end or any(c.isspace() or _is_punctuation(c) for c in between)
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")

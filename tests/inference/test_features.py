@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from framelens.decoding import word_offsets
 from framelens.features import FeatureConfig, Featurizer
-from support import VOCABULARY, make_tokenizer
+from support import SPECIAL, VOCABULARY, make_tokenizer
 
 texts = st.text(st.characters(exclude_categories=()), max_size=60)
 
@@ -34,6 +37,33 @@ def test_words_begin_at_their_first_piece(featurizer: Featurizer) -> None:
     (segment,) = featurizer.tokenize(["The roads."], ["body"])
     assert segment.words.tolist() == [True, True, False, True]
     assert segment.offsets.tolist() == [[0, 3], [4, 8], [8, 9], [9, 10]]
+
+
+def byte_level_tokenizer() -> Tokenizer:
+    pieces = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet()), "Ġs", "Ġsa"]
+    merges = [("Ġ", "s"), ("Ġs", "a")]
+    tokenizer = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer
+
+
+def metaspace_tokenizer() -> Tokenizer:
+    pieces = [*SPECIAL, "▁", "▁said", *dict.fromkeys("“Themayor”saidNO.")]
+    tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return tokenizer
+
+
+@pytest.mark.parametrize("make", [byte_level_tokenizer, metaspace_tokenizer])
+def test_words_end_where_berts_do_whatever_the_tokenizer(
+    make: Callable[[], Tokenizer], featurizer: Featurizer
+) -> None:
+    text = "“The mayor”  said NO."
+    other = Featurizer(make())
+    (expected,) = featurizer.tokenize([text], ["body"])
+    found, blank = other.tokenize([text, "  "], ["body", "body"])
+    np.testing.assert_array_equal(word_offsets(found), word_offsets(expected))
+    assert not blank.words.any()
 
 
 def test_a_tokenizers_own_padding_and_truncation_are_switched_off() -> None:

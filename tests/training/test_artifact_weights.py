@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from framelens.artifact import MODEL_FILE, Artifact, resolve, sha256, write_manifest
 from framelens.features import Featurizer
@@ -13,7 +15,7 @@ from framelens_training.artifact_weights import read_weights
 from framelens_training.config import LOSS_PARTS, Config
 from framelens_training.corpora.registry import CORPORA
 from framelens_training.crossval import crossvalidate
-from framelens_training.encoder import load_encoder
+from framelens_training.encoder import load_encoder, without_pooler
 from framelens_training.errors import EncoderError, ResumeError
 from framelens_training.export import export_onnx
 from framelens_training.graph_fusion import Graph
@@ -25,7 +27,7 @@ from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord
 from framelens_training.seen_texts import OTHER_TEXTS
 from framelens_training.tracking import NullTracker
-from support import write_model
+from support import VOCABULARY, write_model
 
 pytestmark = pytest.mark.training
 
@@ -105,6 +107,40 @@ def test_another_graph_is_refused(tmp_path: Path) -> None:
         load_encoder(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("bert", {"hidden_act": "relu"}),
+        ("roberta", {"type_vocab_size": 2, "pad_token_id": 1}),
+        ("modernbert", {"pad_token_id": 0}),
+        ("electra", {"embedding_size": 16}),
+    ],
+)
+def test_the_artifact_of_another_encoder_is_refused(
+    tmp_path: Path, kind: str, changes: dict[str, object]
+) -> None:
+    torch.manual_seed(0)
+    settings = AutoConfig.for_model(
+        kind, vocab_size=len(VOCABULARY), hidden_size=32, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=64, initializer_range=0.5, **changes,
+    )  # fmt: skip
+    module = AutoModel.from_config(settings, **without_pooler(settings))
+    folder = write_model(tmp_path / "artifact")
+    with quiet_libraries():
+        model = SegmentSpanModel(module, 0.0, LossConfig({}, {}))
+        export_onnx(model, folder / MODEL_FILE, 32)
+    manifest = Artifact.open(write_model(tmp_path / "other")).manifest
+    write_manifest(folder, manifest)
+    with pytest.raises(EncoderError, match="go on from the run's folder"):
+        load_encoder(str(folder))
+    noted = {
+        "architecture": {"model_type": kind, "hidden_act": settings.to_dict().get("hidden_act")}
+    }
+    write_manifest(folder, replace(manifest, training=noted))
+    with pytest.raises(EncoderError, match=f"expected an artifact of an encoder .* '{kind}'"):
+        load_encoder(str(folder))
+
+
 def test_training_goes_on_from_the_model_that_ships() -> None:
     encoder = load_encoder("news-en", dropout=0.1)
     manifest = Artifact.open(resolve("news-en")).manifest
@@ -126,6 +162,8 @@ def test_training_goes_on_from_the_model_that_ships() -> None:
 def test_a_run_goes_on_from_another_ones_artifact(tiny_config: Config) -> None:
     with quiet_libraries():
         first = run(tiny_config, NullTracker(), silent)
+        noted = Artifact.open(first.artifact).manifest.training["architecture"]
+        assert noted == {"model_type": "bert", "hidden_act": "gelu"}
         config = Config.model_validate(
             {
                 **tiny_config.model_dump(),

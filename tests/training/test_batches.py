@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import TrainingArguments
 
 from framelens.features import Featurizer
 from framelens_training.config import LOSS_PARTS, Config, Windows
@@ -29,9 +30,23 @@ from framelens_training.model import (
 from framelens_training.processes import Processes
 from framelens_training.settings_text import to_yaml
 from framelens_training.targets import LabelledFeatures, LabelledWindow, featurize_document
+from framelens_training.trainer import training_arguments
 from support import tiny_documents
 
 CONFIG = Windows(max_tokens=48, overlap=8)
+
+
+def test_a_process_trains_on_one_gpu_of_several(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = TrainingArguments.__post_init__
+
+    def with_two_gpus(arguments: TrainingArguments) -> None:
+        prepare(arguments)
+        arguments._n_gpu = 2
+
+    monkeypatch.setattr(TrainingArguments, "__post_init__", with_two_gpus)
+    assert training_arguments(tiny_config, str(tmp_path), 9).n_gpu == 1
 
 
 def documents(count: int, featurizer: Featurizer, first: int = 0) -> list[LabelledFeatures]:

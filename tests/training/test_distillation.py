@@ -353,6 +353,8 @@ def test_a_teacher_is_heard_on_what_the_config_says(tmp_path: Path, tiny_config:
     assert np.isnan(answers.words).all(axis=0).tolist() == [*[True] * len(BIO_TAGS), False]
     (whole,) = load_teachers(changed(tiny_config, teacher=name))
     assert whole.digest != teacher.digest  # whose answers are kept apart
+    cut = changed(config, student={"layers": 1})
+    assert load_student(cut, [], [teacher]).learnt == set(LOSS_PARTS)  # heard or not
     with pytest.raises(ValueError, match="found runs/other"):
         changed(config, distillation={"heard_on": {"runs/other": ["framed"]}})
     other = str(run_folder(tmp_path / "spans", tiny_config, learnt=["attribution_spans"]))
@@ -633,6 +635,10 @@ def test_a_classifier_of_hugging_face_teaches_what_its_labels_name(
     )
     assert np.isnan(answers[1].axes).tolist() == [axis != "framed" for axis in AXES]
     assert np.isnan(answers[1].words).all()
+    assert teacher.learnt == {"framed"}
+    heard = {"heard_on": {teacher.name: ["attributed"]}}
+    with pytest.raises(TeacherError, match=r"expected a part that it learnt \(framed\)"):
+        load_teachers(changed(tiny_config, teacher=teacher.name, distillation=heard))
 
 
 def test_weights_of_either_format_tell_one_classifier_from_another(

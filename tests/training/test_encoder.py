@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel
 
 from framelens.features import FeatureConfig
 from framelens_training.config import Windows
-from framelens_training.encoder import load_encoder
+from framelens_training.encoder import load_architecture, load_encoder, save_architecture
 from framelens_training.errors import EncoderError
 from framelens_training.parity_texts import PARITY_TEXTS
 
@@ -36,6 +36,20 @@ def test_the_featurizer_gives_the_tokenizers_own_ids() -> None:
 
 def test_an_encoder_in_a_directory(encoder_folder: Path) -> None:
     assert load_encoder(str(encoder_folder)).hidden_size == 32
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16])
+def test_an_encoder_that_is_stored_in_half_precision_is_trained_in_float32(
+    encoder_folder: Path, tmp_path: Path, stored: torch.dtype
+) -> None:
+    shutil.copytree(encoder_folder, tmp_path, dirs_exist_ok=True)
+    AutoModel.from_pretrained(encoder_folder).to(stored).save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path))
+    features = encoder.feature_config(Windows(max_tokens=64, overlap=8))
+    save_architecture(encoder, features, [], tmp_path / "run")
+    again, *_ = load_architecture(tmp_path / "run")
+    for module in (encoder.module, again.module):
+        assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "modernbert"])

@@ -67,6 +67,18 @@ def test_old_files_make_room(
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_damaged_file_is_made_anew(share: float, featurizer: Featurizer, tmp_path: Path) -> None:
+    documents = tiny_documents(2)
+    first = featurize_corpus(documents, digest(documents), featurizer, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    again = featurize_corpus(documents, digest(documents), featurizer, tmp_path)
+    assert len(again) == len(first)
+    assert path.stat().st_size == len(whole)
+
+
 def test_another_process_may_make_room_at_the_same_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModel
 
 from framelens_training.config import Config
 from framelens_training.encoder import load_encoder
@@ -45,6 +46,26 @@ def test_layers_from_below_and_the_embeddings_are_not_trained(tiny_config: Confi
     groups = parameter_groups(model, tiny_config)
     count = sum(len(group["params"]) for group in groups)
     assert count == sum(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_what_normalises_the_output_is_trained_with_the_last_layer(tiny_config: Config) -> None:
+    settings = AutoConfig.for_model(
+        "modernbert", vocab_size=40, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, pad_token_id=0,
+    )  # fmt: skip
+    model = SegmentSpanModel(AutoModel.from_config(settings), 0.0, LossConfig({}, {}))
+    freeze(model, 1)
+    found = {name: p.requires_grad for name, p in model.named_parameters() if "norm" in name}
+    assert found["encoder.final_norm.weight"]
+    assert not found["encoder.embeddings.norm.weight"]
+    training = tiny_config.training.model_copy(update={"layer_decay": 0.5})
+    groups = parameter_groups(model, tiny_config.model_copy(update={"training": training}))
+    (rate,) = (
+        group["lr"]
+        for group in groups
+        if any(p is model.encoder.final_norm.weight for p in group["params"])
+    )
+    assert rate == training.learning_rate
 
 
 def test_a_layer_must_be_left_to_train(tiny_config: Config) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
 from framelens.schema import AXES, Axis
 from framelens_training.cli import main
+from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.labelled import (
     Annotated,
     GoldSegment,
@@ -177,13 +179,37 @@ def test_an_axis_with_few_labels_stays_as_it_was(featurizer: Featurizer) -> None
     assert found.decoding.thresholds == {"attributed": 0.41, "framed": 0.5, "boilerplate": 0.5}
 
 
+def test_what_the_model_never_learnt_stays_as_it_was(featurizer: Featurizer) -> None:
+    items, _ = shifted(200, 3.0, featurizer)
+    no = [logits(-10.0, "framed") for _ in items]
+    with pytest.raises(RecalibrationError, match=r"has learnt \(attributed\)"):
+        recalibrate(DecodingConfig(), items, no, ["attributed"], samples=0)
+    random = np.random.default_rng(2)
+    more = [
+        featurize_document(sentence(1000 + n, attributed=random.random() < 0.6), featurizer)
+        for n in range(200)
+    ]
+    both = [*no, *(logits(float(x), "attributed") for x in random.normal(0, 1, 200))]
+    found = recalibrate(DecodingConfig(), items + more, both, ["attributed"], samples=0)
+    assert (found.axes["framed"].kind, found.axes["attributed"].kind) == (None, "segments")
+    assert found.decoding.temperatures["framed"] == 1.0
+    assert found.decoding.offsets["framed"] == 0.0
+
+
+def test_spans_that_the_model_never_learnt_are_decoded_as_before(featurizer: Featurizer) -> None:
+    with pytest.raises(RecalibrationError, match=r"has learnt \(attributed, framed, boilerplate\)"):
+        spans_of_one_word(0.35, featurizer, learnt=AXES)
+
+
 @pytest.mark.parametrize(("count", "needed"), [(FOLDS - 1, "5 articles"), (20, "30 yeses")])
 def test_too_few_labels_are_told(count: int, needed: str, featurizer: Featurizer) -> None:
     with pytest.raises(RecalibrationError, match=needed):
         recalibrate(DecodingConfig(), *shifted(count, 0.0, featurizer), samples=0)
 
 
-def spans_of_one_word(probability: float, featurizer: Featurizer) -> Recalibration:
+def spans_of_one_word(
+    probability: float, featurizer: Featurizer, learnt: Collection[LossPart] = LOSS_PARTS
+) -> Recalibration:
     """Loaded words, of which the model says that each is loaded with a probability."""
     items, answers = [], []
     logit = np.log(probability / (1 - probability))
@@ -197,7 +223,7 @@ def spans_of_one_word(probability: float, featurizer: Featurizer) -> Recalibrati
         tokens[words.offsets[:, 0] == start, -1] = logit
         items.append(item)
         answers.append(DocumentLogits(np.zeros((1, 3), np.float32), (tokens,), np.array([False])))
-    return recalibrate(DecodingConfig(), items, answers, samples=0)
+    return recalibrate(DecodingConfig(), items, answers, learnt, samples=0)
 
 
 def test_spans_are_given_from_a_probability_that_fits(featurizer: Featurizer) -> None:

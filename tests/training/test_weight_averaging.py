@@ -16,10 +16,11 @@ from framelens_training.encoder import all_weights, load_encoder, save_architect
 from framelens_training.errors import EncoderError, TrainingError
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel
-from framelens_training.run_weights import WEIGHTS
+from framelens_training.run_weights import WEIGHTS, heads_of
 from framelens_training.targets import featurize_document
 from framelens_training.weight_averaging import (
     FOLDER,
+    START,
     EvaluatedWeights,
     begun_with,
     mixable_model,
@@ -101,6 +102,40 @@ def test_the_weights_that_it_began_with_can_have_a_share(averaging: Config, tmp_
     assert not torch.allclose(parts[0], mean, atol=1e-6)
 
 
+def test_answers_that_it_did_not_begin_with_are_those_of_the_evaluations(
+    averaging: Config, tmp_path: Path
+) -> None:
+    model = SegmentSpanModel(load_encoder(averaging.encoder).module, 0.0, LossConfig({}, {}))
+    weights = EvaluatedWeights(tmp_path)
+    weights.save(1, model)
+    trained = {name: value.clone() for name, value in model.state_dict().items()}
+    model.silence(["attributed", "attribution_spans"])
+    weights.save(START, model)
+    mean = weights.mean(1, start=0.4, known=["framed", "boilerplate", "loaded_spans"])
+    assert mean is not None
+    assert mean.keys() == trained.keys()
+    for name, value in mean.items():
+        assert torch.allclose(value, trained[name], atol=1e-6), name
+
+
+def test_a_silent_head_is_taught_from_a_fresh_one(averaging: Config) -> None:
+    encoder = load_encoder(averaging.encoder).module
+    silent, model = (SegmentSpanModel(encoder, 0.0, LossConfig({}, {})) for _ in range(2))
+    silent.silence(["attributed", "attribution_spans"])
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    heads = heads_of(silent.state_dict())
+    model.begin_with(heads, ["framed", "boilerplate", "loaded_spans"])
+    found = model.state_dict()
+    for kind in ("weight", "bias"):
+        segments, spans = f"segment_head.{kind}", f"span_head.{kind}"
+        row = AXES.index("attributed")
+        assert torch.equal(found[segments][row], fresh[segments][row])
+        assert torch.equal(found[segments][row + 1 :], heads[segments][row + 1 :])
+        tags = len(BIO_TAGS)
+        assert torch.equal(found[spans][:tags], fresh[spans][:tags])
+        assert torch.equal(found[spans][tags:], heads[spans][tags:])
+
+
 def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
     training = averaging.training.model_copy(update={"epochs": 1})
     config = averaging.model_copy(update={"training": training})
@@ -114,11 +149,22 @@ def test_one_evaluation_has_no_mean(averaging: Config, tmp_path: Path) -> None:
 def test_a_training_that_ends_before_there_is_a_mean_tells_so(
     averaging: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes = {"average_from": 3, "patience": 1}
+    changes = {"average_from": 2, "patience": 1}
     training = averaging.training.model_copy(update=changes)
     config = averaging.model_copy(update={"training": training, "seed": 99})
     fitted(config, tmp_path / "own", [0.5, 0.4])
-    assert "too few evaluations from number 3 on for a mean" in caplog.text
+    assert "too few evaluations from number 2 on for a mean" in caplog.text
+
+
+def test_a_mean_that_too_few_steps_have_no_evaluations_for_is_refused(
+    averaging: Config, tmp_path: Path
+) -> None:
+    changes = {"evaluations_per_epoch": 9, "average_from": 26}  # of 27, were there as many steps
+    training = averaging.training.model_copy(update=changes)
+    config = averaging.model_copy(update={"training": training})
+    with pytest.raises(TrainingError, match=r"average_from: expected at most \d+, as \d+ steps"):
+        fitted(config, tmp_path, [])
+    assert not EvaluatedWeights(tmp_path / FOLDER).steps()
 
 
 def test_another_model_has_its_share_however_early_a_training_ends(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -32,13 +33,15 @@ def code_version(code: Code) -> str:
 
 
 def stored(folder: Path, key: str) -> dict[str, NDArray[Any]] | None:
-    """The arrays that are kept under a key; `None` if there are none."""
+    """The arrays that are kept under a key; `None` if there are none, or the file is damaged."""
     path = folder / f"{key}{SUFFIX}"
     try:
         os.utime(path)
         with np.load(path) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:  # or another process has just made room
+        return None
+    except (zipfile.BadZipFile, EOFError, ValueError):  # half a file, an empty one, another one
         return None
 
 

@@ -230,14 +230,18 @@ class Training(Strict):
         given = [n for n in settings if getattr(self, n) != type(self).model_fields[n].default]
         if given and not self.average:
             raise ValueError(f"expected 'average: true' beside '{given[0]}'")
-        fewest = 1 if self.average_start or self.average_with else 2
-        most = max(self.epochs * self.evaluations_per_epoch - fewest + 1, 1)
+        most = self.last_of_mean(self.epochs * self.evaluations_per_epoch)
         if self.average_from > most:
             raise ValueError(
                 f"expected 'average_from' of at most {most}, so that of the evaluations of "
                 f"{self.epochs} epochs there are enough for a mean, found {self.average_from}"
             )
         return self
+
+    def last_of_mean(self, evaluations: int) -> int:
+        """The number of the last of these evaluations from which there are enough for a mean."""
+        fewest = 1 if self.average_start or self.average_with else 2
+        return max(evaluations - fewest + 1, 1)
 
     @field_validator("loss_weights")
     @classmethod

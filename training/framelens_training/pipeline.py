@@ -40,6 +40,7 @@ from framelens_training.dataset import WindowDataset, supervision
 from framelens_training.distillation import taught, unlabelled_corpora
 from framelens_training.encoder import (
     Encoder,
+    architecture_of,
     load_architecture,
     save_architecture,
 )
@@ -429,7 +430,8 @@ def train_model(
         sequences=config.training.tag_sequences,
     )
     model = SegmentSpanModel(encoder.module, config.training.dropout, loss)
-    model.load_state_dict(dict(encoder.heads or {}), strict=False)
+    if encoder.heads is not None:
+        model.begin_with(encoder.heads, encoder.learnt)
     say(
         f"Training on {len(dataset)} windows, {sum(dataset.lengths)} tokens, in "
         f"at most {config.training.epochs} epochs"
@@ -444,6 +446,7 @@ def train_model(
         processes=processes,
         describe=lambda window: _opening(encoder, window),
         learnt=learnt,
+        known=encoder.learnt,
     )
     if processes.is_main:
         fitted.write(folder)
@@ -546,6 +549,7 @@ def _export(
         ],
         "inherited": dict(record.inherited),
         "learnt": learnt,
+        "architecture": architecture_of(encoder),
         "parity": parity.flat(),
     }
     write_artifact(

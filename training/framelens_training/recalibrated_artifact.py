@@ -14,6 +14,7 @@ from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.card import decoding_table
+from framelens_training.config import LOSS_PARTS
 from framelens_training.corpora.describe import table
 from framelens_training.corpora.formats.registry import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
@@ -87,7 +88,8 @@ def fitted(
     documents = [document for item in labels for document in item.documents]
     items = [featurize_document(document, featurizer) for document in documents]
     logits = predict(Network(artifact.model, usable_cores()), items)
-    return recalibrate(artifact.manifest.decoding, items, logits)
+    learnt = artifact.manifest.training.get("learnt", LOSS_PARTS)
+    return recalibrate(artifact.manifest.decoding, items, logits, learnt)
 
 
 def refuse_labels(
@@ -291,7 +293,7 @@ def _row(axis: str, change: AxisChange) -> tuple[str, ...]:
     counted = (f"{change.segments:,}", f"{change.positives:,}")
     before = str(change.before) if math.isfinite(change.before.value) else ""
     if change.kind is None:
-        kept = "(kept as before: too few labels, or articles)"
+        kept = "(kept as before: too few labels, or articles, or never learnt)"
         return (axis, *counted, f"{before} {kept}".strip(), "", "", "")
     return (
         axis,

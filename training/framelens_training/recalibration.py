@@ -10,7 +10,7 @@ that makes them better on other articles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Literal, TypeVar
@@ -25,8 +25,9 @@ from framelens_training.calibration import (
     likeliest_scaling,
     which_are_headlines,
 )
+from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.grouping import grouped
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
 from framelens_training.corpora.splits import assign
 from framelens_training.errors import RecalibrationError
 from framelens_training.evaluation import (
@@ -63,7 +64,8 @@ _OFFSETS = (-6.0, 6.0)
 class AxisChange:
     """What calibration does on one axis: figures of before, and cross-fitted ones of after.
 
-    `kind` is None where labels are too few, or of too few articles, and all stays as it was.
+    `kind` is None where labels are too few, or of too few articles, or the model never learnt the
+    axis, and all stays as it was.
     """
 
     kind: Kind | None
@@ -131,13 +133,15 @@ def recalibrate(
     decoding: DecodingConfig,
     items: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
+    learnt: Collection[LossPart] = LOSS_PARTS,
     *,
     samples: int = 1000,
 ) -> Recalibration:
     """Calibrate a model's answers on labelled documents with distinct ids.
 
     An axis with fewer than `LEAST_ANSWERS` yeses or noes, or labels of fewer than `FOLDS` articles,
-    and a layer with fewer than `MIN_SPANS` spans, keep what they had; so does what would be worse.
+    and a layer with fewer than `MIN_SPANS` spans, keep what they had; so does what would be worse,
+    and what the model has not learnt, whose constant no would be moved to the labels.
 
     Raises:
         RecalibrationError: if the labels are too few for anything, or of too few articles.
@@ -155,18 +159,20 @@ def recalibrate(
     kinds = kinds_of(documents, logits)
     parts = [_where(fold_of != fold, documents, logits) for fold in range(FOLDS)]
     for axis in AXES:
-        if not all(_has_both(*part, axis) for part in parts):
+        if axis not in learnt or not all(_has_both(*part, axis) for part in parts):
             kinds[axis] = None
-    spans_of = {layer: _span_count(documents, layer) for layer in _LAYERS}
-    if not any(kinds.values()) and max(spans_of.values()) < MIN_SPANS:
+    layers = [layer for layer in _LAYERS if LAYER_OF[layer[0]] in learnt]
+    most_spans = max((_span_count(documents, layer) for layer in layers), default=0)
+    if not any(kinds.values()) and most_spans < MIN_SPANS:
         raise RecalibrationError(
             f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, from {FOLDS} "
-            f"articles at least, or {MIN_SPANS} spans of a layer, found "
+            f"articles at least, or {MIN_SPANS} spans of a layer, of what the model has learnt "
+            f"({', '.join(part for part in LOSS_PARTS if part in learnt)}), found "
             f"{_counts(documents, logits)}; label more"
         )
-    chosen = calibrated(decoding, items, logits, kinds)
+    chosen = calibrated(decoding, items, logits, kinds, learnt)
     others = [
-        calibrated(decoding, *_where(fold_of != fold, items, logits), kinds)
+        calibrated(decoding, *_where(fold_of != fold, items, logits), kinds, learnt)
         for fold in range(FOLDS)
     ]
     after = [others[fold] for fold in fold_of]
@@ -243,9 +249,10 @@ def calibrated(
     items: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     kinds: Mapping[Axis, Kind | None],
+    learnt: Collection[LossPart] = LOSS_PARTS,
 ) -> DecodingConfig:
-    """The decoding that fits these documents, spans included where there are enough of them."""
-    found = tune_spans(decoding, items, logits)
+    """The decoding that fits these documents, learnt spans included where there are enough."""
+    found = tune_spans(decoding, items, logits, learnt)
     documents = [item.document for item in items]
     for axis, kind in kinds.items():
         data, headlines = _answers(documents, logits, axis)

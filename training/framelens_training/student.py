@@ -49,7 +49,7 @@ def load_student(
             module = _blank(encoder.module, encoder.module.config)
             module.load_state_dict(teacher.encoder.module.state_dict())
             heads = {name: t.cpu() for name, t in (teacher.encoder.heads or {}).items()}
-            encoder = replace(encoder, module=module, heads=heads, learnt=teacher.learnt)
+            encoder = replace(encoder, module=module, heads=heads, learnt=teacher.encoder.learnt)
             break
     if config.student.vocabulary is not None:
         encoder = _with_vocabulary(encoder, documents, config.student.vocabulary)

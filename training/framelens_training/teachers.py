@@ -110,7 +110,8 @@ class NetworkTeacher:
 class TorchTeacher:
     """Torch weights of a run, in batches; a student can be cut out of them.
 
-    It is heard on the parts that it learnt: its other heads are as they began.
+    It is heard on the parts that it learnt, or on fewer: its other heads are as they began. All
+    that it learnt stands in its encoder.
     """
 
     name: str
@@ -204,7 +205,7 @@ def load_teacher(name: str, config: Config) -> KnownTeacher:
     if is_classifier(folder):  # also one that Hugging Face's Trainer has left as a checkpoint
         featurizer, network = load_classifier(folder)
         digest = _digest(network.digest, featurizer.tokenizer_json(), featurizer.config)
-        return NetworkTeacher(name, digest, featurizer, network, alone=True)
+        return NetworkTeacher(name, digest, featurizer, network, alone=True, learnt=network.learnt)
     if (folder / WEIGHTS).is_file() and (folder / STATE).is_file():
         return _torch(name, folder.parent.parent, folder, config)
     if (folder / "model" / MANIFEST_FILE).is_file():
@@ -255,7 +256,7 @@ def _torch(name: str, folder: Path, checkpoint: Path, config: Config) -> TorchTe
         name,
         digest,
         featurizer,
-        replace(encoder, heads=heads),
+        replace(encoder, heads=heads, learnt=learnt),
         model,
         bf16,
         learnt,

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ MEAN_METRIC = "eval_score_of_mean_weights"
 """In the last line of a history: the score of the mean of the weights, where that is kept."""
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
+
+_OUTPUT_NORM = re.compile(rf"{re.escape(INNER)}\w*norm\.")
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +275,8 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
         TrainingError: if rates are to differ, and the encoder's layers have no numbers.
     """
     settings = config.training
-    depth = max(_layer(name) for name, _ in model.named_parameters())
+    layers = _layers(model)
+    depth = max(layers.values())
     if settings.layer_decay < 1 and not depth:
         raise TrainingError(
             "training.layer_decay: expected 1 for an encoder whose layers are not numbered, found "
@@ -284,7 +288,7 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
             continue
         rate = settings.head_learning_rate
         if name.startswith(INNER):
-            below = depth - _layer(name)
+            below = depth - layers[name]
             rate = settings.learning_rate * settings.layer_decay**below
         decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
@@ -302,19 +306,30 @@ def freeze(model: SegmentSpanModel, layers: int) -> None:
     """
     if not layers:
         return  # also for encoders whose layers have names that are not known here
-    depth = max(_layer(name) for name, _ in model.named_parameters())
+    layer_of = _layers(model)
+    depth = max(layer_of.values())
     if layers >= depth:
         raise TrainingError(
             f"training.frozen_layers: expected fewer than the encoder's {depth} layers, found "
             f"{layers}"
         )
     for name, parameter in model.named_parameters():
-        if name.startswith(INNER) and _layer(name) <= layers:
+        if name.startswith(INNER) and layer_of[name] <= layers:
             parameter.requires_grad_(False)
 
 
+def _layers(model: SegmentSpanModel) -> dict[str, int]:
+    """By the name of a parameter its layer, 1 to n; 0 for what lies below, or in all of them.
+
+    A normalisation of what the encoder puts out, as ModernBERT has one, is of the last layer.
+    """
+    numbers = {name: _layer(name) for name, _ in model.named_parameters()}
+    depth = max(numbers.values())
+    return {name: depth if _OUTPUT_NORM.match(name) else n for name, n in numbers.items()}
+
+
 def _layer(name: str) -> int:
-    """1 to n for the encoder's layers, 0 for what lies below them."""
+    """The number in the name of a layer's parameter, counted from 1; 0 in other names."""
     parts = name.split(".")
     for before, after in itertools.pairwise(parts):
         if before in ("layer", "layers") and after.isdigit():
@@ -328,12 +343,13 @@ def training_arguments(
     """The Trainer's settings: early stopping and the best step at evaluations, saved each.
 
     `steps` counts the steps of all epochs, which the Trainer sees as one pass; `has_unused` says
-    that some weights never get a gradient, which several processes have to reckon with.
+    that some weights never get a gradient, which several processes have to reckon with. A process
+    trains on one GPU, however many there are.
     """
     settings = config.training
     steps_per_epoch = -(-steps // settings.epochs)
-    interval = max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
-    return TrainingArguments(
+    interval = _evaluation_interval(settings, steps)
+    arguments = TrainingArguments(
         output_dir=folder,
         num_train_epochs=1,
         learning_rate=settings.learning_rate,
@@ -362,6 +378,9 @@ def training_arguments(
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
     )
+    # With more, the Trainer would cut batches and the scales of their losses (`nn.DataParallel`).
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def fit(
@@ -375,20 +394,23 @@ def fit(
     processes: Processes = ALONE,
     describe: Describe = lambda window: f"{len(window.features.input_ids)} tokens",
     learnt: Collection[LossPart] = LOSS_PARTS,
+    known: Collection[LossPart] = LOSS_PARTS,
 ) -> Fitted:
     """Train until the validation score stops rising; the model gets the weights of the best step.
 
     With `training.average` it gets the mean of the weights at the evaluations instead, from
     `training.average_from` on, and with a share of those that it began with
-    (`training.average_start`); the best step's checkpoint then holds them. Of the parts that are
-    not `learnt` it gets those of a model that is mixed in (`training.average_with`).
+    (`training.average_start`), but for the answers to parts that were not `known` then; the best
+    step's checkpoint then holds them. Of the parts that are not `learnt` it gets those of a model
+    that is mixed in (`training.average_with`).
 
     Goes on from the latest of the checkpoints, if there is any.
 
     Raises:
         NonFiniteLossError: if the loss or the gradients stop being finite numbers.
         CheckpointError: if a checkpoint cannot be written.
-        TrainingError: if there are fewer windows than a step needs, or no layer is left to train.
+        TrainingError: if there are fewer windows than a step needs, no layer is left to train, or
+            there will be too few evaluations for `training.average_from`.
     """
     set_seed(config.seed)
     settings = config.training
@@ -410,18 +432,20 @@ def fit(
         saving(lambda: evaluated.save(START, model), checkpoints)
     state = None if start is None else _state_of(checkpoints, start)
     if start is None or state is None or not _is_over(state):
+        _refuse_too_few_evaluations(settings, len(sampler.steps))
+        arguments = training_arguments(
+            config,
+            str(checkpoints.folder),
+            len(sampler.steps),
+            has_unused=processes.count > 1 and _has_unused(model, dataset),
+        )
         trainer = WindowTrainer(
             model=model,
             dataset=dataset,
             sampler=sampler,
             evaluator=evaluator,
             config=config,
-            arguments=training_arguments(
-                config,
-                str(checkpoints.folder),
-                len(sampler.steps),
-                has_unused=processes.count > 1 and _has_unused(model, dataset),
-            ),
+            arguments=arguments,
             callbacks=[
                 EarlyStoppingCallback(settings.patience),
                 Checkpointing(settings.checkpoint_minutes, processes),
@@ -438,7 +462,9 @@ def fit(
         state = trainer.state
     step = state.global_step if state.best_global_step is None else state.best_global_step
     processes.wait()
-    mean = _mean(evaluated, state.global_step, settings, learnt) if settings.average else None
+    mean = None
+    if settings.average:
+        mean = _mean(evaluated, state.global_step, settings, learnt, known)
     if mean is None:
         if settings.average:
             log.warning(
@@ -456,8 +482,35 @@ def fit(
     return Fitted(step, [*state.log_history, line])
 
 
+def _evaluation_interval(settings: Training, steps: int) -> int:
+    """Steps from one evaluation to the next, of a training of so many."""
+    steps_per_epoch = -(-steps // settings.epochs)
+    return max(1, -(-steps_per_epoch // settings.evaluations_per_epoch))
+
+
+def _refuse_too_few_evaluations(settings: Training, steps: int) -> None:
+    """Make sure that a mean of weights can be had, as far as the number of steps tells.
+
+    Raises:
+        TrainingError: if not.
+    """
+    interval = _evaluation_interval(settings, steps)
+    evaluations = -(-steps // interval)
+    most = settings.last_of_mean(evaluations)
+    if settings.average and settings.average_from > most:
+        raise TrainingError(
+            f"training.average_from: expected at most {most}, as {steps} steps have {evaluations} "
+            f"evaluations, one every {interval} steps and one at the end, found "
+            f"{settings.average_from}; lower it, or train on more windows or for more epochs"
+        )
+
+
 def _mean(
-    evaluated: EvaluatedWeights, last: int, settings: Training, learnt: Collection[LossPart]
+    evaluated: EvaluatedWeights,
+    last: int,
+    settings: Training,
+    learnt: Collection[LossPart],
+    known: Collection[LossPart],
 ) -> Mapping[str, torch.Tensor] | None:
     """The mean of the weights up to the last step, as `fit` says; None of too few evaluations.
 
@@ -469,6 +522,7 @@ def _mean(
         last,
         first=settings.average_from,
         start=settings.average_start,
+        known=known,
         fewest=1 if other else 2,
     )
     if other is None:
@@ -479,7 +533,7 @@ def _mean(
             "mean takes in all that there were",
             settings.average_from,
         )
-        mean = evaluated.mean(last, start=settings.average_start, fewest=1)
+        mean = evaluated.mean(last, start=settings.average_start, known=known, fewest=1)
     return None if mean is None else with_share_of(mean, other, learnt)
 
 

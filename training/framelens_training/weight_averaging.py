@@ -22,7 +22,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from framelens_training.config import LOSS_PARTS, LossPart, MixedIn
 from framelens_training.encoder import Encoder, all_weights, artifact_folder, load_encoder
 from framelens_training.errors import EncoderError, TrainingError
-from framelens_training.model import HEAD_ROWS, SegmentSpanModel
+from framelens_training.model import SegmentSpanModel, with_answers_of
 from framelens_training.run_weights import INNER, checkpoints_of, heads_of, only_run
 
 FOLDER = "evaluated"
@@ -56,12 +56,19 @@ class EvaluatedWeights:
         return [step for step in found if step > START]
 
     def mean(
-        self, last: int, *, first: int = 1, start: float = 0.0, fewest: int = 2
+        self,
+        last: int,
+        *,
+        first: int = 1,
+        start: float = 0.0,
+        known: Collection[LossPart] = LOSS_PARTS,
+        fewest: int = 2,
     ) -> dict[str, Tensor] | None:
         """Mean weights of all steps up to the last one; `None` with fewer than `fewest`.
 
         `first` is the number of the evaluation to begin with, counted from 1. `start` is the
-        share of the weights that the training began with; then one evaluation is enough.
+        share of the weights that the training began with; then one evaluation is enough. They
+        have none in the answers to parts of the loss that were not `known` at the start.
         """
         steps = [step for step in self.steps() if step <= last][first - 1 :]
         if len(steps) < (1 if start else fewest):
@@ -73,8 +80,9 @@ class EvaluatedWeights:
                 total[name] = total[name] + wide if name in total else wide
         mean = {name: value / len(steps) for name, value in total.items()}
         if start:
-            for name, value in load_file(self.folder / f"{START}{_SUFFIX}").items():
-                mean[name] = start * value.to(torch.float64) + (1 - start) * mean[name]
+            began = load_file(self.folder / f"{START}{_SUFFIX}")
+            both = {n: start * began[n].double() + (1 - start) * value for n, value in mean.items()}
+            mean = with_answers_of(both, mean, [part for part in LOSS_PARTS if part not in known])
         return {name: value.to(torch.float32) for name, value in mean.items()}
 
     def clear(self) -> None:
@@ -122,12 +130,8 @@ def mixed(
         name: (share * other[name].double() + (1 - share) * value.double()).to(value.dtype)
         for name, value in weights.items()
     }
-    for part in frozenset(learnt) ^ frozenset(other_learnt):
-        knows = weights if part in learnt else other
-        head, first, last = HEAD_ROWS[part]
-        for name in (f"{head}.weight", f"{head}.bias"):
-            found[name][first:last] = knows[name][first:last]
-    return found
+    own, theirs = frozenset(learnt), frozenset(other_learnt)
+    return with_answers_of(with_answers_of(found, weights, own - theirs), other, theirs - own)
 
 
 def trained_model(name: str, setting: Setting) -> Encoder:
