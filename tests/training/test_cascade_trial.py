@@ -77,7 +77,9 @@ def trial(models: tuple[Path, Path]) -> Trial:
     return Trial(first, second, DEFER_SHARE)
 
 
-def test_figures_go_from_the_first_models_to_the_seconds(trial: Trial) -> None:
+def test_figures_go_from_the_first_models_to_the_seconds(
+    models: tuple[Path, Path], trial: Trial
+) -> None:
     framed, source = figures(trial)
     assert (framed.what, source.what) == ("framed", "source")
     # Of three framed sentences the first model knows one, and with deferral two.
@@ -88,6 +90,10 @@ def test_figures_go_from_the_first_models_to_the_seconds(trial: Trial) -> None:
     assert framed.difference(0.0).value == pytest.approx(alone - 1)
     assert framed.difference(0.1).value == pytest.approx(both - 1)
     assert framed.difference(1.0).value == 0.0
+    assert np.isnan(framed.difference(0.0).low)  # one document has a no
+    many = [replace(document, id=f"{document.id}-{n}") for n in range(5) for document in DOCUMENTS]
+    first, second = (Answers.of(Artifact.open(path), many) for path in models)
+    framed, _ = figures(Trial(first, second, DEFER_SHARE))
     assert framed.difference(0.0).low < framed.difference(0.0).high <= 0
 
 
@@ -198,7 +204,7 @@ def test_labels_that_a_model_was_tuned_on_are_refused(
     write_jsonl(DOCUMENTS, labels)
     training = {
         "validation": {"corpora": [{"sha256": {"validation": digest(DOCUMENTS)}}]},
-        "recalibrated": {"recalibrated": {"texts": [fingerprint(DOCUMENTS[0])]}},
+        "recalibrated": {"recalibrated": {"texts": [fingerprint(DOCUMENTS[1])]}},
     }[noted]
     tuned = write_model(tmp_path / "tuned" / "model", name="tuned", training=training)
     assert main(["cascade", str(models[0]), str(tuned), str(labels)]) == 1

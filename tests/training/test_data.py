@@ -8,8 +8,20 @@ import pytest
 from framelens.schema import AXES
 from framelens_training.config import Config
 from framelens_training.corpora.base import SPLITS
-from framelens_training.corpora.labelled import read_jsonl, write_jsonl
-from framelens_training.data import documents_of, load_corpora, with_distinct_ids
+from framelens_training.corpora.labelled import (
+    GoldSegment,
+    LabelledDocument,
+    read_jsonl,
+    write_jsonl,
+)
+from framelens_training.corpora.splits import SplitFile
+from framelens_training.data import (
+    LoadedCorpus,
+    documents_of,
+    load_corpora,
+    refuse_overlap,
+    with_distinct_ids,
+)
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.errors import SplitError
 from framelens_training.pipeline import prepared, run
@@ -25,6 +37,40 @@ def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:
     loaded = load_corpora(Config.model_validate(row))
     assert [(item.name, item.weight) for item in loaded] == [("files", 1.0), ("files 2", 0.5)]
     assert loaded[0].digests == loaded[1].digests
+
+
+def test_labels_that_are_called_as_a_corpus_is_are_ones_own(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    labels = Path((tiny_config.corpora.use[0].files or {})["train"])
+    split = SplitFile.make("babe", read_jsonl(labels))
+    split.write(tmp_path / "babe.split.json")
+    use = {"name": "files", "path": str(labels), "split": str(tmp_path / "babe.split.json")}
+    row = {**tiny_config.to_dict(), "corpora": {"use": [use]}}
+    (loaded,) = load_corpora(Config.model_validate(row))
+    assert (loaded.name, loaded.licence) == ("own babe", "your own")
+
+
+def test_what_stands_in_many_articles_is_no_overlap(tiny_config: Config) -> None:
+    (loaded,) = load_corpora(tiny_config)
+
+    def with_lines(text: str, boilerplate: bool) -> LoadedCorpus:
+        segment = GoldSegment("text", 0, len(text), boilerplate=boilerplate)
+        splits = {
+            split: [
+                LabelledDocument(
+                    split, text, annotated=frozenset({"boilerplate"}), segments=(segment,)
+                )
+            ]
+            for split in SPLITS
+        }
+        return replace(loaded, splits=splits)
+
+    long = "Sign up for our newsletter and never miss a story"
+    refuse_overlap([with_lines(long, boilerplate=True)])
+    refuse_overlap([with_lines("The mayor said no.", boilerplate=False)])
+    with pytest.raises(SplitError, match="1 of 1 in validation"):
+        refuse_overlap([with_lines(long, boilerplate=False)])
 
 
 def test_labels_are_soft_in_the_training_part_of_the_corpora_that_ask_for_it(

@@ -191,6 +191,49 @@ def test_axes_that_no_label_speaks_of_are_taught_by_the_starter_corpus(tmp_path:
     assert [(use.name, use.evaluate) for use in uses] == [("files", True), ("starter", False)]
 
 
+def test_a_no_alone_teaches_no_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = [row for row in rows() if row["label"] in ("framed", "plain")]
+    labels = write_csv(tmp_path / "labels.csv", table)
+    assert main(["init", str(labels)]) == 0
+    uses = load_config(tmp_path / "labels.yaml").corpora.use
+    assert [use.name for use in uses] == ["files", "starter"]
+    assert (
+        "starter is mixed in: the labels do not give both answers on attributed, boilerplate"
+        in (capsys.readouterr().out)
+    )
+
+
+def test_a_line_of_every_article_does_not_make_them_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = rows()
+    for number, row in enumerate(table):
+        row["group"] = f"article {number // 4}"
+        if row["label"] == "boilerplate":
+            row["text"] = "Subscribe to our newsletter by post and never miss a story"
+    labels = write_csv(tmp_path / "labels.csv", table)
+    assert main(["init", str(labels)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    articles = [
+        int(line.split()[1]) for line in shown if line.startswith(("train ", "val", "test "))
+    ]
+    assert articles == [34, 7, 7]
+    load_corpora(load_config(tmp_path / "labels.yaml"))
+    for row in table:
+        row["group"] = "one"
+    assert main(["init", str(write_csv(labels, table)), "--force"]) == 1
+    assert "found 1, and none for validation, test" in " ".join(capsys.readouterr().err.split())
+
+
+def test_answers_of_no_confidence_are_not_counted(tmp_path: Path) -> None:
+    table = [{**row, "weight": "0" if n < 40 else "1"} for n, row in enumerate(rows())]
+    shown = str(first_config.init(write_csv(tmp_path / "labels.csv", table))).splitlines()
+    counts = [
+        int(line.split()[-1]) for line in shown if line.startswith(("train ", "val", "test "))
+    ]
+    assert sum(counts) == 38
+
+
 def test_choices_that_were_left_open_speak_of_no_axis(tmp_path: Path) -> None:
     labels = tmp_path / "tasks.jsonl"
     found = [

@@ -128,6 +128,30 @@ def test_few_articles_decide_nothing(scorer: Scorer, least: int, passed: bool) -
     assert checks(found, "overall")[0].passed is passed
 
 
+@pytest.mark.parametrize(("articles", "counts"), [(1, False), (4, False), (5, True)])
+def test_an_answer_of_few_articles_does_not_decide(
+    scorer: Scorer, articles: int, counts: bool
+) -> None:
+    furniture = [n < articles for n in range(ARTICLES)]
+    documents = [
+        replace(
+            document,
+            annotated=frozenset({"framed", "boilerplate"}),
+            segments=tuple(
+                replace(s, boilerplate=has and at == 1) for at, s in enumerate(document.segments)
+            ),
+        )
+        for document, has in zip(DOCUMENTS, furniture, strict=True)
+    ]
+    before, after = answered(GOLD), answered(wrong_in([7]))
+    for rows, has in zip(after.scores, furniture, strict=True):
+        rows[1, AXES.index("boilerplate")] = has
+    found = judged(scorer, before, after, documents)
+    score = checks(found, "overall")[1]
+    assert score.passed is counts  # worse on what has answers enough
+    assert ("without boilerplate" in score.detail) is not counts
+
+
 def test_each_model_is_judged_at_its_own_thresholds(scorer: Scorer) -> None:
     one, other = answered(wrong_in(slice(0, 12))), answered(wrong_in(slice(12, 24)))
     decoding = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.25))

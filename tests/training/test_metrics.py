@@ -32,6 +32,7 @@ from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
+    Counts,
     Metrics,
     axis_counts,
     bootstrap,
@@ -232,17 +233,31 @@ def test_gold_spans_are_cut_at_segments_without_white_space() -> None:
     assert gold_spans(document) == [(0, "content", 8, 11), (0, "cue", 3, 7), (1, "content", 0, 7)]
 
 
-def test_draws_without_both_gold_answers_do_not_count() -> None:
-    # Three articles of a yes and twelve of a no: one draw in thirty has no yes.
-    gold = np.repeat([True, False], [3, 12])
+def yes_and_no_articles(yes: int) -> tuple[Counts, Counts]:
+    """What is always right, and what always says no, on fifteen articles of one answer each."""
+    gold = np.arange(15) < yes
     perfect, silent = (
         axis_counts(AxisData(gold, values, np.arange(15)), 0.5, 15)
         for values in (gold.astype(float), np.zeros(15))
     )
+    return perfect, silent
+
+
+def test_an_answer_of_few_articles_has_no_interval() -> None:
+    perfect, silent = yes_and_no_articles(3)  # one draw in thirty has no yes
+    assert str(bootstrap(perfect, 1000, seed=1)) == "1.000"
+    difference = paired_difference(perfect, silent, 1000, seed=1)
+    assert difference.value > 0
+    assert np.isnan([difference.low, difference.high]).all()
+
+
+def test_draws_without_both_gold_answers_do_not_count() -> None:
+    # Five articles of a yes and ten of a no: one draw in four hundred has no yes.
+    perfect, silent = yes_and_no_articles(5)
     found = bootstrap(perfect, 1000, seed=1)
     assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
     difference = paired_difference(perfect, silent, 1000, seed=1)
-    assert difference.value == pytest.approx(1 - 4 / 9)
+    assert difference.value == pytest.approx(1 - 2 / 5)
     assert difference.low > 0.5  # a no that is always right has half of macro-F1 at the most
 
 

@@ -62,7 +62,7 @@ def sentences() -> list[LabelledDocument]:
             found += [
                 sentence(f"{outlet}-a{n}", f"She said {n}.", outlet, attributed=True),
                 sentence(f"{outlet}-f{n}", f"{start} {noun} {n}.", outlet, framed=True),
-                sentence(f"{outlet}-p{n}", f"The {noun} is {n}.", outlet),
+                sentence(f"{outlet}-p{n}", f"The {noun} is {n} miles long.", outlet),
             ]
     return found
 
@@ -434,10 +434,10 @@ def test_documents_that_a_model_was_trained_on_are_no_test(
 def test_one_text_that_a_model_has_learnt_from_is_enough(
     store: str, submit: Submit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_seen(tmp_path, map(fingerprint, [sentences()[1], LabelledDocument("x", "Other.")]))
+    write_seen(tmp_path, map(fingerprint, [sentences()[2], LabelledDocument("x", "Other.")]))
     submit(BETTER)  # its folder lies where its run noted that
     assert main(["promote", "news"]) == 1
-    expected = "found 1 of 168 that it has: herald-f0; give others with --test"
+    expected = "found 1 of 168 that it has: herald-p0; give others with --test"
     assert expected in capsys.readouterr().err
     write_seen(tmp_path, [fingerprint(LabelledDocument("x", "Other."))])
     submit(BETTER)

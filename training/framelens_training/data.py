@@ -10,7 +10,7 @@ from typing import Any
 
 from framelens_training.config import LOSS_PARTS, Config, CorpusUse, LeftOut, LossPart
 from framelens_training.corpora.base import SPLITS, Split
-from framelens_training.corpora.comparisons import whole_wording
+from framelens_training.corpora.comparisons import repeats_by_nature
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument, digest
@@ -68,7 +68,8 @@ def load_corpora(config: Config) -> list[LoadedCorpus]:
 def refuse_overlap(corpora: Sequence[LoadedCorpus]) -> None:
     """Make sure that no text is in two splits, by way of fingerprints.
 
-    What is trained on, or tuned on, says nothing of how good the model is.
+    What is trained on, or tuned on, says nothing of how good the model is. What may stand in
+    several articles (`repeats_by_nature`) is no such text.
 
     Raises:
         SplitError: telling how many are, and naming some.
@@ -76,7 +77,8 @@ def refuse_overlap(corpora: Sequence[LoadedCorpus]) -> None:
     places: dict[str, str] = {}
     problems: list[str] = []
     for split in SPLITS:
-        own = [(fingerprint(d), d) for d in documents_of(corpora, split) if whole_wording(d)]
+        documents = documents_of(corpora, split)
+        own = [(fingerprint(d), d) for d in documents if not repeats_by_nature(d)]
         found = [f"{d.id} ({places[text]})" for text, d in own if text in places]
         if found:
             problems.append(f"{len(found)} of {len(own)} in {split}: {some_of(found)}")
@@ -207,7 +209,8 @@ def _load(use: CorpusUse, config: Config) -> LoadedCorpus:
     elif use.path is not None and use.split is not None:
         pinned = SplitFile.read(Path(use.split).expanduser(), use.split_sha256)
         found = pinned.apply(read_any(Path(use.path).expanduser()))
-        name, licence = pinned.name, "your own"
+        name = f"own {pinned.name}" if pinned.name in CORPORA else pinned.name
+        licence = "your own"
     else:
         reader = corpus(use.name)
         if reader.info.upstream:

@@ -45,6 +45,12 @@ Counts = NDArray[np.int64]
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Counts (..., k) in, a figure (...) out."""
 
+LEAST_ARTICLES = 5
+"""Fewest articles that both answers of an axis must stand in to decide between two systems."""
+UNDEFINED_DRAWS = 0.025
+"""Most draws, as a share, that may leave a figure undefined: as many as lie beyond an end of its
+interval. An answer of three articles among many is missing from one draw in twenty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -280,8 +286,8 @@ def bootstrap(
 ) -> Interval:
     """A statistic of counts (a, k) with its percentile interval, articles drawn with replacement.
 
-    A draw in which the statistic is undefined is left out; without samples, and with counts of
-    fewer than two articles, nothing is known of chance, and the ends are NaN.
+    A draw in which the statistic is undefined is left out. Without samples, with counts of fewer
+    than two articles, and with many such draws, nothing is known of chance, and the ends are NaN.
     """
     value = float(statistic(counts.sum(axis=0).astype(np.float64)))
     if not samples or np.count_nonzero(counts.any(axis=1)) < 2:
@@ -291,9 +297,12 @@ def bootstrap(
 
 
 def percentiles(resampled: NDArray[np.float64]) -> tuple[float, float]:
-    """The ends of the 95 % interval; NaN if no draw gave a figure."""
+    """The ends of the 95 % interval; NaN if more than `UNDEFINED_DRAWS` gave no figure.
+
+    The figure then hangs on few articles, and the draws that count are those that hold them.
+    """
     finite = resampled[np.isfinite(resampled)]
-    if not len(finite):
+    if not len(finite) or len(finite) < (1 - UNDEFINED_DRAWS) * len(resampled):
         return float("nan"), float("nan")
     low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)
@@ -310,7 +319,7 @@ def paired_difference(
     resampled in pairs.
 
     A draw in which the statistic is undefined is left out; with counts of fewer than two articles,
-    nothing is known of chance, and the ends are NaN.
+    and with many such draws, nothing is known of chance, and the ends are NaN.
     """
     value = float(
         statistic(ours.sum(axis=0).astype(np.float64))

@@ -5,31 +5,31 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framelens.input_files import check_apart
-from framelens.schema import AXES
+from framelens.schema import AXES, Axis
 from framelens_training.config import load_config
 from framelens_training.corpora.base import SPLITS, Split
-from framelens_training.corpora.findings import Located
 from framelens_training.corpora.formats import parse_any
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.inputs import FILES, Part
-from framelens_training.corpora.labelled import CorpusError, LabelledDocument, digest
+from framelens_training.corpora.labelled import CorpusError, LabelledDocument, answers_of, digest
 from framelens_training.corpora.reach import default_featurizer
 from framelens_training.corpora.report import Report, check
-from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign, group_of
+from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign
 from framelens_training.errors import SplitError
-from framelens_training.scorable import refuse_unscored
+from framelens_training.predictions import article_count
+from framelens_training.scorable import has_both_answers, refuse_unscored
 
 SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 """More is held out than of a large corpus: a test of few articles cannot tell models apart."""
 
 _MANY = 5000
 """Segments from which fewer epochs are enough."""
+_UNSEEN = "the labels do not give both answers on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,13 @@ class FirstConfig:
     split_file: Path
     report: Report
     splits: Mapping[Split, Sequence[LabelledDocument]]
+    unseen: Sequence[Axis] = ()
+    """Axes of which the labels have not both answers."""
 
     def __str__(self) -> str:
         lines = [self.report.to_text().rstrip(), "", _table(self.splits), ""]
+        if self.unseen:
+            lines.append(f"starter is mixed in: {_UNSEEN} {', '.join(self.unseen)}")
         lines += [
             f"wrote {self.config} and {self.split_file}",
             f"next: framelens-train run {shlex.quote(str(self.config))}",
@@ -76,14 +80,16 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
             f"expected no file at {' and '.join(existing)}, found one; give another place with "
             "--output, or overwrite with --force"
         )
-    split_file = propose(_name(labels), parsed.located)
+    together = grouped(documents)
+    assignment = assign(together, SHARES)
+    split_file = SplitFile(_name(labels), SPLIT_SEED, digest(documents), assignment)
     splits = split_file.apply(documents)
     missing = [name for name in SPLITS if not splits.get(name)]
     if missing:
         raise SplitError(
             f"{labels}: expected enough articles for train, validation and test, found "
-            f"{len({group_of(d) for d in documents})}, and none for {', '.join(missing)}; label "
-            "more articles (texts of one group, or nearly the same, stay together)"
+            f"{article_count(together)}, and none for {', '.join(missing)}; label more articles "
+            "(texts of one group, or nearly the same, stay together and count once)"
         )
     refuse_unscored(splits["validation"])
     parts = [
@@ -96,21 +102,17 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
     errors = report.of("error")
     if errors:
         raise CorpusError([finding.problem() for finding in errors])
+    unseen = [axis for axis in AXES if not has_both_answers(documents, axis)]
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
         new_config, new_split = Path(folder) / target.name, Path(folder) / split_path.name
         pin = split_file.write(new_split)
-        new_config.write_text(_yaml(labels, target, split_path, pin, documents, splits), "utf-8")
+        text = _yaml(labels, target, split_path, pin, documents, splits, unseen)
+        new_config.write_text(text, "utf-8")
         load_config(new_config)  # only what can be run is put in place
         new_split.replace(split_path)
         new_config.replace(target)
-    return FirstConfig(target, split_path, report, splits)
-
-
-def propose(name: str, located: Sequence[Located]) -> SplitFile:
-    """A grouped, stratified split in which texts that are alike, or share a link, stay together."""
-    documents = [item.document for item in located]
-    return SplitFile(name, SPLIT_SEED, digest(documents), assign(grouped(documents), SHARES))
+    return FirstConfig(target, split_path, report, splits, unseen)
 
 
 def _name(labels: Path) -> str:
@@ -123,11 +125,12 @@ def _table(splits: Mapping[Split, Sequence[LabelledDocument]]) -> str:
         f"{axis:>13}" for axis in AXES)]  # fmt: skip
     for name in SPLITS:
         documents = splits[name]
-        segments = [segment for document in documents for segment in document.segments]
-        counts = Counter(axis for s in segments for axis in AXES if s.axis(axis))
+        segments = sum(len(document.segments) for document in documents)
+        positives = [sum(answers_of(document, axis).count(True) for document in documents)
+                     for axis in AXES]  # fmt: skip
         lines.append(
-            f"{name:<12}{len({group_of(d) for d in documents}):>9}{len(documents):>7}"
-            f"{len(segments):>10}" + "".join(f"{counts[axis]:>13}" for axis in AXES)
+            f"{name:<12}{article_count(documents):>9}{len(documents):>7}{segments:>10}"
+            + "".join(f"{count:>13}" for count in positives)
         )
     return "\n".join(lines)
 
@@ -139,21 +142,14 @@ def _yaml(
     pin: str,
     documents: Sequence[LabelledDocument],
     splits: Mapping[Split, Sequence[LabelledDocument]],
+    unseen: Sequence[Axis],
 ) -> str:
     segments = sum(len(document.segments) for document in documents)
-    answered = {
-        axis
-        for document in documents
-        for axis in AXES
-        if axis in document.annotated
-        and any(s.counted(axis) is not None for s in document.segments)
-    }
-    unseen = [axis for axis in AXES if axis not in answered]
     starter = (
-        f"    # No label says anything of {', '.join(unseen)}: this corpus teaches it.\n"
+        f"    # {_UNSEEN.capitalize()} {', '.join(unseen)}: this corpus teaches them.\n"
         "    - name: starter\n      evaluate: false\n"
         if unseen
-        else "    # A packaged corpus may be mixed in, starter or gazette (five times as large);\n"
+        else "    # A packaged corpus may be mixed in, starter or gazette (11 times as large);\n"
         "    # its own test would not count.\n    # - name: starter\n    #   evaluate: false\n"
     )
     held = ", ".join(f"{len(splits[name])} {name}" for name in SPLITS)

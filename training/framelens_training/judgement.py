@@ -15,7 +15,14 @@ from framelens.scorer import Scorer
 from framelens.segmentation import TextSegment
 from framelens_training.calibration import expected_calibration_error
 from framelens_training.corpora.labelled import LabelledDocument
-from framelens_training.evaluation import Interval, axis_counts, draws, macro_f1, percentiles
+from framelens_training.evaluation import (
+    LEAST_ARTICLES,
+    Interval,
+    axis_counts,
+    draws,
+    macro_f1,
+    percentiles,
+)
 from framelens_training.gates import Gates
 from framelens_training.predictions import (
     AxisData,
@@ -31,6 +38,7 @@ from framelens_training.targets import role_of
 Table = NDArray[np.float64]
 
 _NO_SCORE = "no axis has both gold answers in the test, and there is no gold span: no score"
+_TOO_FEW = f"both answers are needed in {LEAST_ARTICLES} articles each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +181,24 @@ def judge_first(
 
 
 class _Counts:
-    """Outcomes of both systems by article (a, 4) an axis, and of spans (a, 3)."""
+    """A system's outcomes by article (a, 4) an axis, and of spans (a, 3).
 
-    def __init__(self, test: PinnedTest, answered: Answered) -> None:
+    `left_out` names the axes whose answers stand in fewer articles than are wanted of each.
+    """
+
+    def __init__(self, test: PinnedTest, answered: Answered, least_articles: int = 1) -> None:
         groups = article_numbers(test.documents)
         size = int(groups.max(initial=-1)) + 1
         self.axes: dict[Axis, Table] = {}
+        self.left_out: list[Axis] = []
         for axis in AXES:
             data = axis_data(test.documents, answered.scores, axis)
-            if data.gold.any() and not data.gold.all():
+            articles = data.articles_of_both()
+            if articles >= least_articles:
                 threshold = answered.decoding.thresholds[axis]
                 self.axes[axis] = axis_counts(data, threshold, size).astype(np.float64)
+            elif articles:
+                self.left_out.append(axis)
         self.spans = np.zeros((size, 3))
         np.add.at(self.spans, groups, answered.spans)
 
@@ -210,7 +225,7 @@ def _overall(
     test: PinnedTest, champion: Answered, challenger: Answered, gates: Gates
 ) -> tuple[Interval, list[Check]]:
     gate = gates.overall
-    ours, theirs = _Counts(test, challenger), _Counts(test, champion)
+    ours, theirs = (_Counts(test, one, LEAST_ARTICLES) for one in (challenger, champion))
     articles = len(ours.spans)
     weights = draws(articles, gate.samples, gates.seed).astype(np.float64)
     whole = np.ones(articles)
@@ -223,12 +238,15 @@ def _overall(
         passed = difference.value > 0 and difference.low > -gate.margin
     verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "a tie"
     if not np.isfinite(difference.value):
-        verdict = _NO_SCORE
+        verdict = "no score" if ours.left_out else _NO_SCORE
+    detail = f"difference {difference.signed()}: {verdict}"
+    if ours.left_out:
+        detail += f"\nwithout {', '.join(ours.left_out)}: {_TOO_FEW}"
     return difference, [
         Check("overall", "articles in the test", "", str(articles),
               f">= {gate.minimum_articles}", articles >= gate.minimum_articles),
         Check("overall", "score", f"{values[0]:.3f}", f"{values[1]:.3f}", rule, passed,
-              f"difference {difference.signed()}: {verdict}"),
+              detail),
     ]  # fmt: skip
 
 

@@ -48,6 +48,10 @@ class AxisData:
     values: NDArray[np.float64]
     groups: NDArray[np.int64]
 
+    def articles_of_both(self) -> int:
+        """How many articles each of the two answers stands in at least."""
+        return min(len(np.unique(self.groups[self.gold == answer])) for answer in (True, False))
+
 
 def axis_data(
     documents: Sequence[LabelledDocument],

@@ -207,7 +207,8 @@ def pinned_test(
     if sha256 is not None and whole != sha256.lower():
         raise RegistryError(
             f"expected test documents with sha256 {sha256}, found {whole}; give the documents that "
-            "were pinned, or the sum of these"
+            "were pinned (texts without an id are called by their file, and ids count), or the sum "
+            "of these"
         )
     digests = {digest(items) for _, items in parts}
     for manifest in manifests:

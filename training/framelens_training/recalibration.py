@@ -31,6 +31,7 @@ from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
 from framelens_training.corpora.splits import assign
 from framelens_training.errors import RecalibrationError
 from framelens_training.evaluation import (
+    LEAST_ARTICLES,
     Interval,
     axis_counts,
     bootstrap,
@@ -46,7 +47,7 @@ LEAST_ANSWERS = 30
 """Fewest yeses, and fewest noes, by which an axis is calibrated."""
 LEAST_OTHERS = 10
 """Fewest of these that are no headlines', for headlines and others to be taken together."""
-FOLDS = 5
+FOLDS = LEAST_ARTICLES
 """Parts of the labels that are decoded with what the others gave, and fewest articles."""
 HALF = 0.5
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from framelens.schema import AXES
+from framelens.schema import AXES, Axis
 from framelens_training.config import LOSS_PARTS, LossPart
-from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
+from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument, answers_of
 from framelens_training.errors import SplitError
 from framelens_training.predictions import gold_spans
 
@@ -17,19 +17,17 @@ def can_be_scored(
     """Whether `evaluation.Metrics.score` says anything of the parts that a model learns: both
     answers of an axis, or spans.
     """
-    answers = {
-        (axis, segment.counted(axis))
-        for document in documents
-        for axis in document.annotated
-        if axis in AXES
-        for segment in document.segments
-    }
     asked = [axis for axis in AXES if axis in learnt]
-    return any({(axis, True), (axis, False)} <= answers for axis in asked) or any(
+    return any(has_both_answers(documents, axis) for axis in asked) or any(
         LAYER_OF[key[1]] in document.annotated & frozenset(learnt)
         for document in documents
         for key in gold_spans(document)
     )
+
+
+def has_both_answers(documents: Sequence[LabelledDocument], axis: Axis) -> bool:
+    """Whether documents have a yes and a no on an axis."""
+    return {True, False} <= {a for document in documents for a in answers_of(document, axis)}
 
 
 def refuse_unscored(

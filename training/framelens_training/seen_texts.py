@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens_training.checkpoints import write_whole
+from framelens_training.corpora.comparisons import repeats_by_nature
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.errors import LearntTextsError, TeacherError
 
@@ -54,10 +55,12 @@ def refuse_learnt(
 ) -> None:
     """Make sure that a model is not judged by what it has learnt from: `texts`, as far as known.
 
+    What may stand in several articles (`repeats_by_nature`) does not count.
+
     Raises:
         LearntTextsError: naming the model and some of the documents, and how to mend it.
     """
-    found = [document.id for document in documents if fingerprint(document) in texts]
+    found = [d.id for d in documents if fingerprint(d) in texts and not repeats_by_nature(d)]
     if found:
         raise LearntTextsError(
             f"expected texts that {model} has not learnt from, of which it is surer than of "
@@ -73,13 +76,14 @@ def refuse_seen(
     """Make sure that no origin of a run has learnt from what the run is judged on.
 
     `origins` holds by name what teachers, or the models whose weights the run takes over, were
-    trained on. A text that this run trains on itself is none of theirs.
+    trained on. A text that this run trains on itself is none of theirs, nor is one that may stand
+    in several articles (`repeats_by_nature`).
 
     Raises:
         TeacherError: naming each origin that has, and how many documents.
     """
     own = set(map(fingerprint, train))
-    held = {fingerprint(document): document.id for document in held_out}
+    held = {fingerprint(d): d.id for d in held_out if not repeats_by_nature(d)}
     problems: list[str] = []
     for name, seen in origins.items():
         leaked = sorted(held[text] for text in held.keys() & (seen or frozenset()) - own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from framelens_training.corpora.formats.base import FormatError
 from framelens_training.corpora.inputs import Part, read_inputs
 from framelens_training.corpora.labelled import (
     ANNOTATED,
+    FIELDS,
     GoldSegment,
     GoldSpan,
     LabelledDocument,
@@ -28,7 +30,7 @@ from framelens_training.corpora.labelled import (
 from framelens_training.corpora.lines import line_document
 from framelens_training.corpora.near_duplicates import jaccard, near_duplicates, shingles
 from framelens_training.corpora.reach import default_featurizer, examine
-from framelens_training.corpora.report import check
+from framelens_training.corpora.report import EXIT_WARNINGS, check
 
 
 def _article(text: str, *spans: tuple[str, str], **changes: object) -> LabelledDocument:
@@ -110,6 +112,24 @@ def test_rules_of_the_guide_are_checked_where_both_sides_are_annotated(
     assert "guide" not in _codes(some, featurizer)
     attributed = replace(document.segments[0], attributed=True, framed=None)
     assert _codes(replace(document, segments=(attributed,)), featurizer) == ["guide"]
+
+
+def test_a_headline_is_no_page_furniture(featurizer: Featurizer) -> None:
+    for field in FIELDS:
+        document = LabelledDocument(
+            "a",
+            "A valve was shut.",
+            "A valve was shut.",
+            annotated=frozenset({"boilerplate"}),
+            segments=(GoldSegment(field, 0, 17, boilerplate=True),),
+        )
+        assert ("guide" in _codes(document, featurizer)) is (field == "headline")
+
+
+def test_a_short_text_in_two_splits_is_no_leak(featurizer: Featurizer) -> None:
+    for text, is_leak in (("The mayor said no.", False), ("The mayor said no to it.", True)):
+        parts = [_part("train", _line("a", text)), _part("test", _line("b", text))]
+        assert ("text-in-two-splits" in {f.code for f in compare(parts)}) is is_leak
 
 
 def test_one_cut_word_is_a_warning_and_most_of_them_a_shift(featurizer: Featurizer) -> None:
@@ -351,6 +371,31 @@ def test_a_cleaned_table_is_a_table(tmp_path: Path, featurizer: Featurizer) -> N
     assert len(written[1].read_text().splitlines()) == 4
     with pytest.raises(FormatError, match="empty or a new folder"):
         write_fixed(parts, fixes, tmp_path / "clean")
+
+
+def test_what_is_not_read_is_among_the_fixes(tmp_path: Path, featurizer: Featurizer) -> None:
+    table, tasks = tmp_path / "labels.csv", tmp_path / "tasks.json"
+    table.write_text("text,label,mood\nA line of some words.,plain,blue\n", "utf-8")
+    tasks.write_text(json.dumps([{"data": {"text": "A line."}, "annotations": []}]), "utf-8")
+    for path, action, code in (
+        (table, "altered", "columns"),
+        (tasks, "dropped", "not-annotated"),
+    ):
+        _, fixes = fix(read_inputs([str(path)], None), featurizer)
+        assert [(f.where, f.action, f.code) for f in fixes] == [(f"{path}:1", action, code)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.jsonl", ""), ("a.json", "[]"), ("a.csv", "text,label\n")]
+)
+def test_no_documents_are_told(
+    tmp_path: Path, featurizer: Featurizer, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    report = check(read_inputs([str(path)], None), featurizer)
+    assert [f.code for f in report.findings] == ["no-documents"]
+    assert report.exit_code == EXIT_WARNINGS
 
 
 def test_what_is_written_as_jsonl_overwrites_no_other_file(

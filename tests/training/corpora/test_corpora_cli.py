@@ -184,6 +184,16 @@ def test_stats_as_markdown_and_json(
     assert train["answers"]["attributed"] == {"true": 12, "answered": 36}
 
 
+def test_answers_of_no_confidence_are_not_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("text,framed,weight\nA shameful plan.,true,0\nThe road closed.,false,1\n")
+    assert main(["corpora", "stats", str(path), "--format", "json"]) == 0
+    (train,) = json.loads(capsys.readouterr().out)
+    assert train["answers"] == {"framed": {"true": 0, "answered": 1}}
+
+
 def test_every_text_in_another_split_is_counted_in_its_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -396,6 +396,20 @@ def test_an_empty_cell_of_an_imported_table_is_no_lean_in_label_studio(tmp_path:
     assert found.lean is None
 
 
+@pytest.mark.parametrize("extra", [{"meta": None}, {"meta": "x"}, {"weights": None}])
+def test_what_label_studio_does_not_keep_as_it_was_is_told(
+    tmp_path: Path, extra: dict[str, object]
+) -> None:
+    path = tmp_path / "tasks.json"
+    (task,) = json.loads(json.dumps(_exported(path)))
+    task["annotations"] *= 2
+    task["data"]["framelens"] |= extra
+    path.write_text(json.dumps([task]), "utf-8")
+    parsed = parse_any(path)
+    assert not parsed.located
+    assert [f.code for f in parsed.findings] == ["wrong-type"]
+
+
 def test_two_annotators_of_a_task_make_two_documents_of_a_group(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     tasks = json.loads(json.dumps(_exported(path)))

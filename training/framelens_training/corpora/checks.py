@@ -218,6 +218,9 @@ def _guide_findings(document: LabelledDocument, where: str) -> Iterator[Finding]
             faults.append(("a content span in an attributed segment", "none"))
         if segment.boilerplate and kinds and (loaded or attribution):
             faults.append(("no spans in page furniture", ", ".join(sorted(kinds))))
+        headline = segment.field == "headline" and "boilerplate" in document.annotated
+        if headline and segment.counted("boilerplate"):
+            faults.append(("boilerplate to be false for a headline", "true"))
         for expected, found in faults:
             yield warning("guide", where, f"{expected} (docs/labels.md)",
                           f"{found}: {_place(segment)}",

@@ -44,6 +44,24 @@ def whole_wording(document: LabelledDocument) -> str:
     return wording(f"{document.headline or ''}\n{document.text}")
 
 
+def repeats_by_nature(document: LabelledDocument) -> bool:
+    """Whether a text may stand in several articles: nothing but page furniture, no word at all, or
+    a few words of an article (`group`).
+    """
+    words = len(whole_wording(document).split())
+    if not words or (words < MIN_WORDS and "group" in document.meta):
+        return True
+    is_furniture = "boilerplate" in document.annotated and bool(document.segments)
+    return is_furniture and all(segment.counted("boilerplate") for segment in document.segments)
+
+
+def is_leak(left: Entry, right: Entry) -> bool:
+    """Whether two documents alike in text must not both be used, as their splits are two."""
+    return left.part.split != right.part.split and not (
+        repeats_by_nature(left.document) or repeats_by_nature(right.document)
+    )
+
+
 def is_lone(document: LabelledDocument) -> bool:
     """Whether a document is one labelled text without context."""
     return len(document.segments) == 1
@@ -198,7 +216,7 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
         if left.part.corpus != right.part.corpus:
             yield warning("text-in-two-corpora", right.item.where, "each text in one corpus",
                           f"{found} of {left.part.name}", "use one of the two")  # fmt: skip
-        elif left.part.split != right.part.split:
+        elif is_leak(left, right):
             tell = error if same else warning
             yield tell("text-in-two-splits" if same else "near-duplicate-across-splits",
                        right.item.where, "each text in one split",

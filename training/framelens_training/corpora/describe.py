@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from framelens.features import Featurizer
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
 from framelens_training.corpora.comparisons import entries_of, likenesses, whole_wording
 from framelens_training.corpora.inputs import Part
-from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocument
+from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocument, answers_of
 from framelens_training.corpora.reach import examine
 from framelens_training.corpora.reading import CorpusReader
 from framelens_training.corpora.registry import CORPORA
@@ -87,13 +86,8 @@ def _part_statistics(part: Part, featurizer: Featurizer, shared: AbstractSet[str
     answers: dict[Axis, tuple[int, int]] = {}
     for axis in AXES:
         if any(axis in document.annotated for document in documents):
-            found = Counter(
-                segment.axis(axis)
-                for document in documents
-                if axis in document.annotated
-                for segment in document.segments
-            )
-            answers[axis] = (found[True], found[True] + found[False])
+            found = [answer for document in documents for answer in answers_of(document, axis)]
+            answers[axis] = (found.count(True), len(found))
     examined = [examine(document, featurizer) for document in documents]
     tokens = [size for item in examined for size in item.tokens] or [0]
     half, most, longest = np.percentile(tokens, (50, 95, 100)).round().astype(int).tolist()

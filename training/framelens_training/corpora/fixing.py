@@ -29,13 +29,14 @@ from framelens_training.corpora.comparisons import (
     asked_alike,
     differ,
     entries_of,
+    is_leak,
     is_lone,
     likenesses,
     question,
     repeats,
     same_article_again,
 )
-from framelens_training.corpora.findings import Located
+from framelens_training.corpora.findings import Finding, Located
 from framelens_training.corpora.formats.base import FormatError
 from framelens_training.corpora.formats.registry import detect, write_any
 from framelens_training.corpora.inputs import Part
@@ -74,12 +75,11 @@ class Fix:
 def fix(parts: Sequence[Part], featurizer: Featurizer) -> tuple[list[Part], list[Fix]]:
     """Parts without errors, and everything that was done to get there."""
     fixes = [
-        Fix(finding.where, "", "dropped", finding.code, f"expected {finding.expected}, found "
-            f"{finding.found}")
+        _fix_of_reading(finding)
         for part in parts
         for finding in part.findings
-        if finding.severity == "error" and finding.code != "duplicate-id"
-    ]  # fmt: skip
+        if finding.code != "duplicate-id"
+    ]
     cleaned: list[Part] = []
     for part in parts:
         located: list[Located] = []
@@ -101,6 +101,14 @@ def fix(parts: Sequence[Part], featurizer: Featurizer) -> tuple[list[Part], list
                 located.append(replace(item, document=mended))
         cleaned.append(replace(part, located=tuple(located), findings=()))
     return _distinct(cleaned, fixes), fixes
+
+
+def _fix_of_reading(finding: Finding) -> Fix:
+    """What was not read of a file, or was read otherwise than it stands there."""
+    is_dropped = finding.severity == "error" or finding.code == "not-annotated"
+    action: Literal["dropped", "altered"] = "dropped" if is_dropped else "altered"
+    why = f"expected {finding.expected}, found {finding.found}"
+    return Fix(finding.where, "", action, finding.code, why)
 
 
 def mend(
@@ -224,7 +232,7 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
     for pair in likenesses([entry for entry in entries if id(entry.item) not in drops]):
         # What says more is kept, and of equals the first.
         left, right = sorted((pair.left, pair.right), key=_worth, reverse=True)
-        if _rank(left) != _rank(right):
+        if _rank(left) != _rank(right) and is_leak(left, right):
             code = "text-in-two-splits" if pair.similarity == 1.0 else "near-duplicate"
         elif (
             pair.similarity == 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from framelens_training.corpora.comparisons import entries_of, likenesses
+from framelens_training.corpora.comparisons import entries_of, likenesses, repeats_by_nature
 from framelens_training.corpora.findings import Located
 from framelens_training.corpora.inputs import FILES, Part
 from framelens_training.corpora.labelled import LabelledDocument
@@ -15,14 +15,16 @@ from framelens_training.corpora.splits import group_of
 def grouped(documents: Sequence[LabelledDocument]) -> list[LabelledDocument]:
     """The documents in larger groups: of what shares a group, a link, or nearly all of its words.
 
-    Their ids must be distinct.
+    What may stand in several articles (`repeats_by_nature`) joins none by its words. The ids must
+    be distinct.
     """
     together = _Sets()
     for document in documents:
         together.join(f"id {document.id}", f"group {group_of(document)}")
         if document.url:
             together.join(f"id {document.id}", f"link {document.url}")
-    part = Part(FILES, "train", tuple(Located(document, document.id) for document in documents))
+    telling = [document for document in documents if not repeats_by_nature(document)]
+    part = Part(FILES, "train", tuple(Located(document, document.id) for document in telling))
     for pair in likenesses(entries_of([part])):
         together.join(f"id {pair.left.document.id}", f"id {pair.right.document.id}")
     return [replace(d, meta={**d.meta, "group": together.find(f"id {d.id}")}) for d in documents]

@@ -132,6 +132,14 @@ class LabelledDocument:
         return row
 
 
+def answers_of(document: LabelledDocument, axis: Axis) -> list[bool]:
+    """The answers of a document's segments on an axis, where it was looked at and is known."""
+    if axis not in document.annotated:
+        return []
+    found = [segment.counted(axis) for segment in document.segments]
+    return [answer for answer in found if answer is not None]
+
+
 def _segment_row(segment: GoldSegment) -> dict[str, Any]:
     row: dict[str, Any] = {
         "field": segment.field,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from framelens.features import Featurizer
 from framelens_training.corpora.checks import check_documents
 from framelens_training.corpora.comparisons import compare
-from framelens_training.corpora.findings import Finding, Severity
+from framelens_training.corpora.findings import Finding, Severity, warning
 from framelens_training.corpora.inputs import Part
 
 EXIT_CLEAN = 0
@@ -88,6 +88,11 @@ def check(parts: Sequence[Part], featurizer: Featurizer) -> Report:
     """Every check, within documents and between them."""
     findings = [finding for part in parts for finding in part.findings]
     for part in parts:
+        if not part.located and not any(f.severity == "error" for f in part.findings):
+            findings.append(
+                warning("no-documents", str(part.path or part.name), "labelled documents", "none",
+                        "add some, or leave it out")
+            )  # fmt: skip
         findings += check_documents(part.located, featurizer)[0]
     findings += compare(parts)
     return Report(

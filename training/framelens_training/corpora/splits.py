@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from framelens.schema import AXES
 from framelens_training.corpora.base import SPLITS, Split
-from framelens_training.corpora.labelled import LabelledDocument, digest
+from framelens_training.corpora.labelled import LabelledDocument, answers_of, digest
 from framelens_training.errors import ListedError
 
 SHARES: Mapping[Split, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -112,7 +112,7 @@ def folds(
 
 def _counts(document: LabelledDocument) -> NDArray[np.float64]:
     """Segments, and positives on each axis: shape (4,)."""
-    positives = [sum(s.axis(axis) is True for s in document.segments) for axis in AXES]
+    positives = [answers_of(document, axis).count(True) for axis in AXES]
     return np.array([len(document.segments), *positives], dtype=np.float64)
 
 
@@ -200,7 +200,8 @@ class SplitFile:
             raise SplitFileError(f"split {self.name!r}", [
                 f"expected documents with digest {self.digest}, found {found} ({new} documents "
                 f"that the split does not know, {gone} that are gone); use the corpus that was "
-                "split, or make the split anew"
+                "split (texts without an id are called by their file, and ids count), or make the "
+                "split anew"
             ])  # fmt: skip
         splits: dict[Split, list[LabelledDocument]] = {}
         for document in documents:

@@ -85,6 +85,14 @@ def _rows(task: object, where: str, findings: list[Finding]) -> list[dict[str, A
                   str(task)[:60], "export the project in the format JSON, not JSON-MIN")
         )  # fmt: skip
         return []
+    wrong = {key: value for key in ("meta", "weights")
+             if not isinstance(value := _extra(data).get(key, {}), dict)}  # fmt: skip
+    if wrong:
+        findings.append(
+            error("wrong-type", where, f"objects as {' and '.join(wrong)} of 'framelens' in 'data'",
+                  ", ".join(map(repr, wrong.values())), "leave 'framelens' as it was imported")
+        )  # fmt: skip
+        return []
     annotations = [a for a in task.get("annotations") or [] if isinstance(a, dict)]
     done = [a for a in annotations if not a.get("was_cancelled")]
     if len(done) < len(annotations) or not done:
