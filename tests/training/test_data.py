@@ -54,12 +54,16 @@ def test_labels_that_are_called_as_a_corpus_is_are_ones_own(
 def test_what_stands_in_many_articles_is_no_overlap(tiny_config: Config) -> None:
     (loaded,) = load_corpora(tiny_config)
 
-    def with_lines(text: str, boilerplate: bool) -> LoadedCorpus:
+    def with_lines(text: str, boilerplate: bool, **meta: str) -> LoadedCorpus:
         segment = GoldSegment("text", 0, len(text), boilerplate=boilerplate)
         splits = {
             split: [
                 LabelledDocument(
-                    split, text, annotated=frozenset({"boilerplate"}), segments=(segment,)
+                    split,
+                    text,
+                    annotated=frozenset({"boilerplate"}),
+                    segments=(segment,),
+                    meta=meta,
                 )
             ]
             for split in SPLITS
@@ -68,7 +72,9 @@ def test_what_stands_in_many_articles_is_no_overlap(tiny_config: Config) -> None
 
     long = "Sign up for our newsletter and never miss a story"
     refuse_overlap([with_lines(long, boilerplate=True)])
-    refuse_overlap([with_lines("The mayor said no.", boilerplate=False)])
+    refuse_overlap([with_lines("The mayor said no.", boilerplate=False, group="a")])
+    with pytest.raises(SplitError, match="1 of 1 in validation"):  # a headline, perhaps
+        refuse_overlap([with_lines("The mayor said no.", boilerplate=False)])
     with pytest.raises(SplitError, match="1 of 1 in validation"):
         refuse_overlap([with_lines(long, boilerplate=False)])
 

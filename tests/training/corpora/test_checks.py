@@ -126,9 +126,15 @@ def test_a_headline_is_no_page_furniture(featurizer: Featurizer) -> None:
         assert ("guide" in _codes(document, featurizer)) is (field == "headline")
 
 
-def test_a_short_text_in_two_splits_is_no_leak(featurizer: Featurizer) -> None:
-    for text, is_leak in (("The mayor said no.", False), ("The mayor said no to it.", True)):
-        parts = [_part("train", _line("a", text)), _part("test", _line("b", text))]
+def test_a_short_text_of_an_article_in_two_splits_is_no_leak(featurizer: Featurizer) -> None:
+    short, long, of_article = "The mayor said no.", "The mayor said no to it.", {"group": "x"}
+    for text, meta, is_leak in (
+        (short, of_article, False),
+        (short, {}, True),
+        (long, of_article, True),
+    ):
+        lines = [replace(_line(name, text), meta=meta) for name in "ab"]
+        parts = [_part("train", lines[0]), _part("test", lines[1])]
         assert ("text-in-two-splits" in {f.code for f in compare(parts)}) is is_leak
 
 
