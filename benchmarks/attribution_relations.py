@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens import load
-from framelens.attribution_relations import relations_of
+from framelens.relations import relations_of
 from framelens.schema import ScoredSegment, Span
 from framelens_training.corpora.tied_spans import TiedArticle, tied_articles
 

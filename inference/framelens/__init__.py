@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from framelens.attribution_relations import AttributionRelation, attribution_relations
 from framelens.errors import ArtifactError, FramelensError, InputError, MissingExtraError
 from framelens.limits import LimitError, Limits
+from framelens.relations import AttributionRelation, attribution_relations
 from framelens.schema import (
     AXES,
     LABELS,

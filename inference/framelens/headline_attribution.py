@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from framelens.alignment import is_function_word
-from framelens.attribution_relations import relations_of
+from framelens.relations import relations_of
 from framelens.schema import Attribution, ScoredSegment, Span
 from framelens.sentences import AFTER_STOP
 
@@ -59,7 +59,9 @@ _DECISIONS = re.compile(
     re.IGNORECASE,
 )
 _CONVICTION = re.compile(
-    r"\bf(?:ou|i)nds?\s+(?:(?!(?:that|which|who|how|is|was|were)\b)[\w'’-]+,?\s+){0,6}guilty\b",
+    r"(?<!\bto\s)(?<!\bwill\s)\bf(?:ou|i)nds?\s+"
+    r"(?:(?!(?:that|which|who|how|is|was|were)\b)[\w'’-]+,?\s+){0,6}"
+    r"(?<!\bthe\s)(?<!\bthose\s)(?<!\bfeeling\s)guilty\b",
     re.IGNORECASE,
 )
 """As in "found the former minister guilty", not "found that he was guilty"."""
@@ -72,10 +74,10 @@ _BEFORE_COLON = re.compile(r"\A(?P<source>[^:]{2,40}):\s")
 _BEHIND_COLON = re.compile(  # or behind a dash, as in "Wall shut - police" and "Wall shut -police"
     r".*(?::\s|\s(?:--?(?!\d)|[–—―]))\s*(?P<source>[^:]{2,40})\Z", re.DOTALL
 )
-_BY = re.compile(r"\bby\s(?P<source>.*)\Z", re.IGNORECASE | re.DOTALL)
-_NAME_PARTS = re.compile(
-    r",|\b(?:of|for|at|in|on|from)\s+the\b.*|\b(?:of|for|at|from)\b", re.DOTALL
-)
+_ACCUSING = re.compile(r"accused of|suspected of|allegations?|claims emerge", re.IGNORECASE)
+"""Hedges behind which "by" tells who says so, and not who has done it."""
+_BY = re.compile(r"\bby\s(?P<source>[^:,;]{2,40})\Z", re.IGNORECASE)
+_NAME_PARTS = re.compile(r",|\b(?:of|for|at|in|on|from)\b[^,]*")
 _MOST_WORDS = 3  # of a source that stands before or after a colon
 _QUESTION = re.compile(rf"\?[?!]*{AFTER_STOP}\s*\Z")
 _ADVICE = re.compile(
@@ -107,8 +109,9 @@ def headline_attribution(
             return "none_needed"
         hidden = _is_plural(own) and _is_named(speaker)
         return "weakened" if hidden and not _shares_word(own, source) else "kept"
-    if _HEDGES.search(headline.text):
-        return "kept" if _names_behind_by(headline.text, source) else "weakened"
+    hedge = _HEDGES.search(headline.text)
+    if hedge is not None:
+        return "kept" if _names_accuser(headline.text, hedge, source) else "weakened"
     said = " ".join(span.text for span in segment.spans if span.type == "content")
     share, repeated = _quoted(headline.text, said)
     if share >= QUOTED_SHARE:
@@ -181,8 +184,8 @@ def _shares_word(text: str, source: Span | None) -> bool:
 
 
 def _ends_name(word: str, source: Span | None) -> bool:
-    """Whether a word is the last of a source's name or of what the source is called beside it:
-    "engineer" or "Okafor" of "Harbour engineer Ines Okafor", not "Harbour".
+    """Whether a word is the last of a source's name or of what the source is called beside it,
+    prepositions left out: "engineer" or "Okafor" of "Harbour engineer Ines Okafor of Tarn".
     """
     if source is None:
         return False
@@ -197,10 +200,13 @@ def _ends_name(word: str, source: Span | None) -> bool:
     return word.casefold() in heads
 
 
-def _names_behind_by(headline: str, source: Span | None) -> bool:
-    """Whether a headline names a source at its end, as the one by whom something was said."""
-    behind = _BY.search(headline)
-    return behind is not None and _shares_word(behind["source"], source)
+def _names_accuser(headline: str, hedge: re.Match[str], source: Span | None) -> bool:
+    """Whether a headline that hedges names the source at its end ("accused of ... by Okafor")."""
+    behind = _BY.search(headline, hedge.end())
+    if behind is None or _ACCUSING.search(hedge[0]) is None:
+        return False
+    words = _WORD.findall(behind["source"])
+    return 0 < len(words) <= _MOST_WORDS and _ends_name(words[-1], source)
 
 
 def _content_words(text: str) -> set[str]:

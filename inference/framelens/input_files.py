@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from framelens.errors import InputError, MissingExtraError
-from framelens.run_files import JOURNAL, SUCCESS, is_run_folder
+from framelens.run_files import JOURNAL, SUCCESS, is_part, is_run_folder, real_path
 
 STANDARD_INPUT = "-"
 JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -91,10 +91,13 @@ def _matching(pattern: str) -> tuple[list[str], list[str]]:
     """What matches a pattern, and the directories on its way that cannot be listed."""
     # Path.glob takes no absolute pattern.
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    pieces = (Path(pattern), *Path(pattern).parents)
+    searched = {piece.parent for piece in pieces if glob.has_magic(piece.name)}
+    searched |= {piece for piece in pieces if piece.name == "**"}
     on_the_way = {
         folder
-        for parent in Path(pattern).parents
-        for folder in glob.glob(str(parent), recursive=True)  # noqa: PTH207
+        for each in searched
+        for folder in glob.glob(str(each), recursive=True)  # noqa: PTH207
     }
     unlisted = [folder for folder in sorted(on_the_way) if not _can_be_listed(folder)]
     return [path for path in found if Path(path).name != JOURNAL], unlisted
@@ -113,13 +116,13 @@ def _chosen(
     name: str, paths: Sequence[str], unlisted: Sequence[str], is_output: Callable[[Path], bool]
 ) -> tuple[list[str], list[str]]:
     """The files that a directory or pattern stands for, and what is wrong with it."""
-    known = [path for path in paths if path.lower().endswith(ALL_ENDINGS)]
+    known = [p for p in paths if p.lower().endswith(ALL_ENDINGS) and not os.path.isdir(p)]  # noqa: PTH112 - never raises
     kept = [path for path in known if not is_output(Path(path))]
-    files = [path for path in kept if Path(path).is_file()]
-    folders = dict.fromkeys(Path(path).parent for path in files)
+    files = [path for path in kept if os.path.isfile(path)]  # noqa: PTH113
+    folders = dict.fromkeys(Path(path).parent for path in files if is_part(Path(path).name))
     problems = [f"{folder}: found a directory that cannot be listed" for folder in unlisted]
     problems += [
-        f"{path}: found a link that leads to no file" for path in kept if not Path(path).exists()
+        f"{path}: found a file that cannot be reached" for path in kept if path not in files
     ]
     problems += [
         f"{folder}: found the parts of a run that has not come to its end; continue it with "
@@ -144,8 +147,8 @@ def _empty(name: str, *, output_alone: bool) -> str:
 
 def _is_below(path: Path, folders: Sequence[Path]) -> bool:
     """Whether a file is one of these, or lies in one of them, by whatever name it goes."""
-    own = path.resolve()
-    return any(folder.resolve() in (own, *own.parents) for folder in folders)
+    own = real_path(path)
+    return any(real_path(folder) in (own, *own.parents) for folder in folders)
 
 
 def is_standard_output(path: Path) -> bool:

@@ -154,6 +154,9 @@ def _id_of(value: Any) -> str | None:
     """The id that a value stands for: None if it is of another type than ids are."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))  # as pandas reads a column of whole numbers with a gap
+    if isinstance(value, decimal.Decimal) and value.is_finite() and -_EXACT < value < _EXACT:
+        whole = value.to_integral_value()
+        return str(int(whole) if whole == value else value)
     try:
         if isinstance(value, bytes):
             return value.decode("utf-8")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from framelens.attribution_relations import AttributionRelation, attribution_relations
+from framelens.relations import AttributionRelation, attribution_relations
 from framelens.schema import (
     AXES,
     SCHEMA_VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
 import re
 import zlib
 from pathlib import Path
@@ -29,6 +30,16 @@ _GZIP_HEAD = b"\x1f\x8b"
 _PARQUET_HEAD = b"PAR1"
 
 
+def real_path(path: Path) -> Path:
+    """Where a name leads, links followed; of links in a circle, one of them."""
+    return Path(os.path.realpath(path))
+
+
+def is_part(name: str) -> bool:
+    """Whether a file is called as a part of a run is."""
+    return PART.fullmatch(name) is not None
+
+
 def partial_of(target: Path) -> Path:
     """Where the parts of one output file live until it is complete."""
     return target.parent / f"{target.name}.partial"
@@ -36,9 +47,9 @@ def partial_of(target: Path) -> Path:
 
 def is_of_run(path: Path, target: Path) -> bool:
     """Whether a run with this output, a file or a directory, writes a file of this name."""
-    path, target = path.resolve(), target.resolve()
+    path, target = real_path(path), real_path(target)
     if path.parent == target:
-        return path.name in NAMES or PART.fullmatch(path.name) is not None
+        return path.name in NAMES or is_part(path.name)
     return path == target or partial_of(target) in (path, *path.parents)
 
 
@@ -46,9 +57,10 @@ def is_earlier_output(path: Path, target: Path) -> bool:
     """Whether an earlier run with this output has written a file, or it holds nothing yet."""
     if not is_of_run(path, target):
         return False
-    if path.resolve() == target.resolve():
+    path, target = real_path(path), real_path(target)
+    if path == target:
         return _holds_output(path)
-    return path.resolve().parent != target.resolve() or is_run_folder(target)
+    return path.parent != target or is_run_folder(target)
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -34,6 +35,8 @@ from framelens.schema import AXES, RowUnit
 _ROWS_READ = 64  # at a time: articles, not numbers
 _MICROSECONDS = len("2024-05-01T10:00:00.000000")
 _WRAPPED = (pa.DictionaryScalar, pa.ExtensionScalar, pa.RunEndEncodedScalar, pa.UnionScalar)
+
+_OFFSETS = {pa.ListArray: pa.int32(), pa.LargeListArray: pa.int64()}
 
 _TEXT = pa.string()
 _ERROR = pa.struct([("code", _TEXT), ("message", _TEXT)])
@@ -370,8 +373,27 @@ def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
-        return pa.chunked_array([pa.array([_value(item) for item in column], column.type)])
+        return pa.chunked_array([_repaired(chunk) for chunk in column.chunks], column.type)
     return column
+
+
+def _repaired(values: pa.Array) -> pa.Array:
+    """The values with readable strings, wherever in structs, lists or categories these stand."""
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        raw = values.cast(pa.large_binary()).to_pylist()
+        return pa.array([None if r is None else r.decode("utf-8", "replace") for r in raw], kind)
+    if pa.types.is_struct(kind):
+        parts = [_repaired(part) for part in values.flatten()]
+        return pa.StructArray.from_arrays(parts, fields=list(kind), mask=values.is_null())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = values.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), _OFFSETS[type(values)])
+        items = _repaired(values.flatten())
+        return type(values).from_arrays(offsets, items, type=kind, mask=values.is_null())
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(values.indices, _repaired(values.dictionary))
+    return values
 
 
 def _row_table(cell: tuple[str, ...] | None, kept: pa.Schema) -> pa.Table:

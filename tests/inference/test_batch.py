@@ -17,13 +17,13 @@ import pytest
 
 import framelens
 from framelens import rows, tabular
-from framelens.attribution_relations import attribution_relations
 from framelens.cli import main
 from framelens.documents import document_of
 from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.reading import read_records
 from framelens.records import FieldNames, Record
+from framelens.relations import attribution_relations
 from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
 from framelens.schema import ModelInfo
@@ -473,13 +473,20 @@ def test_columns_that_are_no_utf8_can_be_read_from_parquet(
 ) -> None:
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
     words = bad_strings([b"caf\xe9", b"tea"], pa.string()).cast(kind)
-    deep = pa.StructArray.from_arrays([words], ["k"])
-    pq.write_table(pa.table({"text": ["A plan."] * 2, "word": words, "deep": deep}), source)
+    late = pa.array([2**62 + 1, None], pa.timestamp("us", "Foo/Bar"))  # no time of Python's
+    deep = pa.StructArray.from_arrays([words, late], ["k", "t"], mask=pa.array([False, True]))
+    many = pa.ListArray.from_arrays(pa.array([0, 2, 2]), words, mask=pa.array([False, True]))
+    columns = {"text": ["A plan."] * 2, "word": words, "deep": deep, "many": many}
+    pq.write_table(pa.table(columns), source)
     assert score(model_folder, source, "-o", target, "--keep") == 0
     found = pq.read_table(target)
     assert found.schema.field("word").type == kind
     assert found.column("word").to_pylist() == ["caf\ufffd", "tea"]
-    assert found.column("deep").to_pylist() == [{"k": "caf\ufffd"}, {"k": "tea"}]
+    struct = found.column("deep").combine_chunks()
+    assert struct.is_null().to_pylist() == [False, True]
+    assert struct.field("k")[0].as_py() == "caf\ufffd"
+    assert struct.field("t").cast(pa.int64())[0].as_py() == 2**62 + 1
+    assert found.column("many").to_pylist() == [["caf\ufffd", "tea"], None]
 
 
 def test_a_damaged_gzip_file_is_named(

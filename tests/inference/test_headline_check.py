@@ -260,6 +260,7 @@ FELT_GUILTY = segment(
     cue="wrote",
     content="that he felt guilty about the money",
 )
+VOWED = segment("Lee vowed to find the guilty men.", source="Lee", cue="vowed")
 CONVICTED = segment("A jury found the former mayor, Ann Lee, guilty.", source="A jury", cue="found")
 SIGNED = segment(
     "“The ruling party stole the votes.” — Ada Quist",
@@ -362,6 +363,11 @@ SIGNED = segment(
         ("What Quist said to Lee: wall is a time bomb", "Quist", NAMED, "kept"),
         ("Lee accused of hiding a time bomb", None, NAMED, "weakened"),
         ("Lee accused of hiding a time bomb by engineer Quist", None, NAMED, "kept"),
+        ("Lee accused of standing by as wall moved", None, TITLED, "weakened"),
+        ("Plan by Okafor allegedly unlawful", None, TITLED, "weakened"),
+        ("Wall allegedly wrecked by Okafor", None, TITLED, "weakened"),
+        ("Monday: wall is moving", None, GROUPED, "dropped"),
+        ("Guilty men took the money", None, VOWED, "dropped"),
         ("Council knew of the fault", None, CLINGING, "dropped"),
         ("Lee took the money", None, FELT_GUILTY, "dropped"),
         ("Former mayor took the money", None, CONVICTED, "none_needed"),
@@ -423,8 +429,8 @@ def test_a_quotation_that_goes_on_has_the_source_before_it() -> None:
     assert said_in([plain, more], 1) == Speaker(None, None)
     head = segment("Engineer: wall falls", "headline", source="Engineer")
     assert said_in([head, more], 1) == Speaker(None, None)
-    two = replace(plain, spans=(NAMED.spans[0], OPENING.spans[0]))
-    assert said_in([two, more], 1).source == OPENING.spans[0]
+    two = replace(plain, spans=(OPENING.spans[0], NAMED.spans[0]))
+    assert said_in([two, more], 1).source == NAMED.spans[0]
     assert said_in([NAMED, plain], 1) == Speaker(None, None)
 
 

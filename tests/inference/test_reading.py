@@ -9,6 +9,7 @@ import math
 import os
 import uuid
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from framelens.errors import InputError
 from framelens.input_files import expand_inputs
 from framelens.reading import Position, read_records
 from framelens.records import FieldNames, record_of, to_json
+from framelens.run_files import is_earlier_output
 
 
 def test_kept_values_become_json_that_every_parser_reads() -> None:
@@ -110,6 +112,7 @@ def test_what_a_directory_or_pattern_holds_and_cannot_be_read_is_told(
         path.write_text('{"text": "A plan."}\n', "utf-8")
     Path("rows/gone.jsonl").symlink_to("none.jsonl")
     Path("rows/gone.md").symlink_to("none.md")
+    Path("rows/loop.jsonl").symlink_to("loop.jsonl")
     scandir = os.scandir
 
     def refused(path: str) -> Any:
@@ -122,8 +125,28 @@ def test_what_a_directory_or_pattern_holds_and_cannot_be_read_is_told(
         expand_inputs([given])
     assert str(raised.value).split("; ") == [
         f"{Path('rows/closed')}: found a directory that cannot be listed",
-        f"{Path('rows/gone.jsonl')}: found a link that leads to no file",
+        f"{Path('rows/gone.jsonl')}: found a file that cannot be reached",
+        f"{Path('rows/loop.jsonl')}: found a file that cannot be reached",
     ]
+    with pytest.raises(InputError, match=r"loop\.jsonl: found a file that cannot be reached"):
+        expand_inputs([given], partial(is_earlier_output, target=Path("out.jsonl")))
+
+
+def test_a_pattern_lists_only_the_directories_that_it_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "home/shared"
+    shared.mkdir(parents=True)
+    (shared / "a.jsonl").write_text('{"text": "A plan."}\n', "utf-8")
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if Path(path).name == "home":  # which may be entered
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert expand_inputs([f"{shared}/*.jsonl"]) == [str(shared / "a.jsonl")]
 
 
 def test_parts_of_a_run_that_was_cut_short_are_read_one_by_one_alone(tmp_path: Path) -> None:
@@ -136,6 +159,9 @@ def test_parts_of_a_run_that_was_cut_short_are_read_one_by_one_alone(tmp_path: P
         with pytest.raises(InputError, match="has not come to its end"):
             expand_inputs([str(given)])
     assert expand_inputs([str(part)]) == [str(part)]
+    (folder / "own.jsonl").write_text('{"text": "A plan."}\n', "utf-8")
+    assert expand_inputs([str(folder / "own*")]) == [str(folder / "own.jsonl")]
+    (folder / "own.jsonl").unlink()
     (folder / "_SUCCESS").write_text("{}", "utf-8")
     assert expand_inputs([str(folder)]) == [str(part)]
     (folder / "_SUCCESS").unlink()

@@ -14,6 +14,7 @@ from framelens_training.slices import (
     FalseAlarms,
     false_alarms,
     false_alarms_by_corpus,
+    flat_false_alarms,
     flat_slices,
     is_unnamed,
     segment_slices,
@@ -203,10 +204,12 @@ def test_a_model_that_cries_wolf_at_one_side_has_a_gap() -> None:
     assert rates["left"].value == pytest.approx(0.4, abs=0.1)
     assert unfair.gap.value == pytest.approx(rates["left"].value - rates["right"].value)
     assert unfair.neutral == {"left": 120, "right": 120}
-    flat = unfair.flat("mine")
+    flat = flat_false_alarms({"mine": unfair, "mine (2)": unfair, "a b": fair, "a/b": unfair})
     assert flat["fairness/framed_false_alarms/mine/gap_low"] > 0
-    assert "fairness/framed_false_alarms/mine_2_/gap" in unfair.flat("mine (2)")
-    assert measure({"left": 0, "right": 0}, minimum=121).flat("mine") == {}
+    assert "fairness/framed_false_alarms/mine_2_/gap" in flat
+    gaps = sorted(value for name, value in flat.items() if "/a_b-" in name and name.endswith("gap"))
+    assert gaps == sorted((fair.gap.value, unfair.gap.value))  # two corpora of one plain name
+    assert measure({"left": 0, "right": 0}, minimum=121).flat() == {}
     assert measure({"left": 0, "right": 0}, minimum=120).neutral == {"left": 120, "right": 120}
     sure = DecodingConfig(thresholds=dict.fromkeys(AXES, 0.95))
     found = false_alarms(
@@ -258,9 +261,18 @@ def test_one_article_of_a_side_tells_nothing_of_chance() -> None:
     assert found.gap is None
 
 
+def test_two_articles_of_a_side_are_too_few_for_an_interval() -> None:
+    documents = [article(f"d{n}", lean="right" if n > 1 else "left") for n in range(30)]
+    answers = [scores(document) for document in documents]
+    found = false_alarms(documents, answers, DecodingConfig(), minimum=1, samples=1000, seed=1)
+    assert found.gap is not None
+    assert np.isfinite(found.gap.value)
+    assert np.isnan((found.gap.low, found.gap.high)).all()
+
+
 def test_documents_without_a_lean_have_no_fairness_line() -> None:
     documents = [article("a")]
     found = false_alarms(
         documents, [scores(documents[0])], DecodingConfig(), minimum=1, samples=100, seed=1
     )
-    assert (found.rates, found.gap, found.flat("mine")) == ({}, None, {})
+    assert (found.rates, found.gap, found.flat()) == ({}, None, {})

@@ -28,6 +28,7 @@ from framelens_training.slices import (
     FalseAlarms,
     SliceMetrics,
     false_alarms_by_corpus,
+    flat_false_alarms,
     flat_slices,
     slice_metrics,
 )
@@ -56,8 +57,7 @@ class Assessment:
             if self.metrics.spans[kind].gold
         }
         flat |= flat_slices(self.slices)
-        for corpus, alarms in self.false_alarms.items():
-            flat |= alarms.flat(corpus)
+        flat |= flat_false_alarms(self.false_alarms)
         flat |= self.agreement.flat()
         for axis, comparison in self.comparison.items():
             for name, baseline in comparison.baselines.items():

@@ -327,7 +327,8 @@ def _fairness(assessment: Assessment, decoding: DecodingConfig) -> str:
     gaps = {corpus: alarms.gap for corpus, alarms in corpora if alarms.gap is not None}
     for corpus, gap in gaps.items():
         verdict = "holds" if gap.low <= 0 <= gap.high else "does not hold"
-        lines += ["", f"Left less right in {corpus}: {gap.signed()}; the interval {verdict} 0."]
+        known = f"the interval {verdict} 0" if math.isfinite(gap.low) else "of too few articles"
+        lines += ["", f"Left less right in {corpus}: {gap.signed()}; {known}."]
     if not gaps:
         lines += ["", "None has enough neutral sentences of both sides to compare left and right."]
     return "\n".join(lines)

@@ -237,6 +237,8 @@ def _overall(
         rule = f"above 0, interval above -{gate.margin}"
         passed = difference.value > 0 and difference.low > -gate.margin
     verdict = "better" if difference.low > 0 else "worse" if difference.high < 0 else "a tie"
+    if not np.isfinite(difference.low):
+        verdict = "not certain, since it hangs on too few articles"
     if not np.isfinite(difference.value):
         verdict = "no score" if ours.left_out else _NO_SCORE
     detail = f"difference {difference.signed()}: {verdict}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from framelens.decoding import DecodingConfig, Floats
 from framelens.schema import AXES, Axis
 from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocument
 from framelens_training.corpora.quotations import QUOTATION_WORDS, quoted_ranges
-from framelens_training.evaluation import Interval, axis_counts, bootstrap, draws
+from framelens_training.evaluation import Interval, axis_counts, bootstrap, draws, percentiles
 from framelens_training.lexicon import UNNAMED_SOURCES, loaded_places, words
 from framelens_training.predictions import AxisData, article_count, axis_data
 
@@ -76,14 +76,11 @@ class FalseAlarms:
     neutral: Mapping[str, int]
     gap: Interval | None
 
-    def flat(self, corpus: str) -> dict[str, float]:
-        """Figures as `fairness/framed_false_alarms/CORPUS/...`, in the letters MLflow allows."""
-        prefix = f"fairness/framed_false_alarms/{_plain(corpus)}"
-        flat = {f"{prefix}/{lean}": rate.value for lean, rate in self.rates.items()}
+    def flat(self) -> dict[str, float]:
+        """Rates by lean, and the gap with its ends."""
+        flat = {lean: rate.value for lean, rate in self.rates.items()}
         if self.gap is not None:
-            flat[f"{prefix}/gap"] = self.gap.value
-            flat[f"{prefix}/gap_low"] = self.gap.low
-            flat[f"{prefix}/gap_high"] = self.gap.high
+            flat |= {"gap": self.gap.value, "gap_low": self.gap.low, "gap_high": self.gap.high}
         return flat
 
 
@@ -246,20 +243,35 @@ def flat_slices(slices: Sequence[SliceMetrics]) -> dict[str, float]:
 
     Values that differ in other letters alone ("A/B", "A B") are told apart by a sum behind them.
     """
-    plain = {(item.kind, item.value): _plain(item.value) for item in slices}
-    shared = Counter((kind, name) for (kind, _), name in plain.items())
-    flat: dict[str, float] = {}
+    values: dict[str, list[str]] = {}
     for item in slices:
-        if np.isfinite(item.macro_f1.value):
-            value = plain[item.kind, item.value]
-            if shared[item.kind, value] > 1:
-                value += f"-{hashlib.sha256(item.value.encode()).hexdigest()[:8]}"
-            flat[f"slice/{item.axis}/{item.kind}.{value}/macro_f1"] = item.macro_f1.value
-    return flat
+        values.setdefault(item.kind, []).append(item.value)
+    plain = {kind: _plain(found) for kind, found in values.items()}
+    return {
+        f"slice/{item.axis}/{item.kind}.{plain[item.kind][item.value]}/macro_f1": figure
+        for item in slices
+        if np.isfinite(figure := item.macro_f1.value)
+    }
 
 
-def _plain(value: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", value)
+def flat_false_alarms(false_alarms: Mapping[str, FalseAlarms]) -> dict[str, float]:
+    """Figures by corpus as `fairness/framed_false_alarms/CORPUS/...`, as in `flat_slices`."""
+    plain = _plain(false_alarms)
+    return {
+        f"fairness/framed_false_alarms/{plain[corpus]}/{name}": value
+        for corpus, found in false_alarms.items()
+        for name, value in found.flat().items()
+    }
+
+
+def _plain(values: Iterable[str]) -> dict[str, str]:
+    """Distinct values in the letters that MLflow allows."""
+    plain = {value: re.sub(r"[^\w.-]+", "_", value) for value in values}
+    shared = Counter(plain.values())
+    for value, name in plain.items():
+        if shared[name] > 1:
+            plain[value] = f"{name}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    return plain
 
 
 def false_alarms_by_corpus(
@@ -306,7 +318,7 @@ def false_alarms(
 
     Articles are drawn with replacement from all that have a lean, so that the interval of
     the gap holds the chance in both sides. A lean with fewer than `minimum` neutral sentences
-    is left out; of one article nothing is known of chance, and the ends are NaN.
+    is left out; of few articles little is known of chance, and the ends are NaN (`percentiles`).
     """
     leaning = [i for i, document in enumerate(documents) if document.lean in LEANS]
     texts = [documents[i] for i in leaning]
@@ -331,18 +343,12 @@ def false_alarms(
         weights = draws(articles, samples, seed)
         with np.errstate(invalid="ignore"):
             resampled[lean] = (weights @ alarms) / (weights @ (alarms + quiet))
-        rates[lean] = _interval(value, resampled[lean])
+        rates[lean] = Interval(value, *percentiles(resampled[lean]))
     gap = None
     if "left" in resampled and "right" in resampled:
         value = rates["left"].value - rates["right"].value
-        gap = _interval(value, resampled["left"] - resampled["right"])
+        gap = Interval(value, *percentiles(resampled["left"] - resampled["right"]))
     return FalseAlarms(rates, neutral, gap)
-
-
-def _interval(value: float, resampled: NDArray[np.float64]) -> Interval:
-    """Percentiles; a draw without any document of a lean has no rate and is left out."""
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
 
 
 def _rounded(value: float) -> float | None:

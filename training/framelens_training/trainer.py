@@ -51,7 +51,7 @@ MEAN_METRIC = "eval_score_of_mean_weights"
 LOG_STEPS = 50
 """Most steps between two points of the training curve, and so between two checkpoints."""
 
-_OUTPUT_NORM = re.compile(rf"{re.escape(INNER)}\w*norm\.")
+_OUTPUT_NORM = re.compile(rf"{re.escape(INNER)}\w*norm\.", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -428,11 +428,12 @@ def fit(
         keeping.append(KeepingEvaluated(evaluated, model, lambda write: saving(write, checkpoints)))
     # Rank 0 looks for all: another could look when a damaged one has been passed over already.
     start = processes.broadcast(checkpoints.latest() if processes.is_main else None)
+    if start is None:
+        _refuse_too_few_evaluations(settings, len(sampler.steps))
     if settings.average and settings.average_start and start is None and processes.is_main:
         saving(lambda: evaluated.save(START, model), checkpoints)
     state = None if start is None else _state_of(checkpoints, start)
     if start is None or state is None or not _is_over(state):
-        _refuse_too_few_evaluations(settings, len(sampler.steps))
         arguments = training_arguments(
             config,
             str(checkpoints.folder),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from framelens.attribution_relations import attribution_relations
 from framelens.paragraphs import split_paragraphs
+from framelens.relations import attribution_relations
 from framelens.schema import Document, ScoredSegment, Span
 
 # fmt: off
@@ -214,7 +214,7 @@ def _quotes(document: Document) -> Iterator[tuple[Span | None, Quote]]:
             if end >= 0 and any(character.isalnum() for character in between):
                 yield source, _quote(segment, start, end)
                 end = -1
-            start, end = (content.start if end < 0 else start), content.end
+            start, end = (content.start if end < 0 else start), max(end, content.end)
         yield source, _quote(segment, start, end)
 
 

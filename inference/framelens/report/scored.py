@@ -61,12 +61,12 @@ def is_scored(name: str) -> bool:
     except UNREADABLE as error:
         raise InputError(f"{name}: cannot be read: {error}") from error
     if {"schema", "label", "model_name"} <= keys:
-        unit, option = (
-            ("attribution", "attributions") if "content" in keys else ("segment", "explode")
-        )
+        is_attribution = {"content_start", "source_segment"} <= keys
+        unit = "an attribution" if is_attribution else "a segment"
+        option = "--attributions" if is_attribution else "--explode"
         raise InputError(
-            f"{name}: expected one row a document, found one row a{'n' * (unit[0] == 'a')} {unit}; "
-            f"score again without --{option}"
+            f"{name}: expected one row a document, found one row {unit}; score again without "
+            f"{option}"
         )
     return keys >= _SIGNS
 

@@ -20,6 +20,7 @@ from framelens.report.pages import (
     dashboard_page,
     index_page,
 )
+from framelens.run_files import real_path
 from framelens.schema import ModelInfo
 
 INDEX = "index.html"
@@ -137,8 +138,13 @@ def _prepare(folder: Path, pages: Path, *, overwrite: bool) -> None:
 
 def is_earlier_report(page: Path, target: Path) -> bool:
     """Whether a page is the target, or lies in it, and is one that a report wrote."""
-    below = target.resolve() in (page.resolve(), *page.resolve().parents)
-    return below and (not page.exists() or _is_own(page))
+    own, folder = real_path(page), real_path(target)
+    if folder not in (own, *own.parents):
+        return False
+    try:
+        return not page.exists() or _is_own(page)
+    except OSError:  # it cannot be read: reading the inputs will tell
+        return False
 
 
 def _is_own(page: Path) -> bool:

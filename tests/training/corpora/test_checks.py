@@ -138,6 +138,16 @@ def test_a_short_text_of_an_article_in_two_splits_is_no_leak(featurizer: Featuri
         assert ("text-in-two-splits" in {f.code for f in compare(parts)}) is is_leak
 
 
+def test_furniture_that_stands_in_two_splits_is_no_repetition(featurizer: Featurizer) -> None:
+    line = _line("a", "Sign up for our newsletter and never miss a story")
+    segment = replace(line.segments[0], framed=None, boilerplate=True)
+    line = replace(line, annotated=frozenset({"boilerplate"}), segments=(segment,))
+    parts = [_part(s, replace(line, id=s, meta={"group": s})) for s in ("train", "test")]
+    assert not {f.code for f in compare(parts)} & {"duplicate-text", "text-in-two-splits"}
+    kept, _ = fix(parts, featurizer)
+    assert [len(part.items) for part in kept] == [1, 1]
+
+
 def test_one_cut_word_is_a_warning_and_most_of_them_a_shift(featurizer: Featurizer) -> None:
     text = "the mayor said the road is closed to all"
     words = ("mayor", "said", "road", "closed")

@@ -216,12 +216,13 @@ def _likeness_findings(alike: Sequence[Likeness]) -> Iterator[Finding]:
         if left.part.corpus != right.part.corpus:
             yield warning("text-in-two-corpora", right.item.where, "each text in one corpus",
                           f"{found} of {left.part.name}", "use one of the two")  # fmt: skip
-        elif is_leak(left, right):
-            tell = error if same else warning
-            yield tell("text-in-two-splits" if same else "near-duplicate-across-splits",
-                       right.item.where, "each text in one split",
-                       f"{found} of {left.part.name}",
-                       "take it out of the training data, or use --fix")  # fmt: skip
+        elif left.part.split != right.part.split:
+            if is_leak(left, right):
+                tell = error if same else warning
+                yield tell("text-in-two-splits" if same else "near-duplicate-across-splits",
+                           right.item.where, "each text in one split",
+                           f"{found} of {left.part.name}",
+                           "take it out of the training data, or use --fix")  # fmt: skip
         elif (
             asked_alike(left.document, right.document)
             and repeats(left.document, right.document)

@@ -232,7 +232,9 @@ def _drops(entries: Sequence[Entry]) -> dict[int, tuple[str, str]]:
     for pair in likenesses([entry for entry in entries if id(entry.item) not in drops]):
         # What says more is kept, and of equals the first.
         left, right = sorted((pair.left, pair.right), key=_worth, reverse=True)
-        if _rank(left) != _rank(right) and is_leak(left, right):
+        if _rank(left) != _rank(right):
+            if not is_leak(left, right):
+                continue
             code = "text-in-two-splits" if pair.similarity == 1.0 else "near-duplicate"
         elif (
             pair.similarity == 1.0

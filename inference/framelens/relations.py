@@ -83,7 +83,7 @@ def relations_of(segments: Sequence[ScoredSegment]) -> tuple[AttributionRelation
             if has_source:
                 said_by: _Speaker = (source, place)
             elif cue is not None and not content.continues and place not in later:
-                said_by = (None, None)
+                said_by = speaker = (None, None)  # whoever is meant, it is another one
             else:
                 said_by = speaker
             found.append(AttributionRelation(place, content, *said_by, cue))
@@ -115,13 +115,17 @@ def _carried_on(
 
 
 def _first_speaker(segment: ScoredSegment, place: int, own: Sequence[_Linked]) -> _Speaker:
-    first = next(span for span in segment.spans if span.type == "source")
-    return (own[0][1] if own else first), place
+    if own:
+        return own[0][1], place
+    sources = (span for span in segment.spans if span.type == "source")
+    return min(sources, key=lambda span: span.start), place
 
 
 def _last_speaker(segment: ScoredSegment, place: int, own: Sequence[_Linked]) -> _Speaker:
-    last = next(span for span in reversed(segment.spans) if span.type == "source")
-    return (own[-1][1] if own else last), place
+    if own:
+        return own[-1][1], place
+    sources = (span for span in segment.spans if span.type == "source")
+    return max(sources, key=lambda span: span.start), place
 
 
 def _within(segment: ScoredSegment) -> list[_Linked]:

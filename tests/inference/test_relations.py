@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 import framelens
-from framelens.attribution_relations import AttributionRelation, relations_of
+from framelens.relations import AttributionRelation, relations_of
 from framelens.schema import Document, ModelInfo, Role, ScoredSegment, Span, SpanType
 
 SCORES = {"attributed": 0.9, "framed": 0.1, "boilerplate": 0.0}
@@ -109,6 +109,25 @@ def test_content_with_a_cue_of_its_own_is_not_the_speakers_before() -> None:
     assert said(LEE, hearsay)[-1] == ("that it was old", None, "It is thought")
     goes_on = segment("[Q+ It was old,”] [C was the answer].")
     assert said(LEE, goes_on)[-1] == ("It was old,”", "Lee", "was the answer")
+
+    unnamed = segment("[C It was said] [Q that “it fell.]")
+    assert said(LEE, unnamed, segment("[Q+ We ran.”]"))[-1] == ("We ran.”", None, None)
+
+
+def test_signatures_and_furniture_of_other_fields_are_not_tied() -> None:
+    headline = segment("[Q “Wall fell”]", role="headline")
+    byline = segment("— [S Ines Okafor], engineer")
+    assert said(headline, byline) == [("“Wall fell”", None, None)]
+    share = segment("- Share this: [S Facebook]", label="boilerplate")
+    assert said(segment("[Q “It fell.]"), share) == [("“It fell.", None, None)]
+    signed = segment("— [S Lee]")
+    assert said(segment("[Q “It fell.]"), share, signed) == [("“It fell.", "Lee", None)]
+
+
+def test_spans_of_rows_from_elsewhere_may_stand_in_any_order() -> None:
+    both = segment("[S Lee] was there with [S Penrose].")
+    turned = replace(both, spans=both.spans[::-1])
+    assert said(turned, MORE) == said(both, MORE) == [("It will fall again.”", "Penrose", None)]
 
 
 def test_a_quotation_has_the_source_that_a_later_sentence_of_it_names() -> None:
