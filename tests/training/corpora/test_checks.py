@@ -145,7 +145,7 @@ def test_furniture_that_stands_in_two_splits_is_no_repetition(featurizer: Featur
     parts = [_part(s, replace(line, id=s, meta={"group": s})) for s in ("train", "test")]
     assert not {f.code for f in compare(parts)} & {"duplicate-text", "text-in-two-splits"}
     kept, _ = fix(parts, featurizer)
-    assert [len(part.items) for part in kept] == [1, 1]
+    assert [len(part.located) for part in kept] == [1, 1]
 
 
 def test_one_cut_word_is_a_warning_and_most_of_them_a_shift(featurizer: Featurizer) -> None:
