@@ -330,7 +330,7 @@ def test_resume_refuses_another_run(
     ("option", "says"),
     [
         (["--text-field", "body"], "fields text was 'text' and is now 'body'"),
-        (["--explode"], "explode was False and is now True"),
+        (["--explode"], "rows was 'document' and is now 'segment'"),
         (["--keep"], "keep was False and is now True"),
         (["--max-segments", "9"], "limits segments was"),
         (["--part-rows", "41"], "part_rows was 40 and is now 41"),

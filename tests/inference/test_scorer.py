@@ -177,7 +177,7 @@ def test_nan_is_none(scorer: Scorer) -> None:
     ]
     good, bad = scorer.score_many(records)
     assert good == scorer.score("A plan.")
-    assert bad.id == "3.0"
+    assert bad.id == "3"
     assert bad.error is not None
     assert bad.error.code == "missing_text"
 
