@@ -297,7 +297,9 @@ def markdown(found: dict[str, Any]) -> str:
 
     def cell(figure: list[float]) -> str:
         value, low, high = figure
-        return "–" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        if value != value:
+            return "–"
+        return f"{value:.2f}" if low != low else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
     def row(name: str, *keys: str) -> str:
         cells = []
