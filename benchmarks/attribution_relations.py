@@ -28,6 +28,7 @@ from framelens import load
 from framelens.relations import relations_of
 from framelens.schema import ScoredSegment, Span
 from framelens_training.corpora.tied_spans import TiedArticle, tied_articles
+from framelens_training.evaluation import Interval, draws, percentiles
 
 Place = tuple[int, int]
 """Of a span: its segment, and where it begins."""
@@ -125,18 +126,18 @@ def with_model_spans(articles: Sequence[TiedArticle], model: str | None) -> dict
     counts = np.array(
         [_matched(*pair) for pair in zip(articles, (d.segments for d in documents), strict=True)]
     )
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(len(counts), size=(DRAWS, len(counts)))
-    figures, draws = _figures(counts.sum(axis=0)), _figures(counts[drawn].sum(axis=1))
+    figures = _figures(counts.sum(axis=0))
+    resampled = _figures(draws(len(counts), DRAWS, seed=0) @ counts)
     return {
-        name: f"{float(figures[name]):.3f} [{low:.3f}, {high:.3f}]"
-        for name in figures
-        for low, high in [np.percentile(draws[name], [2.5, 97.5])]
+        name: str(Interval(float(value), *percentiles(resampled[name])))
+        for name, value in figures.items()
     } | {"annotated": str(int(counts[:, 2].sum())), "found": str(int(counts[:, 3].sum()))}
 
 
-def _figures(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    right_found, right_annotated, annotated, found = np.moveaxis(counts.astype(float), -1, 0)
+def _figures(counts: NDArray[np.number]) -> dict[str, NDArray[np.float64]]:
+    right_found, right_annotated, annotated, found = np.moveaxis(
+        np.asarray(counts, np.float64), -1, 0
+    )
     precision, recall = right_found / found, right_annotated / annotated
     return {
         "precision": precision,

@@ -28,9 +28,9 @@ from framelens.run_files import (
     LOCK,
     MANIFEST,
     NAMES,
-    PART,
     SUCCESS,
     TEMPORARY,
+    is_part,
 )
 
 FORMAT_VERSION = 1
@@ -335,7 +335,7 @@ def _made(folder: Path) -> bool:
 def _is_own(path: Path) -> bool:
     """Whether a file in a run's directory is one that runs write."""
     own = (*NAMES, SUCCESS + ".tmp")
-    return path.is_file() and (path.name in own or PART.fullmatch(path.name) is not None)
+    return path.is_file() and (path.name in own or is_part(path.name))
 
 
 def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,8 @@ _CUE_BEHIND = 1
 _NEAR = 3
 """Spans of a type that are looked at to each side of another."""
 
+_FIRST, _LAST = 0, -1  # places in a segment's contents
+
 
 @dataclass(frozen=True, slots=True)
 class AttributionRelation:
@@ -88,7 +90,7 @@ def relations_of(segments: Sequence[ScoredSegment]) -> tuple[AttributionRelation
                 said_by = speaker
             found.append(AttributionRelation(place, content, *said_by, cue))
         if has_source:
-            speaker = _last_speaker(segment, place, own)
+            speaker = _speaker_at(_LAST, segment, place, own)
         if segment.label == "boilerplate":
             speaker = before
         elif segment.role == "headline":
@@ -110,22 +112,17 @@ def _carried_on(
 ) -> _Speaker:
     """Who speaks in a segment that names no source."""
     if place in later:
-        return _first_speaker(segments[later[place]], later[place], within[later[place]])
+        named = later[place]
+        return _speaker_at(_FIRST, segments[named], named, within[named])
     return speaker if within[place] else (None, None)
 
 
-def _first_speaker(segment: ScoredSegment, place: int, own: Sequence[_Linked]) -> _Speaker:
+def _speaker_at(end: int, segment: ScoredSegment, place: int, own: Sequence[_Linked]) -> _Speaker:
+    """Who speaks first, or last, in a segment with sources: of its content, if it has any."""
     if own:
-        return own[0][1], place
-    sources = (span for span in segment.spans if span.type == "source")
-    return min(sources, key=lambda span: span.start), place
-
-
-def _last_speaker(segment: ScoredSegment, place: int, own: Sequence[_Linked]) -> _Speaker:
-    if own:
-        return own[-1][1], place
-    sources = (span for span in segment.spans if span.type == "source")
-    return max(sources, key=lambda span: span.start), place
+        return own[end][1], place
+    sources = [span for span in segment.spans if span.type == "source"]
+    return sorted(sources, key=lambda span: span.start)[end], place
 
 
 def _within(segment: ScoredSegment) -> list[_Linked]:

@@ -21,7 +21,7 @@ LOCK = "_lock"
 TEMPORARY = "_part.tmp"
 JOINED = "_joined.tmp"
 NAMES = (MANIFEST, JOURNAL, SUCCESS, LOCK, TEMPORARY, JOINED)
-PART = re.compile(r"part-\d{5,}\.(?:jsonl|jsonl\.gz|csv|parquet)")
+_PART = re.compile(r"part-\d{5,}\.(?:jsonl|jsonl\.gz|csv|parquet)")
 
 _FIRST_COLUMNS = DOCUMENT_COLUMNS[:3]  # of every output, with one row a segment too
 _JSONL_HEAD = f'{{"schema": {SCHEMA_VERSION}, "id": '.encode()
@@ -37,7 +37,7 @@ def real_path(path: Path) -> Path:
 
 def is_part(name: str) -> bool:
     """Whether a file is called as a part of a run is."""
-    return PART.fullmatch(name) is not None
+    return _PART.fullmatch(name) is not None
 
 
 def partial_of(target: Path) -> Path:

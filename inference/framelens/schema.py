@@ -49,9 +49,9 @@ Role = Literal["headline", "body"]
 Field = Literal["headline", "text"]
 Status = Literal["ok", "error"]
 Support = Literal["supported", "unsupported"]
-Attribution = Literal["kept", "weakened", "dropped", "none_needed"]
 RowUnit = Literal["document", "segment", "attribution"]
 """What an output row is of."""
+Attribution = Literal["kept", "weakened", "dropped", "none_needed"]
 ATTRIBUTIONS: tuple[Attribution, ...] = ("kept", "weakened", "dropped", "none_needed")
 """What a headline does with the attribution that its body has; "none_needed" is also what is said
 where it is not sure that one was dropped."""
