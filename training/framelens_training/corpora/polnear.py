@@ -135,7 +135,7 @@ class PolNeAR(CorpusReader):
                     log.complain(f"{name}:{line}", what)
 
                 standoff = parse_standoff(standoff_text, complain)
-                aligned = _aligned(raw, standoff, name, log)
+                aligned = annotated_text(raw, standoff, name, log)
                 if aligned is None:
                     continue
                 row = metadata.get((part, article), {})
@@ -151,7 +151,7 @@ class PolNeAR(CorpusReader):
         return documents
 
 
-def _aligned(raw: str, standoff: Standoff, where: str, log: ReadLog) -> str | None:
+def annotated_text(raw: str, standoff: Standoff, where: str, log: ReadLog) -> str | None:
     """The text that the offsets count in: as it stands, or with its line ends normalised.
 
     A checkout may have turned line feeds into CRLF, which moves every offset.

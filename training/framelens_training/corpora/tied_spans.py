@@ -13,9 +13,9 @@ from pathlib import Path
 
 from framelens.schema import AXES, Field, ScoredSegment, Span, SpanType
 from framelens.segmentation import segment_article
-from framelens_training.corpora.brat import Event, Standoff, parse_standoff
-from framelens_training.corpora.polnear import ANNOTATION_NAME, SPAN_TYPES
-from framelens_training.corpora.reading import Article
+from framelens_training.corpora.brat import Event, parse_standoff
+from framelens_training.corpora.polnear import ANNOTATION_NAME, SPAN_TYPES, annotated_text
+from framelens_training.corpora.reading import Article, ReadLog
 
 _UNKNOWN = dict.fromkeys(AXES, 0.0)
 
@@ -59,7 +59,7 @@ def tied_articles(root: Path, part: str) -> Iterator[TiedArticle]:
 
 def _tied(name: str, raw: str, annotation: str) -> TiedArticle | None:
     standoff = parse_standoff(annotation, _leave_out)
-    text = _annotated_text(raw, standoff)
+    text = annotated_text(raw, standoff, name, ReadLog())  # the corpus's reader tells what is wrong
     if text is None:
         return None
     article = Article.from_raw(text)
@@ -112,14 +112,6 @@ def _tied(name: str, raw: str, annotation: str) -> TiedArticle | None:
 
 def _leave_out(line: int, what: str) -> None:
     """What cannot be read is told where the corpus is read as labelled documents."""
-
-
-def _annotated_text(raw: str, standoff: Standoff) -> str | None:
-    """The text that the offsets count in: as it stands, or with line feeds in place of CRLF."""
-    for text in (raw, raw.replace("\r\n", "\n")):
-        if all(entity.matches(text) for entity in standoff.entities):
-            return text
-    return None
 
 
 def _ties(
