@@ -47,6 +47,31 @@ def test_single_breaks_and_several_articles() -> None:
     assert (first.text, second.text) == ("x\ny", "z")
 
 
+def test_only_what_is_annotated_has_answers() -> None:
+    page = "#id: a\n#annotated: boilerplate\n\nb| Home\n-| It rained.\n"
+    (document,) = parse_markup(page)
+    assert document.annotated == {"boilerplate"}
+    assert [(s.attributed, s.framed, s.boilerplate) for s in document.segments] == [
+        (None, None, True), (None, None, False)
+    ]  # fmt: skip
+    assert document.meta == {}
+    assert format_markup(document) == page
+
+
+@pytest.mark.parametrize(
+    ("names", "line", "says"),
+    [
+        ("boilerplate, tone", "-| x", "expected some of attributed, .*found 'boilerplate, tone'"),
+        ("", "-| x", "expected some of"),
+        ("boilerplate", "f| x", "found others: framed"),
+        ("framed", "f| {l|x}", "found others: loaded_spans"),
+    ],
+)
+def test_marks_of_what_is_not_annotated_are_refused(names: str, line: str, says: str) -> None:
+    with pytest.raises(CorpusError, match=says):
+        parse_markup(f"#id: a\n#annotated: {names}\n{line}\n")
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

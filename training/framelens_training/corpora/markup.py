@@ -16,19 +16,22 @@ leading `H` for the headline), a bar, and its text with the spans in braces (`s`
 `c` cue, `q` content, `l` loaded; a span may stand inside another). A blank line ends a
 paragraph, and segments of one paragraph are joined by a space; page furniture always has a
 line of its own. Articles are separated by a line `===`. `#breaks: single` puts one line break
-between paragraphs instead of two.
+between paragraphs instead of two. `#annotated: boilerplate, framed` names what the annotators
+looked at, if not everything: other axes and spans are not marked then, and are unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from framelens.schema import SpanType
+from framelens.schema import AXES, SpanType
 from framelens_training.corpora.labelled import (
     ANNOTATED,
     FIELDS,
+    LAYER_OF,
+    Annotated,
     CorpusError,
     GoldSegment,
     GoldSpan,
@@ -129,14 +132,52 @@ def _parse_article(
     if "id" not in known:
         problems.append(Problem(f"{where}:{first_line}", "the article has no '#id:' line"))
         return None
+    try:
+        annotated = _annotated(meta.pop("annotated", None), segments, spans)
+    except ValueError as error:
+        problems.append(Problem(f"{where}:{first_line}", str(error)))
+        return None
     return LabelledDocument(
         text=texts["text"],
         headline=texts["headline"] or None,
-        annotated=frozenset(ANNOTATED),
-        segments=tuple(segments),
+        annotated=annotated,
+        segments=tuple(_answered(segment, annotated) for segment in segments),
         spans=tuple(sorted(spans, key=lambda s: (FIELDS.index(s.field), s.start, -s.end))),
         meta=meta,
         **known,
+    )
+
+
+def _annotated(
+    names: str | None, segments: Sequence[GoldSegment], spans: Sequence[GoldSpan]
+) -> frozenset[Annotated]:
+    """What a '#annotated:' line names; everything, if there is none."""
+    if names is None:
+        return frozenset(ANNOTATED)
+    named = {name.strip() for name in names.split(",")}
+    annotated = frozenset(name for name in ANNOTATED if name in named)
+    if named != annotated:
+        raise ValueError(
+            f"expected some of {', '.join(ANNOTATED)} after '#annotated:', found {names!r}"
+        )
+    marked = {LAYER_OF[span.type] for span in spans} | {
+        axis for segment in segments for axis in AXES if segment.axis(axis)
+    }
+    if marked - annotated:
+        raise ValueError(
+            "expected only marks of what '#annotated:' names, found others: "
+            + ", ".join(sorted(marked - annotated))
+        )
+    return annotated
+
+
+def _answered(segment: GoldSegment, annotated: Collection[Annotated]) -> GoldSegment:
+    """The segment with answers on what is annotated, and no others."""
+    return replace(
+        segment,
+        attributed=segment.attributed if "attributed" in annotated else None,
+        framed=segment.framed if "framed" in annotated else None,
+        boilerplate=segment.boilerplate if "boilerplate" in annotated else None,
     )
 
 
@@ -181,6 +222,8 @@ def format_markup(document: LabelledDocument) -> str:
     paragraph breaks and whose spans lie inside segments and nest.
     """
     meta = {key: getattr(document, key) for key in _DOCUMENT_KEYS} | dict(document.meta)
+    if document.annotated != frozenset(ANNOTATED):
+        meta["annotated"] = ", ".join(name for name in ANNOTATED if name in document.annotated)
     lines = [f"#{key}: {value}" for key, value in meta.items() if value is not None]
     end: int | None = None
     furniture = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from framelens.schema import AXES
 from framelens_training.corpora.findings import Located, Parsed, findings_of
 from framelens_training.corpora.formats.base import (
     FormatError,
@@ -62,8 +63,8 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
         parts.append(part)
     if problems:
         raise FormatError(
-            f"{path}: expected documents that inline markup can carry (every axis and span type "
-            "annotated, segments that cover the text, spans that lie inside segments and nest), "
+            f"{path}: expected documents that inline markup can carry (an answer on each annotated "
+            "axis, segments that cover the text, spans that lie inside segments and nest), "
             "found others; write .jsonl, which carries everything", problems,
         )  # fmt: skip
     write_bytes(path, "===\n".join(parts).encode("utf-8"))
@@ -72,6 +73,11 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
 def _reason(document: LabelledDocument) -> str:
     if not document.segments:
         return "no segments"
-    if len(document.annotated) < 5 or any(s.weights for s in document.segments):
-        return "not everything is annotated, or weights"
+    if any(s.weights for s in document.segments) or any(
+        segment.axis(axis) is None
+        for segment in document.segments
+        for axis in AXES
+        if axis in document.annotated
+    ):
+        return "weights, or no answer on an annotated axis"
     return "spacing, segments or spans that markup cannot express"
