@@ -34,6 +34,7 @@ from framelens_training.quality import (
     LINES,
     MEASURES,
     STARTER,
+    WRITTEN_PAGES,
     VOICE_PAIRS,
     cross_fitted,
     measure,
@@ -319,6 +320,16 @@ class TestLines:
         assert rows["lines/sentences"].n == len(scored) - headlines > 0
 
 
+class TestWrittenPages:
+    def test_furniture_is_told_by_line(self, bench: Bench) -> None:
+        found = measure(bench, WRITTEN_PAGES)
+        (row,) = found.rows
+        scored = subset(corpus(WRITTEN_PAGES).read(None)["test"], 60)
+        assert found.scored["pages test"] == digest(scored)
+        assert row.key == "written_pages/macro_f1"
+        assert row.n == sum(len(document.segments) for document in scored)
+
+
 class TestStarter:
     def test_rows_over_the_subset(self, bench: Bench) -> None:
         found = measure(bench, STARTER)
@@ -545,7 +556,7 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:
     prefixes: Sequence[str] = [
         "polnear/", "babe/", "checkthat/", "semeval/", "titles/", "pages/", "calibration/",
-        "starter/", "voices/", "typography/", "parties/", "articles/", "lines/",
+        "starter/", "voices/", "typography/", "parties/", "articles/", "lines/", "written_pages/",
     ]  # fmt: skip
     assert len(prefixes) == len(MEASURES)
     assert all(any(key.startswith(prefix) for prefix in prefixes) for key in STANDARDS)

@@ -63,7 +63,7 @@ from framelens_training.voices import (
 
 BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
 POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
-JUDGED, LINES = "judged-articles", "lines"
+JUDGED, LINES, WRITTEN_PAGES = "judged-articles", "lines", "pages"
 
 VOICE_PAIRS = "voices"
 STARTER_PACKAGE = "framelens_training.corpora"
@@ -586,6 +586,22 @@ def pages(bench: Bench) -> list[Row]:
     ]
 
 
+def written_pages(bench: Bench) -> list[Row]:
+    """Page furniture by line, on the pages that were written for the project."""
+    return [
+        axis_row(
+            bench,
+            "boilerplate",
+            macro_f1,
+            WRITTEN_PAGES,
+            "test",
+            "written_pages/macro_f1",
+            "packaged pages, page furniture, macro-F1 by line",
+            also=("validation",),
+        )
+    ]
+
+
 def calibration(bench: Bench) -> list[Row]:
     """Calibration error, each half of validation with temperatures from the other half."""
     parts = cross_fitted(bench)
@@ -668,9 +684,10 @@ MEASURES: Mapping[str, Callable[[Bench], list[Row]]] = MappingProxyType({
     "parties": parties,
     VOICE_PAIRS: voices,
     LINES: lines,
+    WRITTEN_PAGES: written_pages,
     STARTER: starter,
 })  # fmt: skip
 """Every measure by the corpus that it needs; `calibration` needs those of the training,
 `typography` PolNeAR and SemEval, and `parties` these, BABE and the titles."""
-PACKAGED = (STARTER, VOICE_PAIRS, LINES)
+PACKAGED = (STARTER, VOICE_PAIRS, LINES, WRITTEN_PAGES)
 """The measures that need no public corpus."""

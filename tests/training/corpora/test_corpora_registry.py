@@ -21,8 +21,9 @@ from framelens_training.corpora.splits import group_of
 
 def test_every_corpus_is_found_by_its_name() -> None:
     assert list(CORPORA) == [
-        "starter", "gazette", "lines", "polnear", "babe", "semeval2023-task3", "checkthat2025",
-        "hyperpartisan-titles", "article-extraction", "judged-articles", "judged-lines",
+        "starter", "gazette", "lines", "pages", "polnear", "babe", "semeval2023-task3",
+        "checkthat2025", "hyperpartisan-titles", "article-extraction", "judged-articles",
+        "judged-lines",
     ]  # fmt: skip
     for name, reader in CORPORA.items():
         assert corpus(name) is reader

@@ -27,6 +27,7 @@ _READERS: tuple[Corpus, ...] = (
     PackagedCorpus("starter", "framelens starter corpus", "jsonl"),
     PackagedCorpus("gazette", "framelens gazette corpus", "markup"),
     PackagedCorpus("lines", "framelens headlines and sentences", "csv", {"framed"}),
+    PackagedCorpus("pages", "framelens web pages", "markup", {"boilerplate"}),
     PolNeAR(),
     Babe(),
     SemEval(),
@@ -73,7 +74,7 @@ def resolve_root(config_root: str | Path | None) -> Path:
         raise FileNotFoundError(
             "expected the root folder of the public corpora in corpora.root of the config or in "
             f"the environment variable {ROOT_VARIABLE}, found neither; set one, or use the corpora "
-            "'starter', 'gazette' and 'lines', which need no download"
+            "'starter', 'gazette', 'lines' and 'pages', which need no download"
         )
     root = Path(value).expanduser()
     if not root.is_dir():
