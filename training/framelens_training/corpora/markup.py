@@ -94,18 +94,10 @@ def _parse_article(
                 problems.append(Problem(place, f"expected '#key: value', found {line!r}"))
             meta[key.strip()] = value.strip()
             continue
-        match = _SEGMENT.match(line.rstrip())
-        if match is None:
-            problems.append(Problem(place, f"expected 'axes| text', found {line[:60]!r}"))
+        read = _segment_line(line, place, problems)
+        if read is None:
             continue
-        try:
-            text, found = _parse_spans(match["text"])
-        except ValueError as error:
-            problems.append(Problem(place, str(error)))
-            continue
-        if not text.strip():
-            problems.append(Problem(place, "expected text after the bar, found none"))
-            continue
+        match, text, found = read
         name = FIELDS[0] if match["head"] else FIELDS[1]
         if texts[name]:
             furniture = "b" in match["axes"] or bool(segments[-1].boilerplate)
@@ -146,6 +138,25 @@ def _parse_article(
         meta=meta,
         **known,
     )
+
+
+def _segment_line(
+    line: str, place: str, problems: list[Problem]
+) -> tuple[re.Match[str], str, list[tuple[SpanType, int, int]]] | None:
+    """A segment's line: its parts, its text without marks, and the spans that these mark."""
+    match = _SEGMENT.match(line.rstrip())
+    if match is None:
+        problems.append(Problem(place, f"expected 'axes| text', found {line[:60]!r}"))
+        return None
+    try:
+        text, found = _parse_spans(match["text"])
+    except ValueError as error:
+        problems.append(Problem(place, str(error)))
+        return None
+    if not text.strip():
+        problems.append(Problem(place, "expected text after the bar, found none"))
+        return None
+    return match, text, found
 
 
 def _annotated(
