@@ -734,7 +734,7 @@ def test_a_summary_never_tells_of_an_earlier_run(model_folder: Path, tmp_path: P
     assert not summary.exists()
 
 
-@pytest.mark.parametrize("name", ["out", "out.json", "out.ndjson", "out.txt", "out.v2/"])
+@pytest.mark.parametrize("name", ["out.ndjson", "out.v2/"])
 def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
     assert score(model_folder, source, "-o", f"{tmp_path}/{name}") == 0
@@ -762,6 +762,9 @@ def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) 
         ["-o", "x.pq"],
         ["-o", "x.xlsx"],
         ["-o", "x.html"],
+        ["-o", "x.txt"],
+        ["-o", "x.json"],
+        ["-o", "x"],
         ["--summary", "-"],
         ["-o", ""],
         ["--summary", ""],
