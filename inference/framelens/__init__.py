@@ -27,6 +27,7 @@ from framelens.schema import (
 )
 
 if TYPE_CHECKING:
+    from framelens.pages import extract_page
     from framelens.scorer import Scorer, check_golden, load
 
 __version__ = "0.1.1"
@@ -53,6 +54,7 @@ __all__ = [
     "Summary",
     "attribution_relations",
     "check_golden",
+    "extract_page",
     "load",
 ]
 
@@ -64,6 +66,10 @@ if not TYPE_CHECKING:  # to a type checker, it would make an object of every mis
             from framelens import scorer
 
             return getattr(scorer, name)
+        if name == "extract_page":
+            from framelens.pages import extract_page
+
+            return extract_page
         raise AttributeError(f"module 'framelens' has no attribute {name!r}")
 
 

@@ -126,6 +126,7 @@ class Run:
         self._inputs = inputs
         self._progress = progress
         self._tally = Tally()
+        self._marked_up = 0
         self._position = Position()
         self._settings = Settings(
             plan.artifact.path,
@@ -261,7 +262,9 @@ class Run:
 
     def _count(self, record: Record, answer: Answer) -> None:
         self._tally.add(answer)
-        if answer.error is not None:
+        if answer.error is None:
+            self._marked_up += record.has_markup
+        else:
             row = json.loads(answer.body.split("\n")[0])
             flat = self._plan.rows != "document"
             message = row["error_message"] if flat else row["error"]["message"]
@@ -297,6 +300,11 @@ class Run:
 
     def _outcome(self, *, interrupted: bool) -> Outcome:
         self._progress.finish(self._tally)
+        if self._marked_up:
+            self._progress.warn(
+                f"expected plain texts, found HTML in {self._marked_up} of them, whose markup was "
+                "scored as text; framelens.extract_page draws the text out"
+            )
         return Outcome(self._tally, interrupted, self.summary(interrupted=interrupted))
 
     def summary(self, *, interrupted: bool) -> dict[str, Any]:

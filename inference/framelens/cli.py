@@ -33,10 +33,8 @@ _STYLES: dict[str, Style] = {
     ".ndjson.gz": "jsonl.gz",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".txt": "jsonl",
 }
-"""Formats by the ending of the output."""
+"""Formats by the ending of the output: endings whose rows can be read back."""
 
 _SCORE = (
     "Score articles, or with --unit segment single sentences. Exit codes: 0 all rows scored; "
@@ -286,10 +284,10 @@ def _style(options: argparse.Namespace, target: Path | None) -> Style:
     name = target.name.lower()
     found = next((style for ending, style in _STYLES.items() if name.endswith(ending)), None)
     folder = target.is_dir() or options.output.endswith(("/", os.sep))
-    if found is None and target.suffix and not folder and not is_stream(target):
+    if found is None and not folder and not is_stream(target):
         options.usage_error(
-            f"{target.name}: expected an output that ends in .jsonl, .jsonl.gz, .csv or .parquet, "
-            "or --format"
+            f"{target.name}: expected an output that ends in {', '.join(_STYLES)}, "
+            "a directory that ends in /, or --format"
         )
     return found or "jsonl"
 

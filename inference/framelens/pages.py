@@ -16,8 +16,12 @@ _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may b
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 
 
-def extract_page(page: bytes) -> dict[str, str] | RowError:
-    """Headline and main text of an HTML page; the text does not hold the headline once more.
+def extract_page(page: bytes | str) -> dict[str, str] | RowError:
+    """Headline and main text of an HTML page or a piece of one, as plain text.
+
+    Returns:
+        The fields `text` and, where the page has one, `headline`, which the text does not hold
+        once more; a `RowError` where there is no main text, as in a line without markup.
 
     Raises:
         MissingExtraError: if the extractor is not installed.
@@ -26,7 +30,7 @@ def extract_page(page: bytes) -> dict[str, str] | RowError:
         import trafilatura
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
-    tree = trafilatura.load_html(_decoded(page))
+    tree = trafilatura.load_html(page if isinstance(page, str) else _decoded(page))
     whole = "" if tree is None else " ".join((tree.findtext(".//title") or "").split())
     found = trafilatura.bare_extraction(tree, include_comments=False, with_metadata=True)
     row: dict[str, str] = {}

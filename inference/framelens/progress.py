@@ -121,6 +121,11 @@ class Progress:
         clear = "\r\x1b[K" if self._bar else ""
         self._show(f"{clear}framelens: {self._final(tally)}\n")
 
+    def warn(self, message: str) -> None:
+        """One line that is no count."""
+        if not self._quiet:
+            self._show(f"framelens: {message}\n")
+
     def _show(self, text: str) -> None:
         # A lost terminal, or a full disk below a log, is no reason to end the run.
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ import decimal
 import json
 import math
 import numbers
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ Keep = Literal["nothing", "json", "cells"]
 
 _ID_TYPES = (str, numbers.Real, decimal.Decimal, uuid.UUID, datetime.date)
 _EXACT = 2**53  # from here on, not every whole number is a float
+_BLOCK_MARKUP = re.compile(r"</(?:p|div)\s*>|<br\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ class Record:
         # What a column of categories chooses from is there once for many rows.
         own = (getattr(chunk, "indices", chunk) for column in columns for chunk in column.chunks)
         return len(self.kept or "") + sum(int(chunk.nbytes) for chunk in own)
+
+    @property
+    def has_markup(self) -> bool:
+        """Whether its text is HTML: a paragraph ends in it, or a line is broken."""
+        text = None if self.row is None else self.row.get("text")
+        return isinstance(text, str) and _BLOCK_MARKUP.search(text) is not None
 
 
 def distinct(columns: list[str], name: str) -> list[str]:

@@ -176,7 +176,9 @@ def test_the_distributions_have_one_version() -> None:
     assert {project["version"] for project in projects} == {version}
     assert f"framelens=={version}" in projects[0]["dependencies"]
     assert framelens_training.__version__ == version
-    assert f"framelens-{version}-py3" in (ROOT / "docs/howto/deploy.md").read_text("utf-8")
+    deploy = (ROOT / "docs/howto/deploy.md").read_text("utf-8")
+    assert f"framelens-{version}-py3" in deploy
+    assert f"framelens_news_en_fast-{version}-py3" in deploy
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 

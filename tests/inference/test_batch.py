@@ -734,7 +734,22 @@ def test_a_summary_never_tells_of_an_earlier_run(model_folder: Path, tmp_path: P
     assert not summary.exists()
 
 
-@pytest.mark.parametrize("name", ["out", "out.json", "out.ndjson", "out.txt", "out.v2/"])
+@pytest.mark.parametrize("target", ["out.jsonl", "out/", "-"])
+def test_texts_with_markup_are_told_once(
+    target: str, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["<p>A plan.</p>", "A plan.<BR/>A road.", "A <b>plan</b>, 1 < 2.", "<div>A plan.</div>"]
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": text} for text in texts] + [{}])
+    output = target if target == "-" else f"{tmp_path}/{target}"
+    assert main(["score", str(source), "-o", output, "-m", str(model_folder)]) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "HTML" in line] == told[-1:]
+    assert "found HTML in 3 of them" in told[-1]
+    assert score(model_folder, source, "-o", f"{tmp_path}/quiet.jsonl") == 3
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["out.ndjson", "out.v2/"])
 def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "in.jsonl", ARTICLES[:1])
     assert score(model_folder, source, "-o", f"{tmp_path}/{name}") == 0
@@ -762,6 +777,9 @@ def test_other_outputs_are_jsonl(name: str, model_folder: Path, tmp_path: Path) 
         ["-o", "x.pq"],
         ["-o", "x.xlsx"],
         ["-o", "x.html"],
+        ["-o", "x.txt"],
+        ["-o", "x.json"],
+        ["-o", "x"],
         ["--summary", "-"],
         ["-o", ""],
         ["--summary", ""],

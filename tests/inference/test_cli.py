@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from framelens import MissingExtraError, RowError, extract_page
 from framelens.cli import main
-from framelens.pages import extract_page
 from support import read_jsonl
 
 GOOD = {"id": "a1", "headline": "Road closed", "text": "The mayor said a road was closed."}
@@ -490,6 +490,19 @@ def test_the_extractor_missing_names_the_extra(
     source.write_text("<p>x</p>", "utf-8")
     assert score(model_folder, source) == 1
     assert "pip install 'framelens[html]'" in capsys.readouterr().err
+    with pytest.raises(MissingExtraError, match=r"pip install 'framelens\[html\]'"):
+        extract_page("<p>x</p>")
+
+
+def test_a_field_that_holds_html_gives_its_text() -> None:
+    body = "<p>The mayor said “no”.</p><p>Yet <b>another</b> plan.</p>"
+    text = "The mayor said “no”.\nYet another plan."
+    assert extract_page(body) == {"text": text}
+    assert extract_page(f"<h1>A road is shut</h1>{body}") == {
+        "text": text,
+        "headline": "A road is shut",
+    }
+    assert isinstance(extract_page("No markup at all."), RowError)
 
 
 def test_the_table_shows_labels_sources_and_loaded_words(
