@@ -236,6 +236,16 @@ REJECTED = segment("Lee said that the plan was rejected.", source="Lee", cue="sa
 NO_CUE = segment("Lee had the plan rejected.", source="Lee")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 RULING_WITHOUT_CUE = segment("The court ruled that the wall stays.", source="The court")
+IN_ORDER = segment(
+    "In order to warn the town, Ines Okafor: “The wall moves.”",
+    source="Ines Okafor",
+    content="“The wall moves.”",
+)
+APPOINTED = segment(
+    "Appointed in May, Ines Okafor, in order to warn: “The wall moves.” A plan was rejected.",
+    source="Ines Okafor",
+    content="“The wall moves.”",
+)
 TITLED = segment(
     "Harbour engineer Ines Okafor said the wall was moving.",
     source="Harbour engineer Ines Okafor",
@@ -349,6 +359,8 @@ SIGNED = segment(
         ("Lee for the port", None, NOMINATION, "none_needed"),
         ("Wall must go", None, RULING, "none_needed"),
         ("Wall must stay", None, RULING_WITHOUT_CUE, "none_needed"),
+        ("Wall moves", None, IN_ORDER, "dropped"),
+        ("Wall moves", None, APPOINTED, "dropped"),
         ("Ruling party stole votes", None, SIGNED, "dropped"),
         ("Officials: wall is moving", None, UNKNOWN, "kept"),
         ("Harbour news: wall is moving", None, UNKNOWN, "dropped"),
