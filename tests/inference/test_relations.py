@@ -128,6 +128,11 @@ def test_signatures_and_furniture_of_other_fields_are_not_tied() -> None:
     assert said(LEE, MORE, item)[1:] == [("It will fall again.”", "Lee", None)]
 
 
+def test_page_furniture_attributes_nothing() -> None:
+    furniture = segment("[S Penrose] [C said] [Q no].", label="boilerplate")
+    assert said(LEE, furniture) == said(LEE)
+
+
 def test_spans_of_rows_from_elsewhere_may_stand_in_any_order() -> None:
     both = segment("[S Lee] was there with [S Penrose].")
     turned = replace(both, spans=both.spans[::-1])
