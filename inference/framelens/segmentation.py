@@ -117,4 +117,6 @@ def _is_prose(text: str, paragraph: Paragraph) -> bool:
     content = text[paragraph.start : min(paragraph.end, paragraph.start + _WORDS_SEARCHED)]
     if len(content.split()) < MIN_BODY_WORDS:
         return False
-    return paragraph.end - paragraph.start > len(content) or _TERMINAL.search(content) is not None
+    if paragraph.end - paragraph.start > len(content) or _TERMINAL.search(content):
+        return True
+    return len(split_sentences(content)) > 1
