@@ -370,7 +370,8 @@ class Scorer:
     ) -> Document:
         segments, logits = reading.features.segments, reading.logits
         scored = assemble(reading.segments, logits, spans, decoding)
-        check = check_headline(scored, segments, logits.tokens, decoding, self._vectors)
+        opening = [segment.opens_paragraph for segment in reading.segments]
+        check = check_headline(scored, segments, logits.tokens, decoding, self._vectors, opening)
         return Document(
             reading.id, "ok", self.model, tuple(scored), summarize(scored), headline_check=check
         )

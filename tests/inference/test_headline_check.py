@@ -143,6 +143,11 @@ def test_a_line_that_repeats_the_headline_is_not_what_it_is_held_against(
 
 def test_a_sentence_in_the_headlines_words_carries_its_claim(scorer: Scorer) -> None:
     assert check(scorer, "The plan is up", f"The plan is up. {BODY}").segment == 1
+    running, apart = f"The plan is up! {BODY}", f"The plan is up!\n{BODY}"
+    assert check(scorer, "The plan is up", running).segment == 1
+    assert check(scorer, "The plan is up", apart).segment != 1
+    deep = "\n".join(["Another report."] * LEAD + ["The plan is up!"])
+    assert check(scorer, "The plan is up", deep).segment == LEAD + 1
 
 
 def test_a_headline_without_words_of_content_is_unsupported(scorer: Scorer) -> None:
