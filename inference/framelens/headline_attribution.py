@@ -65,7 +65,18 @@ _CONVICTION = re.compile(
     re.IGNORECASE,
 )
 """As in "found the former minister guilty", not "found that he was guilty"."""
-_CLOSERS = {"'": "'’", "‘": "’'", '"': '"”', "“": '”"', "„": "“”", "‚": "‘’", "«": "»", "»": "«"}
+_CLOSERS = {
+    "'": "'’",
+    "‘": "’'",
+    '"': '"”',
+    "“": '”"',
+    "„": "“”",
+    "‚": "‘’",
+    "«": "»",
+    "»": "«",
+    "‹": "›",
+    "›": "‹",
+}
 _QUOTED = re.compile(
     "|".join(rf"(?<!\w){opener}(.{{1,400}}?)[{ends}](?!\w)" for opener, ends in _CLOSERS.items())
 )

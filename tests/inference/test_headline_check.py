@@ -195,7 +195,8 @@ def test_a_document_comes_back_from_its_row(scorer: Scorer) -> None:
 def test_the_table_shows_it(scorer: Scorer) -> None:
     shown = render(scorer.score(BODY, "Shameful road closed"), color=False)
     assert "attribution dropped (source: minister)" in " ".join(shown.split())
-    assert "'Shameful' (1.00)" in shown
+    assert "“Shameful” (1.00)" in shown
+    assert "carried by “The minister said a road closed.”" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 80
     unsupported = render(scorer.score(BODY, "Shameful, she ranted"), color=False)
     assert "no segment carries its claim" in unsupported
@@ -348,6 +349,8 @@ SIGNED = segment(
         ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
         ("Bed 'n' board beside a time bomb of a wall", None, NIGHT, "dropped"),
+        ("Old harbour wall is now a ‹time bomb› for all", None, NAMED, "weakened"),
+        ("Old harbour wall is now a ›time bomb‹ for all", None, NAMED, "weakened"),
         ("Harbour wall of old Tarn is now a “…” for all", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "dropped"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
