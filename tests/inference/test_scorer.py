@@ -278,6 +278,9 @@ def test_types_are_checked(scorer: Scorer) -> None:
         scorer.score(b"bytes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="headline to be a string"):
         scorer.score("text", 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="id to be a string, a number or a date, found list"):
+        scorer.score("text", id=[])  # type: ignore[arg-type]
+    assert scorer.score("text", id=5).id == "5"  # type: ignore[arg-type]
 
 
 def test_there_are_two_units(scorer: Scorer) -> None:
