@@ -77,6 +77,7 @@ def assert_sound(segments: list[TextSegment], text: str, headline: str | None) -
         "1. Open the valve.",
         "The tide — imagine that! — was out.",
         "He called it “a wall that held.”3 and left.",
+        "“I… I don’t know,” she said, “but we... We’re leaving.”",
     ],
 )
 def test_what_is_inside_a_sentence_does_not_end_it(text: str) -> None:
