@@ -27,7 +27,7 @@ def assemble(
     spans: list[TokenSpan],
     config: DecodingConfig,
 ) -> list[ScoredSegment]:
-    """Join a document's segments with their scores, labels and spans."""
+    """Join a document's segments with their scores, labels and spans; page furniture has none."""
     scores = axis_scores(logits, config)
     by_segment: list[list[Span]] = [[] for _ in segments]
     for span in spans:
@@ -61,6 +61,7 @@ def _scored(
     spans: tuple[Span, ...],
     config: DecodingConfig,
 ) -> ScoredSegment:
+    label = label_of(scores, config, segment.role)
     return ScoredSegment(
         index=index,
         role=segment.role,
@@ -68,10 +69,10 @@ def _scored(
         start=segment.start,
         end=segment.end,
         text=segment.text,
-        label=label_of(scores, config, segment.role),
+        label=label,
         uncertain=is_uncertain(scores, config, segment.role),
         scores=scores,
-        spans=spans,
+        spans=() if label == "boilerplate" else spans,
     )
 
 

@@ -53,9 +53,9 @@ _HEDGES = re.compile(
     re.IGNORECASE,
 )
 _DECISIONS = re.compile(
-    r"\b(?:acquitt|appoint|approv|ban(?:s|ned)\b|convict|decid|fin(?:ed|es)\b|grant|nominat|order|"
-    r"overturn|pass(?:ed|es)\b|reject|rul(?:ed|es|ing)\b|sentenc|strikes? down|struck down|"
-    r"vot(?:ed|es)\b)",
+    r"\b(?:(?:appoint|convict|grant|(?<!\bin\s)order|overturn|reject)(?:s|ed|ing)?|"
+    r"(?:approv|decid|nominat|sentenc)(?:es?|ed|ing)|acquit(?:s|ted|ting)?|ban(?:s|ned)|fin(?:ed|es)|"
+    r"pass(?:ed|es)|rul(?:ed|es|ing)|strikes? down|struck down|vot(?:ed|es))\b",
     re.IGNORECASE,
 )
 _CONVICTION = re.compile(
@@ -65,7 +65,18 @@ _CONVICTION = re.compile(
     re.IGNORECASE,
 )
 """As in "found the former minister guilty", not "found that he was guilty"."""
-_CLOSERS = {"'": "'’", "‘": "’'", '"': '"”', "“": '”"', "„": "“”", "‚": "‘’", "«": "»", "»": "«"}
+_CLOSERS = {
+    "'": "'’",
+    "‘": "’'",
+    '"': '"”',
+    "“": '”"',
+    "„": "“”",
+    "‚": "‘’",
+    "«": "»",
+    "»": "«",
+    "‹": "›",
+    "›": "‹",
+}
 _QUOTED = re.compile(
     "|".join(rf"(?<!\w){opener}(.{{1,400}}?)[{ends}](?!\w)" for opener, ends in _CLOSERS.items())
 )
@@ -122,7 +133,7 @@ def headline_attribution(
         return "none_needed"
     if repeated:
         return "weakened"
-    if _is_decision(segment, speaker.cue):
+    if _is_decision(segment, speaker):
         return "none_needed"
     return "dropped"
 
@@ -254,12 +265,22 @@ def _reports_a_decision(headline: ScoredSegment) -> bool:
     )
 
 
-def _is_decision(segment: ScoredSegment, cue: Span | None) -> bool:
+def _is_decision(segment: ScoredSegment, speaker: Speaker) -> bool:
     outside = _outside_content(segment)
     convicts = any(
         outside[match.start()] != " " for match in _CONVICTION.finditer(segment.text)
     )  # what a source says of a conviction is none
-    return convicts or _DECISIONS.search(outside if cue is None else cue.text) is not None
+    reporting = _behind_source(segment, speaker) if speaker.cue is None else speaker.cue.text
+    return convicts or _DECISIONS.search(reporting) is not None
+
+
+def _behind_source(segment: ScoredSegment, speaker: Speaker) -> str:
+    """What stands between a segment's source and the content behind it."""
+    if speaker.source is None:
+        return ""
+    start = max(speaker.source.end, segment.start)
+    ends = (span.start for span in segment.spans if span.type == "content" and span.start >= start)
+    return segment.text[start - segment.start : min(ends, default=segment.end) - segment.start]
 
 
 def _outside_content(segment: ScoredSegment) -> str:

@@ -62,19 +62,19 @@ def check_headline(
     tokens: Sequence[Floats],
     decoding: DecodingConfig,
     vectors: TokenVectors | None = None,
+    opening: Sequence[bool] | None = None,
 ) -> HeadlineCheck | None:
     """Hold a document's headline against its body; None if it lacks either.
 
     `tokenized` and `tokens` are the word pieces of the same segments and their span logits,
-    (n, 8) each. Page furniture is no body, nor is a line that repeats the headline; a text of
-    more than `MAX_HEADLINE` code points is no headline. Without `vectors` words are compared by
-    letters.
+    (n, 8) each. Page furniture is no body, nor is a paragraph at its top that repeats the
+    headline: `opening` tells which segments begin one, by default all. A text of more than
+    `MAX_HEADLINE` code points is no headline. Without `vectors` words are compared by letters.
     """
     head = next((segment for segment in segments if segment.role == "headline"), None)
     if head is None or len(head.text) > MAX_HEADLINE:
         return None
-    body = [s for s in segments if s.role == "body"]
-    body = [s for s in _without_repetition(head.text, body) if s.label != "boilerplate"]
+    body = _body(head.text, segments, opening or [True] * len(segments))
     if not body:
         return None
     headline = content_words(head.text, tokenized[head.index])
@@ -172,20 +172,37 @@ def _inside(words: Words, segment: ScoredSegment, spans: Sequence[Span]) -> list
     return [any(first <= start < end for first, end in places) for start in words.starts]
 
 
-def _without_repetition(headline: str, body: Sequence[ScoredSegment]) -> list[ScoredSegment]:
-    """The body without the lines that repeat the headline, as texts drawn out of pages do."""
+def _body(
+    headline: str, segments: Sequence[ScoredSegment], opening: Sequence[bool]
+) -> list[ScoredSegment]:
+    """The body without page furniture, and without the paragraphs at its top that repeat the
+    headline, as texts drawn out of pages do.
+    """
     head = [_bare(headline[start:end]) for start, end in split_sentences(headline)]
     longest = 2 * len(headline) + 8  # white space and marks in
+    body = [segment for segment in segments if segment.role == "body"]
     kept: list[ScoredSegment] = []
     at = 0
     while at < len(body):
-        run = [segment.text for segment in body[at : at + len(head)]]
-        if sum(map(len, run)) <= longest and [_bare(text) for text in run] == head:
+        run = body[at : at + len(head)]
+        if (
+            len(kept) < LEAD
+            and _are_paragraphs(run, opening)
+            and sum(len(segment.text) for segment in run) <= longest
+            and [_bare(segment.text) for segment in run] == head
+        ):
             at += len(head)
-        else:
+            continue
+        if body[at].label != "boilerplate":
             kept.append(body[at])
-            at += 1
+        at += 1
     return kept
+
+
+def _are_paragraphs(run: Sequence[ScoredSegment], opening: Sequence[bool]) -> bool:
+    """Whether consecutive segments are a whole paragraph, or several."""
+    behind = run[-1].index + 1
+    return opening[run[0].index] and (behind == len(opening) or opening[behind])
 
 
 def _bare(text: str) -> tuple[str, bool]:

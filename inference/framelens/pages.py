@@ -31,6 +31,8 @@ def extract_page(page: bytes | str) -> dict[str, str] | RowError:
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
     tree = trafilatura.load_html(page if isinstance(page, str) else _decoded(page))
+    for hidden in () if tree is None else tree.xpath("//body//*[@hidden]"):
+        hidden.drop_tree()
     whole = "" if tree is None else " ".join((tree.findtext(".//title") or "").split())
     found = trafilatura.bare_extraction(tree, include_comments=False, with_metadata=True)
     row: dict[str, str] = {}

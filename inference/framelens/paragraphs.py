@@ -90,11 +90,16 @@ _FURNITURE = re.compile(
     ),
     re.IGNORECASE,
 )
+_CAPITALS = "".join(filter(str.isupper, map(chr, range(0x2000))))
+_NAME = rf"[{_CAPITALS}][\w\u0300-\u036f.'’-]*"  # an accent may be a mark of its own
 _BYLINE = re.compile(
-    r"(?:(?:(?:Written|Posted|Story) )?[Bb]y|BY):? [A-Z][\w.'’-]*"
-    r"(?:[ ,&/]{1,2}(?:[A-Z][\w.'’-]*|and|of|for|de|van|von|in|the)){0,11}"
+    rf"(?:(?:(?:Written|Posted|Story) )?[Bb]y|BY):? {_NAME}"
+    rf"(?:[ ,&/]{{1,2}}(?:{_NAME}|and|of|for|de|van|von|in|the)){{0,11}}"
+    r"(?: \([^()]{1,40}\))?(?: @\w{1,30})?"
     rf"(?:\s?[|•·–—].*|,? (?i:{_STAMP}))?"
 )
+_DEGREE = re.compile(r",? (?:[JS]r|(?:[A-Z][a-z]?\.)+[A-Z])\.\Z")
+"""What a byline may end in: "Ann Lee Jr.", "Ann Lee, Ph.D."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,8 @@ def is_furniture(line: str) -> bool:
     plain = " ".join(line.translate(_WITHOUT_INVISIBLE).split())
     if _FURNITURE.fullmatch(plain):
         return True
-    return _BYLINE.fullmatch(plain) is not None and _SENTENCE_END.search(plain) is None
+    name = _DEGREE.sub("", plain)
+    return _BYLINE.fullmatch(name) is not None and _SENTENCE_END.search(name) is None
 
 
 def _wrap_width(text: str, lines: Sequence[Line]) -> int:

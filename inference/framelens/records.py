@@ -136,7 +136,7 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     text, headline, identifier = (_present(row.get(name)) for name in fields.all)
     if fields.headline == fields.text:  # headlines as texts, which have none themselves
         headline = None
-    own_id = where if identifier is None else _id_of(identifier)
+    own_id = where if identifier is None else id_of(identifier)
     try:
         kept = _kept(row, fields) if keep == "json" else None
     except RecursionError:
@@ -158,7 +158,7 @@ def record_of(row: Mapping[str, Any], where: str, fields: FieldNames, keep: Keep
     return Record(own_id, plain, kept=kept)
 
 
-def _id_of(value: Any) -> str | None:
+def id_of(value: Any) -> str | None:
     """The id that a value stands for: None if it is of another type than ids are."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))  # as pandas reads a column of whole numbers with a gap

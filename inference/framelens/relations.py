@@ -127,6 +127,8 @@ def _speaker_at(end: int, segment: ScoredSegment, place: int, own: Sequence[_Lin
 
 def _within(segment: ScoredSegment) -> list[_Linked]:
     """Each content span of a segment with the cue and the source that it has there."""
+    if segment.label == "boilerplate":  # in rows of version 0.1.0 it may have spans
+        return []
     spans = sorted(
         (span for span in segment.spans if span.type != "loaded"), key=lambda span: span.start
     )

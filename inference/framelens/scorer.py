@@ -29,7 +29,7 @@ from framelens.features import DocumentFeatures, Featurizer, WindowFeatures
 from framelens.headline_check import check_headline
 from framelens.limits import LimitError, Limits, Stopwatch
 from framelens.network import Network
-from framelens.records import given_record
+from framelens.records import given_record, id_of
 from framelens.schema import (
     AXES,
     Document,
@@ -125,7 +125,7 @@ class Scorer:
         """Score one article, or with `unit="segment"` one segment without splitting.
 
         Raises:
-            TypeError: if `text` or `headline` is not a string.
+            TypeError: if `text` or `headline` is not a string, or `id` no string, number or date.
             ValueError: if there is no such unit.
             LimitError: (a ValueError) if the document is over a limit.
         """
@@ -153,6 +153,10 @@ class Scorer:
             raise TypeError(f"expected text to be a string, found {type(text).__name__}")
         if headline is not None and not isinstance(headline, str):
             raise TypeError(f"expected headline to be a string, found {type(headline).__name__}")
+        own_id = id_of(id)
+        if own_id is None:
+            kind = type(id).__name__
+            raise TypeError(f"expected id to be a string, a number or a date, found {kind}")
         size = len(text) + len(headline or "")
         if size > limits.characters:
             raise LimitError(
@@ -171,7 +175,7 @@ class Scorer:
                 f"expected at most {limits.segments} segments, found {len(segments)}; "
                 "split the document or raise the limit",
             )
-        return self.read_segments(id, segments, watch)
+        return self.read_segments(own_id, segments, watch)
 
     def read_segments(self, id: str, segments: list[TextSegment], watch: Stopwatch) -> Reading:
         """What the network says of given segments, the work on which `watch` measures.
@@ -370,7 +374,8 @@ class Scorer:
     ) -> Document:
         segments, logits = reading.features.segments, reading.logits
         scored = assemble(reading.segments, logits, spans, decoding)
-        check = check_headline(scored, segments, logits.tokens, decoding, self._vectors)
+        opening = [segment.opens_paragraph for segment in reading.segments]
+        check = check_headline(scored, segments, logits.tokens, decoding, self._vectors, opening)
         return Document(
             reading.id, "ok", self.model, tuple(scored), summarize(scored), headline_check=check
         )

@@ -48,6 +48,8 @@ class TextSegment:
     start: int
     end: int
     text: str
+    opens_paragraph: bool = True
+    """Whether no other segment of its paragraph comes before it."""
 
 
 def segment_article(text: str, headline: str | None = None) -> list[TextSegment]:
@@ -70,9 +72,9 @@ def segment_article(text: str, headline: str | None = None) -> list[TextSegment]
             segments.append(_segment("body", "text", text, paragraph.start, paragraph.end))
             continue
         for start, end in split_sentences(content):
-            segments.append(
-                _segment("body", "text", text, paragraph.start + start, paragraph.start + end)
-            )
+            opens = not start
+            start, end = paragraph.start + start, paragraph.start + end
+            segments.append(TextSegment("body", "text", start, end, text[start:end], opens))
     return segments
 
 
@@ -117,4 +119,6 @@ def _is_prose(text: str, paragraph: Paragraph) -> bool:
     content = text[paragraph.start : min(paragraph.end, paragraph.start + _WORDS_SEARCHED)]
     if len(content.split()) < MIN_BODY_WORDS:
         return False
-    return paragraph.end - paragraph.start > len(content) or _TERMINAL.search(content) is not None
+    if paragraph.end - paragraph.start > len(content) or _TERMINAL.search(content):
+        return True
+    return len(split_sentences(content)) > 1

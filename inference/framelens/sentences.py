@@ -196,11 +196,20 @@ def _ends_sentence(text: str, start: int, stop: int, end: int) -> bool:
     if not {"!", "?", "؟"}.isdisjoint(marks):
         return True
     if trails_off:
+        if not quoted and word is not None and _stammers(text, start, stop, word):
+            return False
         # " ... Then" leaves something out of a sentence; "again... Then" trails off at its end.
         return quoted or (word is not None and stop > 0 and not text[stop - 1].isspace())
     if marks[0] != ".":
         return True
     return _full_stop_ends(text, start, stop, marks, word, other)
+
+
+def _stammers(text: str, start: int, stop: int, word: str) -> bool:
+    """Whether the word before an ellipsis is said once more after it: "I… I don't know"."""
+    last = _WORD_BEFORE.search(text, max(start, stop - _LOOK_BACK), stop)
+    again = word.replace("’", "'").partition("'")[0]  # "I… I'm here"
+    return last is not None and last.group().lstrip("'’").casefold() == again.casefold()
 
 
 def _full_stop_ends(

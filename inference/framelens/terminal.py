@@ -91,10 +91,10 @@ def _check_lines(
     if check.source is not None:
         said[0] += f" (source: {check.source.text})"
     if check.own_wording:
-        own = (f"{span.text!r} ({span.loaded:.2f})" for span in check.own_wording)
+        own = (f"“{span.text}” ({span.loaded:.2f})" for span in check.own_wording)
         said.append("own wording, with loaded score: " + ", ".join(own))
     carrier = " ".join(segments[check.segment].text.split())
-    parts = [f"carried by {textwrap.shorten(carrier, 60, placeholder=' …')!r}", *said]
+    parts = [f"carried by “{textwrap.shorten(carrier, 60, placeholder=' …')}”", *said]
     text = _safe(" ".join(f"headline: {'; '.join(parts)}".split()))
     for number, line in enumerate(_wrap(text, width - 4)):
         yield ("    " if number else "  ") + line

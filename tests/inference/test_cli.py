@@ -292,6 +292,7 @@ def test_plain_text_is_one_document(model_folder: Path, tmp_path: Path) -> None:
 
 def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     sentences = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+    sentences += "<p hidden>The minister said what is <b>unseen</b> of all here.</p>"
     page = (
         "<html><head><title>Road closed</title></head><body><nav><a href='/'>Home</a></nav>"
         f"<article><h1>Road closed</h1>{sentences}</article><footer>Sign up</footer></body></html>"
@@ -307,6 +308,7 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
         field = found["input"][segment["field"]]
         assert field[segment["start"] : segment["end"]] == segment["text"]
     assert any("road 7 was closed" in segment["text"] for segment in found["segments"])
+    assert not any("unseen" in segment["text"] for segment in found["segments"])
     assert score(model_folder, source, "--explode", "-o", tmp_path / "rows.jsonl") == 0
     first, *others = read_jsonl(tmp_path / "rows.jsonl")
     assert first["input"] == found["input"]

@@ -143,6 +143,11 @@ def test_a_line_that_repeats_the_headline_is_not_what_it_is_held_against(
 
 def test_a_sentence_in_the_headlines_words_carries_its_claim(scorer: Scorer) -> None:
     assert check(scorer, "The plan is up", f"The plan is up. {BODY}").segment == 1
+    running, apart = f"The plan is up! {BODY}", f"The plan is up!\n{BODY}"
+    assert check(scorer, "The plan is up", running).segment == 1
+    assert check(scorer, "The plan is up", apart).segment != 1
+    deep = "\n".join(["Another report."] * LEAD + ["The plan is up!"])
+    assert check(scorer, "The plan is up", deep).segment == LEAD + 1
 
 
 def test_a_headline_without_words_of_content_is_unsupported(scorer: Scorer) -> None:
@@ -190,7 +195,8 @@ def test_a_document_comes_back_from_its_row(scorer: Scorer) -> None:
 def test_the_table_shows_it(scorer: Scorer) -> None:
     shown = render(scorer.score(BODY, "Shameful road closed"), color=False)
     assert "attribution dropped (source: minister)" in " ".join(shown.split())
-    assert "'Shameful' (1.00)" in shown
+    assert "“Shameful” (1.00)" in shown
+    assert "carried by “The minister said a road closed.”" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 80
     unsupported = render(scorer.score(BODY, "Shameful, she ranted"), color=False)
     assert "no segment carries its claim" in unsupported
@@ -236,6 +242,16 @@ REJECTED = segment("Lee said that the plan was rejected.", source="Lee", cue="sa
 NO_CUE = segment("Lee had the plan rejected.", source="Lee")
 RULING = segment("The court ruled that the wall must go.", source="The court", cue="ruled")
 RULING_WITHOUT_CUE = segment("The court ruled that the wall stays.", source="The court")
+IN_ORDER = segment(
+    "In order to warn the town, Ines Okafor: “The wall moves.”",
+    source="Ines Okafor",
+    content="“The wall moves.”",
+)
+APPOINTED = segment(
+    "Appointed in May, Ines Okafor, in order to warn: “The wall moves.” A plan was rejected.",
+    source="Ines Okafor",
+    content="“The wall moves.”",
+)
 TITLED = segment(
     "Harbour engineer Ines Okafor said the wall was moving.",
     source="Harbour engineer Ines Okafor",
@@ -333,6 +349,8 @@ SIGNED = segment(
         ("The mayor's 'repaired' wall is a time bomb", None, NAMED, "dropped"),
         ("Wall isn't the mayor's, it's the port's", None, NAMED, "dropped"),
         ("Bed 'n' board beside a time bomb of a wall", None, NIGHT, "dropped"),
+        ("Old harbour wall is now a ‹time bomb› for all", None, NAMED, "weakened"),
+        ("Old harbour wall is now a ›time bomb‹ for all", None, NAMED, "weakened"),
         ("Harbour wall of old Tarn is now a “…” for all", None, NAMED, "dropped"),
         ("Engineer cries foul over wall", None, NAMED, "dropped"),
         ("Is the wall a time bomb?", None, NAMED, "none_needed"),
@@ -349,6 +367,8 @@ SIGNED = segment(
         ("Lee for the port", None, NOMINATION, "none_needed"),
         ("Wall must go", None, RULING, "none_needed"),
         ("Wall must stay", None, RULING_WITHOUT_CUE, "none_needed"),
+        ("Wall moves", None, IN_ORDER, "dropped"),
+        ("Wall moves", None, APPOINTED, "dropped"),
         ("Ruling party stole votes", None, SIGNED, "dropped"),
         ("Officials: wall is moving", None, UNKNOWN, "kept"),
         ("Harbour news: wall is moving", None, UNKNOWN, "dropped"),

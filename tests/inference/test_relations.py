@@ -119,9 +119,18 @@ def test_signatures_and_furniture_of_other_fields_are_not_tied() -> None:
     byline = segment("— [S Ines Okafor], engineer")
     assert said(headline, byline) == [("“Wall fell”", None, None)]
     share = segment("- Share this: [S Facebook]", label="boilerplate")
+    assert said(headline, share, byline) == [("“Wall fell”", None, None)]
     assert said(segment("[Q “It fell.]"), share) == [("“It fell.", None, None)]
-    signed = segment("— [S Lee]")
-    assert said(segment("[Q “It fell.]"), share, signed) == [("“It fell.", "Lee", None)]
+    for signature in ("— [S Lee]", "[C -] [S Lee], Tarn."):
+        signed = said(segment("[Q “It fell.]"), share, segment(signature))
+        assert signed == [("“It fell.", "Lee", None)]
+    item = segment("[C -] [S Penrose] [C disagreed].")
+    assert said(LEE, MORE, item)[1:] == [("It will fall again.”", "Lee", None)]
+
+
+def test_page_furniture_attributes_nothing() -> None:
+    furniture = segment("[S Penrose] [C said] [Q no].", label="boilerplate")
+    assert said(LEE, furniture) == said(LEE)
 
 
 def test_spans_of_rows_from_elsewhere_may_stand_in_any_order() -> None:

@@ -143,6 +143,13 @@ def test_summary_leaves_boilerplate_out(scorer: Scorer) -> None:
     assert summary.sources == 1
 
 
+def test_page_furniture_has_no_spans(scorer: Scorer) -> None:
+    document = scorer.score("Sign: the mayor said a road closed", unit="segment")
+    assert [(s.label, s.spans) for s in document.segments] == [("boilerplate", ())]
+    assert document.summary is not None
+    assert document.summary.sources == 0
+
+
 def test_many_records_one_bad_row_and_the_rest_go_on(scorer: Scorer) -> None:
     records = [
         "The mayor said a road closed.",
@@ -271,6 +278,9 @@ def test_types_are_checked(scorer: Scorer) -> None:
         scorer.score(b"bytes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="headline to be a string"):
         scorer.score("text", 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="id to be a string, a number or a date, found list"):
+        scorer.score("text", id=[])  # type: ignore[arg-type]
+    assert scorer.score("text", id=5).id == "5"  # type: ignore[arg-type]
 
 
 def test_there_are_two_units(scorer: Scorer) -> None:

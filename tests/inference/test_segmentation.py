@@ -77,6 +77,7 @@ def assert_sound(segments: list[TextSegment], text: str, headline: str | None) -
         "1. Open the valve.",
         "The tide — imagine that! — was out.",
         "He called it “a wall that held.”3 and left.",
+        "“I… I don’t know,” she said, “but we... We’re leaving.”",
     ],
 )
 def test_what_is_inside_a_sentence_does_not_end_it(text: str) -> None:
@@ -306,6 +307,15 @@ def test_a_first_line_that_reads_like_a_headline(
         "by Ines Okafor",
         "Written by Ines Okafor",
         "By J. R. Tolk and Ann Lee | 4 min read",
+        "By Émile Zola",
+        "By E\u0301mile Zola and Jose\u0301 Garci\u0301a",
+        "By Øyvind Aas",
+        "By ANN LEE and ÉMILE ZOLA",
+        "By Ann Lee (Tarn)",
+        "By Ann Lee @annlee",
+        "By Dr. Ann Lee, M.D.",
+        "By Ann Lee, Ph.D.",
+        "By Ann Lee Jr.",
         "3 May 2024, 10:15 BST",
         "May 3, 2024 at 10:15 a.m. ET",
         "Fri 3 May 2024 10.15 BST",
@@ -347,6 +357,11 @@ def test_a_first_line_that_is_no_headline(line: str) -> None:
         ("The harbour wall fell on Monday.", "headline"),
         ("„The harbour wall fell on Monday.“", "headline"),
         ("The harbour wall fell again.", "body"),
+        ("The wall fell. Nobody was hurt. #tarn", "headline"),
+        ("The wall fell. Nobody was hurt (Reuters)", "headline"),
+        ("The wall fell. A witness told the town:", "headline"),
+        ("The wall fell. Nobody was hurt. https://example.org/wall", "headline"),
+        ("Mr. Tolk and Dr. Lee of Tarn", "body"),
     ],
 )
 def test_six_words_are_body_text(body: str, role: str) -> None:
@@ -539,6 +554,7 @@ def test_a_line_of_furniture_is_one_segment(line: str) -> None:
         "Share prices fell on Monday. They rose on Tuesday.",
         "By the river, a wall fell. Nobody was hurt.",
         "By Monday the council had gone. It came back.",
+        "By Émile’s count, two were hurt. Nobody died.",
         "Published in 1961, the book sold well. It is out of print.",
         "More than 40 people came. Two left.",
         "Do you think it will hold? Okafor does not. She told us.",

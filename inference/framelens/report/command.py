@@ -49,7 +49,7 @@ def _report(options: argparse.Namespace) -> int:
     from framelens.input_files import STANDARD_INPUT, check_apart, expand_inputs
     from framelens.parts import followed
     from framelens.records import FieldNames
-    from framelens.report.inputs import Reading, Source
+    from framelens.report.inputs import ReportOptions, Source
     from framelens.report.pages import require_engine
     from framelens.report.write import (
         is_earlier_report,
@@ -76,7 +76,7 @@ def _report(options: argparse.Namespace) -> int:
     check_apart(inputs, [target])
     source = Source(
         inputs,
-        Reading(
+        ReportOptions(
             model=options.model,
             deferral=chosen_deferral(options),
             fields=FieldNames(options.text_field, options.headline_field, options.id_field),

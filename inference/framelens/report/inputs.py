@@ -26,7 +26,7 @@ from framelens.workers import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReportOptions:
     """How the inputs are read and scored."""
 
     model: str | None = None
@@ -42,24 +42,24 @@ class Reading:
 class Source:
     """The articles of some inputs, and what is known of the models that scored them."""
 
-    def __init__(self, names: Sequence[str], reading: Reading) -> None:
+    def __init__(self, names: Sequence[str], options: ReportOptions) -> None:
         """Look at the inputs and, if there is something to score, open the model.
 
         Raises:
             InputError: if an input cannot be read.
             ArtifactError: if a model is named, or needed, and cannot be used.
         """
-        self._reading = reading
+        self._options = options
         self._groups = [(scored, list(group)) for scored, group in groupby(names, key=is_scored)]
         self._artifact: Artifact | None = None
-        needed = reading.model is not None or any(not scored for scored, _ in self._groups)
+        needed = options.model is not None or any(not scored for scored, _ in self._groups)
         # For scored rows a model is only asked for its thresholds, which may stay unknown.
         with contextlib.nullcontext() if needed else contextlib.suppress(ArtifactError):
-            self._artifact = Artifact.open(resolve(reading.model))
+            self._artifact = Artifact.open(resolve(options.model))
 
     def decoding(self, model: ModelInfo) -> DecodingConfig | None:
         """The thresholds of a model, if it is one of those at hand."""
-        second = self._reading.deferral
+        second = self._options.deferral
         for artifact in (self._artifact, None if second is None else second.artifact):
             if artifact is not None and artifact.info == model:
                 return artifact.manifest.decoding
@@ -75,31 +75,31 @@ class Source:
                 yield from self._score(names)
 
     def _read(self, name: str) -> Iterator[Article]:
-        reading = self._reading
+        options = self._options
         for document, columns in read_scored(name):
             yield article_of(
                 document,
                 None,
                 columns,
-                outlet_field=reading.outlet_field,
-                date_field=reading.date_field,
+                outlet_field=options.outlet_field,
+                date_field=options.date_field,
             )
 
     def _score(self, names: Sequence[str]) -> Iterator[Article]:
         assert self._artifact is not None
-        reading, position, tally = self._reading, Position(), Tally()
+        options, position, tally = self._options, Position(), Tally()
         settings = Settings(
             self._artifact.path.resolve(),
             self._artifact.info,
-            reading.limits,
-            deferral=reading.deferral,
+            options.limits,
+            deferral=options.deferral,
         )
-        progress = Progress(quiet=reading.quiet)
-        records = read_records(names, reading.fields, keep="json", position=position)
+        progress = Progress(quiet=options.quiet)
+        records = read_records(names, options.fields, keep="json", position=position)
         with in_order(
             records,
             settings,
-            reading.workers,
+            options.workers,
             tick=lambda: progress.tick(tally, position.fraction),
         ) as answers:
             for record, answer in answers:
@@ -113,6 +113,6 @@ class Source:
             document_of(table_row(record.id, body, None)),
             text if isinstance(text, str) else None,
             {} if record.kept is None else json.loads(record.kept),
-            outlet_field=self._reading.outlet_field,
-            date_field=self._reading.date_field,
+            outlet_field=self._options.outlet_field,
+            date_field=self._options.date_field,
         )
