@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from framelens.schema import (
     Axis,
     ModelInfo,
 )
+from framelens.values import number, string, whole_number
+from framelens.windows import check_sizes
 
 FORMAT_VERSION = 3
 """Version of the directory's layout and manifest; a newer one is refused.
@@ -141,13 +143,13 @@ class Artifact:
         raw = _read(path / MANIFEST_FILE)
         try:
             row = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{path / MANIFEST_FILE} is not JSON: {error}") from error
         _check_version(path, row)
         _check_labels(path, row)
         try:
             manifest = _parse_manifest(row)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{path / MANIFEST_FILE} is incomplete or malformed ({type(error).__name__}: "
                 f"{error}); export the model again"
@@ -232,7 +234,7 @@ def _names() -> list[str]:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise ArtifactError(
             f"expected {path.name} in {path.parent}, found none; "
             "the directory is not a framelens model, or its export was interrupted"
@@ -288,7 +290,7 @@ def check_files(path: Path, files: Mapping[str, str]) -> None:
 
 
 def _table(rows: Sequence[Sequence[float]], size: int) -> tuple[tuple[float, ...], ...]:
-    table = tuple(tuple(float(value) for value in row) for row in rows)
+    table = tuple(tuple(number(value) for value in row) for row in rows)
     if table and (len(table) != size or any(len(row) != size for row in table)):
         raise ValueError(f"expected transitions of shape ({size}, {size})")
     return table
@@ -299,41 +301,62 @@ def _loaded_transitions(decoding: Mapping[str, Any]) -> Sequence[Sequence[float]
     if "loaded_threshold" not in decoding:
         rows: Sequence[Sequence[float]] = decoding["loaded_transitions"]
         return rows
-    threshold = float(decoding["loaded_threshold"])
+    threshold = number(decoding["loaded_threshold"])
     inside = math.log((1 - threshold) / threshold)
     return ((0.0, inside, 0.0), (0.0, 0.0, inside), (0.0, 0.0, inside))
 
 
 def _offsets(given: Mapping[str, float]) -> dict[Axis, float]:
-    offsets = {axis: float(given.get(axis, 0.0)) for axis in AXES}
-    if not all(map(math.isfinite, offsets.values())):
-        raise ValueError(f"expected finite offsets, found {offsets}")
-    return offsets
+    return {axis: number(given.get(axis, 0.0)) for axis in AXES}
 
 
 def _temperatures(given: Mapping[str, float]) -> dict[Axis, float]:
-    found = {axis: float(given[axis]) for axis in AXES}
-    if not all(0 < value < math.inf for value in found.values()):
+    found = {axis: number(given[axis]) for axis in AXES}
+    if min(found.values()) <= 0:
         raise ValueError(f"expected temperatures above 0, found {found}")
     return found
 
 
 def _share(given: float) -> float:
-    value = float(given)
+    value = number(given)
     if not 0 <= value <= 1:
         raise ValueError(f"expected thresholds from 0 to 1, found {value}")
     return value
 
 
+def _features(given: Mapping[str, Any]) -> FeatureConfig:
+    config = FeatureConfig(**{key: value for key, value in given.items() if key != "version"})
+    if not isinstance(config.token_types, bool):
+        raise TypeError(f"expected token_types true or false, found {config.token_types!r}")
+    config = replace(
+        config,
+        max_tokens=whole_number(config.max_tokens),
+        overlap=whole_number(config.overlap),
+        cls_token=string(config.cls_token),
+        sep_token=string(config.sep_token),
+    )
+    check_sizes(config.max_tokens, config.overlap)
+    return config
+
+
+def _golden(given: Mapping[str, Any]) -> Golden:
+    headline = given["headline"]
+    return Golden(
+        text=string(given["text"]),
+        headline=None if headline is None else string(headline),
+        labels=tuple(map(string, given["labels"])),
+        scores=tuple(tuple(map(number, scores)) for scores in given["scores"]),
+    )
+
+
 def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
-    features = {key: value for key, value in row["features"].items() if key != "version"}
     decoding = row["decoding"]
     return Manifest(
-        name=row["name"],
-        version=row["version"],
-        encoder=row["encoder"],
-        precision=row["precision"],
-        features=FeatureConfig(**features),
+        name=string(row["name"]),
+        version=string(row["version"]),
+        encoder=string(row["encoder"]),
+        precision=string(row["precision"]),
+        features=_features(row["features"]),
         decoding=DecodingConfig(
             temperatures=_temperatures(decoding["temperatures"]),
             offsets=_offsets(decoding.get("offsets", {})),
@@ -349,14 +372,6 @@ def _parse_manifest(row: Mapping[str, Any]) -> Manifest:
         ),
         files=dict(row["files"]),
         training=dict(row["training"]),
-        golden=tuple(
-            Golden(
-                text=example["text"],
-                headline=example["headline"],
-                labels=tuple(example["labels"]),
-                scores=tuple(tuple(float(x) for x in scores) for scores in example["scores"]),
-            )
-            for example in row["golden"]
-        ),
-        golden_tolerance=float(row["golden_tolerance"]),
+        golden=tuple(map(_golden, row["golden"])),
+        golden_tolerance=number(row["golden_tolerance"]),
     )

@@ -73,8 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
+    from framelens.terminal import safe
+
+    shown = "\n".join(map(safe, message.split("\n")))  # an id, a key or a name may be in it
     with contextlib.suppress(OSError):  # where nobody can be told, the code still can
-        print(f"framelens: {message}", file=sys.stderr)
+        print(f"framelens: {shown}", file=sys.stderr)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -75,16 +76,14 @@ def download(uri: str) -> Path:
 
 
 def _kept(fetched: Path, cache: Path) -> Path:
-    """The model's directory in the cache: the one that is there already, if it is whole."""
+    """The model's directory in the cache: the one that is there already, if it is whole and it."""
     digest = hashlib.sha256((fetched / MANIFEST_FILE).read_bytes()).hexdigest()
     target = cache / digest
     if target.is_dir():  # otherwise another process may put it there before anything is removed
-        try:
-            Artifact.open(target)
-        except ArtifactError:
-            shutil.rmtree(target, ignore_errors=True)
-        else:
-            return target
+        with contextlib.suppress(ArtifactError):
+            if Artifact.open(target).info.sha256 == digest:
+                return target
+        shutil.rmtree(target, ignore_errors=True)
     try:
         fetched.rename(target)
     except OSError:

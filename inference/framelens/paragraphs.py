@@ -76,12 +76,14 @@ _FURNITURE_PATTERNS = (
     r"\d{1,2} (?:min(?:ute)?|h(?:ou)?r|day|week|month|year)s? ago",
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_STAMP = (  # dates and times, and nothing else
+# Dates and times, and nothing else. Each is an atomic group, the longest reading first: "10.10.24"
+# is a date and a time, and a line of many would be tried in each combination.
+_STAMP = (
     r"(?:(?:first |last )?(?:published|updated|posted|modified):? )?(?=\D*\d)"
-    r"(?:(?:at|on|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?"
+    r"(?>(?:at|on|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?"
     r"|jan(?:uary)?\.?|feb(?:ruary)?\.?|mar(?:ch)?\.?|apr(?:il)?\.?|may|june?|july?"
     r"|aug(?:ust)?\.?|sept?(?:ember)?\.?|oct(?:ober)?\.?|nov(?:ember)?\.?|dec(?:ember)?\.?"
-    r"|\d{1,4}(?:st|nd|rd|th|[-/.]\d{1,2}[-/.]\d{2,4}|(?:[:.]\d{2}){0,2}(?:\s?[ap]\.?m\.?)?)"
+    r"|\d{1,4}(?:st|nd|rd|th|(?:[:.]\d{2}){0,2}(?:\s?[ap]\.?m\.?)?|[-/.]\d{1,2}[-/.]\d{2,4})"
     r"|gmt|utc|ist|bst|ces?t|ae[sd]t|[ecmp][sd]?t)(?:,?\s+(?:[|•·–—-]\s+)?|\Z))+"
 )
 _FURNITURE = re.compile(

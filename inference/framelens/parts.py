@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ from framelens.run_files import (
 )
 
 FORMAT_VERSION = 1
+
+_UNFINISHED = re.compile(rf"(?:{re.escape(MANIFEST)}|{SUCCESS})\.[0-9a-f]{{8}}\.tmp")
+"""What a crash leaves of a file that `write_whole` was writing."""
 
 
 class OutputError(FramelensError):
@@ -242,10 +246,14 @@ class PartStore:
         """
         # Another program's directory may have parts and a _SUCCESS as well, but no manifest.
         known = (self.folder / MANIFEST).is_file()
-        begun = [LOCK, MANIFEST + ".tmp"]
+        begun = [LOCK]
         if not known and self.folder.name.endswith(".partial"):
             begun.append(SUCCESS)  # all that is left when `remove` was cut short
-        paths = [path for path in sorted(self.folder.iterdir()) if path.name not in begun]
+        paths = [
+            path
+            for path in sorted(self.folder.iterdir())
+            if path.name not in begun and not _UNFINISHED.fullmatch(path.name)
+        ]
         own = [path for path in paths if known and _is_own(path)]
         if paths and not (own and overwrite):
             raise OutputError(
@@ -334,8 +342,9 @@ def _made(folder: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether a file in a run's directory is one that runs write."""
-    own = (*NAMES, SUCCESS + ".tmp")
-    return path.is_file() and (path.name in own or is_part(path.name))
+    name = path.name
+    is_own = name in NAMES or is_part(name) or _UNFINISHED.fullmatch(name) is not None
+    return is_own and path.is_file()
 
 
 def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
@@ -356,14 +365,29 @@ def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[
     return problems
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, which takes the place of `path` in one rename once all is written to it.
+
+    Its name is no other file's, and it goes if writing fails.
+    """
+    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.tmp")
+    stream = temporary.open("xb")
+    try:
+        with stream:
+            yield stream
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one rename, so that it is never there in part."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as stream:
+    """Write a file in one rename, so that it is never there in part, and survives a crash."""
+    with replacing(path) as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(path)
     _sync_directory(path.parent)
 
 

@@ -57,10 +57,10 @@ def render(document: Document, *, width: int = 80, color: bool = True) -> str:
 
 
 def _lines(document: Document, width: int, color: bool) -> Iterator[str]:
-    for line in _wrap(_safe(document.id), width):
+    for line in _wrap(safe(document.id), width):
         yield _paint(line, _BOLD, color)
     if document.error is not None:
-        error = _safe(f"error {document.error.code}: {document.error.message}")
+        error = safe(f"error {document.error.code}: {document.error.message}")
         for number, line in enumerate(_wrap(error, width - 4)):
             yield ("    " if number else "  ") + line
         return
@@ -95,7 +95,7 @@ def _check_lines(
         said.append("own wording, with loaded score: " + ", ".join(own))
     carrier = " ".join(segments[check.segment].text.split())
     parts = [f"carried by “{textwrap.shorten(carrier, 60, placeholder=' …')}”", *said]
-    text = _safe(" ".join(f"headline: {'; '.join(parts)}".split()))
+    text = safe(" ".join(f"headline: {'; '.join(parts)}".split()))
     for number, line in enumerate(_wrap(text, width - 4)):
         yield ("    " if number else "  ") + line
 
@@ -169,7 +169,7 @@ def _styled(segment: ScoredSegment, color: bool) -> tuple[str, list[str]]:
         blank = character.isspace()
         if blank and (not characters or characters[-1] == " "):
             continue
-        characters.append(" " if blank else _safe(character))
+        characters.append(" " if blank else safe(character))
         kept.append(styles[index])
     return "".join(characters).rstrip(), kept
 
@@ -190,5 +190,6 @@ def _paint(text: str, style: str, color: bool) -> str:
     return f"{style}{text}{_RESET}" if color and style else text
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """The text with U+FFFD for each control character, which a terminal would obey."""
     return text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")

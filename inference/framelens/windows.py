@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 MAX_TOKENS = 256
 """Default window length in tokens, special tokens included."""
+LARGEST_MAX_TOKENS = 4096
+"""Longest window that a graph is exported for."""
 OVERLAP = 64
 """Default tokens shared by neighbouring pieces of a segment that exceeds a window."""
 
@@ -42,14 +44,10 @@ def pack(
     one of 256 and a last sentence without company. Costs O(n log max_tokens).
 
     Raises:
-        ValueError: if a window could not hold a token, or the overlap not leave progress.
+        ValueError: if there are no windows of that size.
     """
+    check_sizes(max_tokens, overlap)
     capacity = max_tokens - 2  # one [CLS], one [SEP]
-    if not 0 <= overlap < capacity:
-        raise ValueError(
-            f"expected max_tokens >= 3 and 0 <= overlap < max_tokens - 2, "
-            f"found max_tokens={max_tokens}, overlap={overlap}"
-        )
     windows: list[Window] = []
     run: list[int] = []
     for index, length in enumerate(lengths):
@@ -61,6 +59,20 @@ def pack(
         windows.extend((piece,) for piece in _cut(index, length, capacity, overlap))
     windows.extend(_pack_run(run, lengths, max_tokens - 1))
     return windows
+
+
+def check_sizes(max_tokens: int, overlap: int) -> None:
+    """Make sure that segments can be packed into windows of this size.
+
+    Raises:
+        ValueError: if a window could not hold a token, is longer than any encoder's, or the
+            overlap does not leave progress.
+    """
+    if not (0 <= overlap < max_tokens - 2 and max_tokens <= LARGEST_MAX_TOKENS):
+        raise ValueError(
+            f"expected max_tokens from 3 to {LARGEST_MAX_TOKENS} and 0 <= overlap < max_tokens - "
+            f"2, found max_tokens={max_tokens}, overlap={overlap}"
+        )
 
 
 def _cut(segment: int, length: int, capacity: int, overlap: int) -> list[Piece]:

@@ -98,7 +98,9 @@ def test_a_model_of_version_2_has_no_offsets(folder: Path) -> None:
     [("offsets", None), ("offsets", [0, 0]), ("offsets", {"framed": math.nan}),
      ("headline_offsets", 3), ("temperatures", {"attributed": 1, "framed": 0, "boilerplate": 1}),
      ("thresholds", {"attributed": 0.5, "framed": 44, "boilerplate": 0.5}),
-     ("uncertain_band", math.nan), ("span_thresholds", {"source": -0.1})],
+     ("uncertain_band", math.nan), ("span_thresholds", {"source": -0.1}),
+     ("transitions", [[math.nan] * 7] * 7), ("loaded_transitions", [[math.inf] * 3] * 3),
+     ("loaded_threshold", 0), ("loaded_threshold", 1), ("uncertain_band", 10**400)],
 )  # fmt: skip
 def test_malformed_calibration_is_refused(folder: Path, key: str, value: object) -> None:
     edit(folder, lambda row: row["decoding"].update({key: value}))
@@ -135,6 +137,38 @@ def test_a_manifest_that_lacks_something_is_refused(folder: Path) -> None:
     (folder / MANIFEST_FILE).write_text("{", "utf-8")
     with pytest.raises(ArtifactError, match="not JSON"):
         Artifact.open(folder)
+
+    (folder / MANIFEST_FILE).write_text("[" * 100_000, "utf-8")
+    with pytest.raises(ArtifactError, match="not JSON"):
+        Artifact.open(folder)
+    (folder / MANIFEST_FILE).unlink()
+    (folder / MANIFEST_FILE).mkdir()
+    with pytest.raises(ArtifactError, match=r"expected manifest\.json"):
+        Artifact.open(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": ["a"]}, {"precision": None}, {"golden_tolerance": math.inf},
+     {"golden": [{"text": 5, "headline": None, "labels": [], "scores": []}]},
+     {"golden": [{"text": "A plan.", "headline": 5, "labels": [], "scores": []}]}],
+)  # fmt: skip
+def test_values_of_other_types_are_refused(folder: Path, change: dict[str, object]) -> None:
+    edit(folder, lambda row: row.update(change))
+    with pytest.raises(ArtifactError, match="incomplete or malformed"):
+        framelens.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"max_tokens": "256"}, {"max_tokens": 0}, {"max_tokens": 2}, {"max_tokens": 4097},
+     {"max_tokens": 32.5}, {"overlap": -1}, {"overlap": 30}, {"cls_token": 5},
+     {"token_types": "no"}, {"other": 1}],
+)  # fmt: skip
+def test_windows_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
+    edit(folder, lambda row: row["features"].update(change))
+    with pytest.raises(ArtifactError, match="incomplete or malformed"):
+        framelens.load(folder)
 
 
 def test_what_is_no_directory(tmp_path: Path) -> None:

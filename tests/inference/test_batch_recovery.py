@@ -631,6 +631,32 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert target.read_bytes() == unbroken
 
 
+@pytest.mark.parametrize("name", ["_manifest.json.0123abcd.tmp", "_SUCCESS.0123abcd.tmp"])
+def test_what_a_crash_left_unfinished_is_no_other_programs(
+    name: str, model_folder: Path, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("{")
+    assert score(model_folder, source, "-o", f"{tmp_path}/out/") == 0
+
+
+def test_a_file_is_written_over_no_other_and_through_no_link(tmp_path: Path) -> None:
+    target, other = tmp_path / "s.json", tmp_path / "other"
+    other.write_bytes(b"theirs")
+    for ending in (".tmp", ".partial"):
+        target.with_name(target.name + ending).symlink_to(other)
+    before = {path.name for path in tmp_path.iterdir()}
+    parts.write_whole(target, b"{}")
+    assert (target.read_bytes(), other.read_bytes()) == (b"{}", b"theirs")
+    assert target.stat().st_mode == other.stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == before | {target.name}
+    with pytest.raises(IsADirectoryError):
+        parts.write_whole(tmp_path, b"{}")
+    with pytest.raises(KeyboardInterrupt), parts.replacing(target):
+        raise KeyboardInterrupt
+    assert {path.name for path in tmp_path.iterdir()} == before | {target.name}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
 def test_a_read_only_directory_is_named(
     model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

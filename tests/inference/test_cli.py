@@ -134,6 +134,17 @@ def test_inputs_that_cannot_be_read_are_all_named(
     assert "expected the name of an input, found an empty one" in message
 
 
+def test_what_a_terminal_would_obey_is_not_in_messages(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_lines(tmp_path / "in.jsonl", {"id": "a\x1b[2J\x1b]0;b\x07", "text": 5})
+    assert score(model_folder, source, "--format", "table", "--on-error", "stop") == 1
+    assert score(model_folder, tmp_path / "\x1b[31m.jsonl") == 1
+    shown = capsys.readouterr()
+    assert not {"\x1b", "\x07"} & {*shown.out, *shown.err}
+    assert "stopped at a\ufffd[2J" in shown.err
+
+
 def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_lines(tmp_path / "in.jsonl", GOOD)
     assert score(tmp_path / "nowhere", source) == 4

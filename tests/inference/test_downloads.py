@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import framelens
-from framelens.artifact import MODEL_FILE
+from framelens.artifact import MANIFEST_FILE, MODEL_FILE
 from framelens.downloads import CACHE_VARIABLE, cache_folder
 from framelens.errors import ArtifactError, MissingExtraError
 from support import write_model
@@ -86,6 +87,18 @@ def test_a_damaged_copy_is_fetched_again(
     (path / MODEL_FILE).write_bytes(b"damaged")
     assert framelens.load(URI).artifact.path == path
     assert list(cache.iterdir()) == [path]
+
+
+def test_another_model_in_its_place_is_replaced(
+    tmp_path: Path, cache: Path, serve: Callable[[Path], None]
+) -> None:
+    serve(write_model(tmp_path / "model"))
+    scorer = framelens.load(URI)
+    manifest = scorer.artifact.path / MANIFEST_FILE
+    row = json.loads(manifest.read_text("utf-8"))
+    row["decoding"]["thresholds"]["framed"] = 0.999
+    manifest.write_text(json.dumps(row), encoding="utf-8")
+    assert framelens.load(URI).model == scorer.model
 
 
 def test_what_another_process_has_just_fetched_is_not_removed(

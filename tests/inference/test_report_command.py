@@ -35,6 +35,7 @@ ROWS = [
     {"id": "a2", "text": "A plan.", "outlet": "The Whistle", "date": "2024-05-09T10:00:00"},
     {"id": "a3", "text": None, "outlet": "The Whistle"},
 ]
+SUMMARY = ("segments", "sourced", "framed", "plain", "sources")
 
 
 @pytest.fixture
@@ -211,6 +212,12 @@ def test_a_row_that_is_read_back_is_the_document(
         ({"id": 4.5}, "a string was expected"),
         ({"headline_check": "[]"}, "an object was expected"),
         ({"model": None}, "TypeError"),
+        ({"model": {"name": "a", "version": "1", "sha256": 5}}, "a string was expected"),
+        ({"error": {"code": ["x"], "message": "m"}}, "a string was expected"),
+        ({"summary": dict.fromkeys(SUMMARY, "<b>")}, "a number was expected"),
+        ({"summary": dict.fromkeys(SUMMARY, math.inf)}, "a finite number was expected"),
+        ({"summary": dict.fromkeys(SUMMARY, 10**400)}, "OverflowError"),
+        ({"summary": dict.fromkeys(SUMMARY, 0.5)}, "a whole number was expected"),
     ],
 )
 def test_a_row_of_another_kind_is_refused_by_name(
@@ -218,7 +225,7 @@ def test_a_row_of_another_kind_is_refused_by_name(
 ) -> None:
     good = examples()[0].document.to_dict()
     path = tmp_path / "scored.jsonl"
-    lines = [json.dumps(good), "", json.dumps({**good, **change})]
+    lines = [json.dumps(good), "", json.dumps({**good, **change}).replace("Infinity", "1e999")]
     path.write_text("\n".join(lines), "utf-8")
     with pytest.raises(InputError, match=r"scored\.jsonl:3: .*" + says):
         list(read_scored(str(path)))
@@ -240,9 +247,15 @@ def test_a_row_that_went_through_pandas_is_the_document() -> None:
 
 def test_offsets_and_labels_of_a_row_are_checked() -> None:
     good = examples()[0].document.to_dict()
-    for change in ({"end": 5}, {"label": "x"}, {"spans": [{"type": "x"}]}):
+    for change in (
+        {"end": 5},
+        {"label": "x"},
+        {"role": ["body"]},
+        {"field": 5},
+        {"spans": [{"type": "x"}]},
+    ):
         segments = [{**good["segments"][0], **change}]
-        with pytest.raises(ValueError, match=r"code points|label|span type"):
+        with pytest.raises(ValueError, match=r"code points|label|role|field|span type"):
             document_of({**good, "segments": segments})
     outside = {**good["segments"][0]["spans"][0], "end": 10_000}
     segments = [{**good["segments"][0], "spans": [outside]}]
@@ -250,9 +263,18 @@ def test_offsets_and_labels_of_a_row_are_checked() -> None:
         document_of({**good, "segments": segments})
     with pytest.raises(ValueError, match="segment 1 at place 0"):
         document_of({**good, "segments": good["segments"][1:]})
-    for change in ({"segment": 99}, {"segment": -1}, {"attribution": "x"}):
+    wording = [{"start": 0, "end": 1, "text": "x", "loaded": math.nan}]
+    for change in (
+        {"segment": 99},
+        {"segment": -1},
+        {"attribution": "x"},
+        {"outcome": "x"},
+        {"own_wording": wording},
+    ):
         check = {**good["headline_check"], **change}
-        with pytest.raises(ValueError, match=r"headline check of segment|attribution 'x'"):
+        with pytest.raises(
+            ValueError, match=r"headline check of segment|(attribution|outcome) 'x'|finite"
+        ):
             document_of({**good, "headline_check": check})
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from framelens import parts
 from framelens_training.errors import CheckpointError, first_line
 from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
@@ -162,12 +163,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    parts.write_whole(path, text.encode("utf-8"))
 
 
 def saving(write: Callable[[], None], checkpoints: Checkpoints) -> None:

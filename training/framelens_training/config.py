@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from framelens.windows import MAX_TOKENS, OVERLAP
+from framelens.windows import LARGEST_MAX_TOKENS, MAX_TOKENS, OVERLAP
 from framelens_training.corpora import labelled
 from framelens_training.errors import ConfigError
 
@@ -129,7 +129,7 @@ class Corpora(Strict):
 class Windows(Strict):
     """How segments are packed for training."""
 
-    max_tokens: int = Field(default=MAX_TOKENS, ge=16, le=4096)
+    max_tokens: int = Field(default=MAX_TOKENS, ge=16, le=LARGEST_MAX_TOKENS)
     overlap: int = Field(default=OVERLAP, ge=0)
     single_share: Share = 1.0
     """Share of an article's segments that are also shown alone, in windows of their own."""

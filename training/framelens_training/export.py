@@ -32,6 +32,7 @@ from framelens.decoding import (
 from framelens.features import DocumentFeatures, FeatureConfig
 from framelens.network import EMBEDDINGS, INPUTS, OUTPUTS, Network
 from framelens.schema import AXES
+from framelens.windows import LARGEST_MAX_TOKENS
 from framelens_training.encoder import Encoder
 from framelens_training.errors import ExportError
 from framelens_training.graph_fusion import fuse
@@ -76,7 +77,7 @@ def export_onnx(model: SegmentSpanModel, path: Path, longest: int | None = None)
     """
     module = ExportModel(_with_positions(model, longest) if longest else model).eval()
     example = (torch.ones((1, 12), dtype=torch.int64), torch.zeros((1, 12), dtype=torch.int64))
-    length = torch.export.Dim("length", min=2, max=4096)
+    length = torch.export.Dim("length", min=2, max=LARGEST_MAX_TOKENS)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -99,7 +99,7 @@ def read_scored(name: str) -> Iterator[tuple[Document, Mapping[str, Any]]]:
     for number, row in rows(name):
         try:
             yield document_of(row), _columns(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{name}:{number}: expected a row that framelens score wrote (schema "
                 f"{SCHEMA_VERSION}), found {type(error).__name__}: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from framelens.errors import FramelensError, InputError
 from framelens.model_settings import DecodingConfig
-from framelens.parts import is_stream
+from framelens.parts import is_stream, replacing
 from framelens.report.article import Article
 from framelens.report.dashboard import Corpus
 from framelens.report.pages import (
@@ -175,10 +174,5 @@ def _write(target: Path, page: str) -> None:
             stream.write(page.encode("utf-8"))
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
-    try:
-        partial.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(partial, target)  # noqa: PTH105
-    except BaseException:  # interrupted, or the disk is full: no later report would remove it
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(target) as stream:
+        stream.write(page.encode("utf-8"))
