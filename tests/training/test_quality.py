@@ -127,6 +127,28 @@ class TestHeldOut:
         recorded["corpora"].append({"name": "babe", "sha256": {"train": "0" * 64}})
         assert Holdings(manifest(recorded), None).held_out(STARTER).unchecked == ("babe",)
 
+    def test_what_came_along_is_compared_as_it_is_today_and_named_where_that_was_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known, unknown = tiny_documents(2)
+        train = {"polnear": [known], "babe": [], "lines": [], "starter": []}
+        splits = {name: {"train": rows, "test": [unknown]} for name, rows in train.items()}
+        splits["starter"]["test"] = [replace(known, id="x"), unknown]
+        sums = {name: [digest(rows)] for name, rows in train.items()}
+        recorded = {
+            "corpora": [{"name": "starter", "sha256": {"train": sums["starter"][0]}}],
+            "inherited": dict.fromkeys([*train, "gazette", "augmented starter"], "a licence"),
+            "inherited_train": {**sums, "lines": ["0" * 64, *sums["lines"]]},
+        }
+        splits["gazette"] = {"train": []}
+        monkeypatch.setattr(Holdings, "_splits", lambda _, name: splits[name])
+        held = Holdings(manifest(recorded), None).held_out("starter")
+        assert (held.left_out, list(held.splits["test"])) == (1, [unknown])
+        assert held.unchecked == ("lines", "gazette", "augmented starter")
+        del recorded["inherited_train"]
+        held = Holdings(manifest(recorded), None).held_out("starter")
+        assert set(held.unchecked) == {*splits, "augmented starter"}
+
     def test_only_corpora_with_validation_documents_were_tuned_on(self) -> None:
         assert Holdings(manifest(training()), None).validation() == [STARTER]
         untuned = training(validation=digest(()))

@@ -180,7 +180,10 @@ class Bench:
                     "corpus's training part has the same text"
                 )
             if held.unchecked:
-                self._say(f"{name}: not compared with the texts of {', '.join(held.unchecked)}")
+                self._say(
+                    f"{name}: not compared with all that was trained on of "
+                    + ", ".join(held.unchecked)
+                )
             self.digests[part] = digest(documents)
             self._read[name, split] = self.run(part, documents)
         return self._read[name, split]
