@@ -19,12 +19,14 @@ from functools import partial
 from pathlib import Path
 
 from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, share_of
+from framelens.errors import FramelensError
 from framelens.schema import ATTRIBUTION_TYPES, SpanType
 from framelens_training.cascade_trial import Answers, Counts, Figure, Trial, figure
 from framelens_training.cofenet_protocol import with_spans
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.cofenet import TokenSentence, read_sentences
-from framelens_training.corpora.labelled import LabelledDocument
+from framelens_training.corpora.labelled import CorpusError, LabelledDocument
+from framelens_training.errors import TrainingError
 from framelens_training.evaluation import macro_f1, span_f1
 from framelens_training.quality import cofenet_counts
 from framelens_training.quality_bench import Bench, Read, Settings
@@ -40,6 +42,12 @@ FRAMED: Sequence[tuple[str, str, Split, Callable[[LabelledDocument], bool]]] = (
     ("starter, test, framed", "starter", "test", lambda _: True),
 )  # fmt: skip
 """What is measured on the axis `framed`, and of which documents."""
+
+
+def both_hold(reads: Sequence[Read]) -> list[Read]:
+    """What is left of each once the documents are gone that not every one holds."""
+    shared = set.intersection(*({document.id for document in read.documents} for read in reads))
+    return [read.where(lambda document: document.id in shared) for read in reads]
 
 
 def answers(bench: Bench, read: Read) -> Answers:
@@ -69,7 +77,8 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
     """All figures, each with the share that is deferred at each distance."""
     rows: list[tuple[Figure, list[float]]] = []
     for what, corpus, split, keep in FRAMED:
-        first, second = (answers(bench, bench.read(corpus, split).where(keep)) for bench in models)
+        reads = both_hold([bench.read(corpus, split).where(keep) for bench in models])
+        first, second = map(answers, models, reads)
         trial = Trial(first, second, share)
         sizes = [len(document.segments) for document in trial.first.documents]
         rows.append(
@@ -81,7 +90,8 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
     root = models[0].root
     assert root is not None
     sentences = read_sentences(root / "polnear/cofenet_valid.jsonl")
-    first, second = (answers(bench, bench.read("polnear", "validation")) for bench in models)
+    reads = both_hold([bench.read("polnear", "validation") for bench in models])
+    first, second = map(answers, models, reads)
     trial = Trial(first, second, share)
     sizes = [sum(map(len, logits.tokens)) for logits in trial.first.logits]
     shares = [trial.share_deferred(within, sizes) for within in DISTANCES]
@@ -107,7 +117,7 @@ def markdown(rows: Sequence[tuple[Figure, list[float]]]) -> str:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print; exit code 1 if something cannot be measured."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -117,8 +127,12 @@ def main() -> int:
     parser.add_argument("--share", type=share_of, default=DEFER_SHARE, help="of segments in doubt")
     options = parser.parse_args()
     settings = Settings(baselines=False)
-    models = [Bench(name, options.root, settings) for name in (options.model, options.defer_to)]
-    rows = measured(models, options.share)
+    try:
+        models = [Bench(name, options.root, settings) for name in (options.model, options.defer_to)]
+        rows = measured(models, options.share)
+    except (FramelensError, TrainingError, CorpusError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 1
     names = [f"{bench.model.name} {bench.model.version}" for bench in models]
     print(f"{names[0]}, deferring to {names[1]}; share deferred in brackets.\n")
     print(markdown(rows))

@@ -66,7 +66,10 @@ def sigmoid(x: Floats) -> Floats:
 
 
 def merge_windows(
-    features: DocumentFeatures, outputs: Sequence[tuple[Floats, Floats]]
+    features: DocumentFeatures,
+    outputs: Sequence[tuple[Floats, Floats]],
+    *,
+    joins_spans: bool = True,
 ) -> DocumentLogits:
     """Put the outputs of a document's windows back into segments.
 
@@ -76,7 +79,8 @@ def merge_windows(
 
     A window's first word cannot be seen to continue what the window before it ends with, and
     the network has learned to call it a beginning. There `I-x` is as good as `B-x`, so that a
-    span is joined to one of its type that ends the window before.
+    span is joined to one of its type that ends the window before. Without `joins_spans` all logits
+    stay as the network gave them.
     """
     segments = np.zeros((len(features.segments), len(AXES)), dtype=np.float32)
     tokens: list[Floats] = [_NO_TOKENS] * len(features.segments)
@@ -85,7 +89,7 @@ def merge_windows(
     for number, (window, (segment_logits, span_logits)) in enumerate(
         zip(features.windows, outputs, strict=True)
     ):
-        if number:
+        if number and joins_spans:
             span_logits = _open_first_word(window, span_logits)
         for piece, position in zip(window.pieces, window.positions, strict=True):
             place, size = piece.segment, len(features.segments[piece.segment].ids)

@@ -19,7 +19,7 @@ from framelens_training.encoder import load_encoder, without_pooler
 from framelens_training.errors import EncoderError, ResumeError
 from framelens_training.export import export_onnx
 from framelens_training.graph_fusion import Graph
-from framelens_training.inheritance import inherited_corpora
+from framelens_training.inheritance import UNKNOWN, Inherited, inherited_corpora
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.pipeline import quiet_libraries, run, run_jointly
 from framelens_training.progress import silent
@@ -178,6 +178,8 @@ def test_a_run_goes_on_from_another_ones_artifact(tiny_config: Config) -> None:
     record = RunRecord.read(folder)
     assert record.origins.keys() == {"encoder"}
     assert record.inherited == {"files": "your own"}
+    (recorded,) = Artifact.open(first.artifact).manifest.training["corpora"]
+    assert record.inherited_train == {"files": [recorded["sha256"]["train"]]}
     scores = [line for line in lines if "validation score" in line]
     first_score = float(scores[0].split("score ")[1].split(",")[0])
     assert first_score > 0.9  # one epoch of random heads scores half of that
@@ -248,12 +250,17 @@ def mixing_in(config: Config, model: str) -> Config:
     return Config.model_validate({**config.model_dump(), "training": training})
 
 
+def licences(config: Config) -> dict[str, str]:
+    return {name: item.licence for name, item in inherited_corpora(config).items()}
+
+
 def test_a_run_inherits_the_corpora_of_all_that_came_before(
     tmp_path: Path, tiny_config: Config
 ) -> None:
     training = {
-        "corpora": [{"name": "babe", "licence": "NC"}],
-        "inherited": {"polnear": "none stated", "babe": "old"},
+        "corpora": [{"name": "babe", "licence": "NC", "sha256": {"train": "b"}}],
+        "inherited": {"polnear": "none stated", "babe": "old", "lines": "Apache-2.0"},
+        "inherited_train": {"babe": ["a"], "lines": ["c"]},
     }
     artifact = write_model(tmp_path / "artifact", training=training)
     first = Config.model_validate({**tiny_config.model_dump(), "teacher": str(artifact)})
@@ -261,14 +268,21 @@ def test_a_run_inherits_the_corpora_of_all_that_came_before(
     RunRecord.of(first, None, 1).write(folder)
     second = Config.model_validate({**tiny_config.model_dump(), "encoder": str(folder)})
     assert inherited_corpora(tiny_config) == {}
-    assert inherited_corpora(first) == {"polnear": "none stated", "babe": "NC"}
-    assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}
+    before = {
+        "polnear": Inherited("none stated", frozenset({UNKNOWN})),
+        "babe": Inherited("NC", frozenset({"a", "b"})),
+        "lines": Inherited("Apache-2.0", frozenset({"c"})),
+    }
+    assert inherited_corpora(first) == before
+    own = {"files": Inherited("your own", frozenset({UNKNOWN}))}
+    assert inherited_corpora(second) == {**before, **own}
     mixed = mixing_in(tiny_config, str(artifact))
-    assert inherited_corpora(mixed) == inherited_corpora(first)
+    assert inherited_corpora(mixed) == before
     record = RunRecord.of(mixed, None, 1).with_origins(mixed, [])
     assert record.origins == {"average_with": sha256(artifact / "model.onnx")}
-    record.write(folder)
-    assert inherited_corpora(second) == {**inherited_corpora(first), "files": "your own"}
+    replace(record, corpora={"files/train": "d"}).write(folder)
+    own = {"files": Inherited("your own", frozenset({"d"}))}
+    assert inherited_corpora(second) == {**before, **own}
 
 
 def test_a_run_inherits_the_corpora_whose_texts_its_teacher_was_taught_on(
@@ -288,4 +302,4 @@ def test_a_run_inherits_the_corpora_whose_texts_its_teacher_was_taught_on(
         "unlabelled texts.jsonl": "your own",
     }
     for name in (str(folder), "1a2b3c4d" + 24 * "0"):  # or by the id of its run in MLflow
-        assert inherited_corpora(Config.model_validate({**data, "teacher": name})) == expected
+        assert licences(Config.model_validate({**data, "teacher": name})) == expected

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,8 @@ def test_a_framed_sentence_becomes_what_a_source_says() -> None:
         for words in spans.values():
             rest = rest.replace(words, "", 1)
         assert set(rest) <= set(" ,:.")
+    assert not any(re.search(r"ccording to (he|she|they)\b", d.text) for d in made if d)
+    assert any(re.search(r"ccording to (him|her|them)\b", d.text) for d in made if d)
     assert 90 < direct < 210
     assert len({d.text for d in made if d}) > 200
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from framelens_training import crossval
+from framelens_training import crossval, student
 from framelens_training.cli import main
 from framelens_training.config import Config
 from framelens_training.corpora.labelled import LabelledDocument, read_jsonl, write_jsonl
@@ -29,6 +29,7 @@ from framelens_training.progress import silent
 from framelens_training.run_record import RunRecord, find_run
 from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import NullTracker, tracked_run
+from support import VOCABULARY
 
 pytestmark = pytest.mark.training
 
@@ -238,6 +239,38 @@ def test_soft_labels_are_learnt_in_folds_as_in_a_run(
         with pytest.raises(StoppedError):
             crossvalidate(Config.model_validate(row), NullTracker(), folds=2, seeds=1, say=silent)
         assert learnt == {"train": expected, "validation": {0.0, 1.0}, "test": {0.0, 1.0}}
+
+
+def test_word_pieces_are_counted_in_what_a_fold_trains_on(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    counted: list[list[str]] = []
+    trained: list[list[str]] = []
+    reduced_vocabulary = student.reduced_vocabulary
+
+    def spying_vocabulary(tokenizer: Any, texts: Any, size: int) -> Any:
+        counted.append(list(texts))
+        return reduced_vocabulary(tokenizer, counted[-1], size)
+
+    def spying_train(*given: Any, **_: Any) -> Any:
+        documents = [item.document for item in given[3]["train"]]
+        trained.append([d.segment_text(segment) for d in documents for segment in d.segments])
+        pieces = {
+            int(n) for item in given[3]["test"] for s in item.features.segments for n in s.ids
+        }
+        assert max(pieces) < given[2].vocabulary == size
+        raise StoppedError
+
+    monkeypatch.setattr(student, "reduced_vocabulary", spying_vocabulary)
+    monkeypatch.setattr(crossval, "train_model", spying_train)
+    size = len(VOCABULARY) - 10
+    config = Config.model_validate({**tiny_config.to_dict(), "student": {"vocabulary": size}})
+    with pytest.raises(StoppedError):
+        crossvalidate(config, NullTracker(), folds=2, seeds=1, say=silent)
+    assert counted[-1] == trained[-1]
 
 
 def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(

@@ -12,7 +12,7 @@ import torch
 
 import framelens
 from framelens.decoding import word_offsets
-from framelens.features import FeatureConfig, Featurizer
+from framelens.features import FeatureConfig, Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training import pipeline
 from framelens_training.alignment import WordAnswers, aligned, limited, mean_answers, moved
@@ -501,6 +501,22 @@ def test_answers_are_kept_by_teacher_and_by_text(tmp_path: Path) -> None:
     assert other_teacher.asked == len(documents)
     answers_for(teacher, documents[:2], digest(documents[:2]), tmp_path, silent)
     assert teacher.asked == len(documents) + 2
+
+
+def test_a_teacher_is_heard_at_the_first_words_of_windows_as_elsewhere() -> None:
+    featurizer = Featurizer(make_tokenizer(), FeatureConfig(max_tokens=8, overlap=2))
+    said = np.zeros(len(SPAN_LOGITS), dtype=np.float32)
+    said[BIO_TAGS.index("B-content")] = 3.0
+
+    def network(window: WindowFeatures) -> tuple[np.ndarray, np.ndarray]:
+        size = len(window.input_ids)
+        return np.zeros((size, len(AXES)), np.float32), np.tile(said, (size, 1))
+
+    document = tiny_documents(1)[0]
+    assert len(featurize_document(document, featurizer).features.windows) > 1
+    (answers,) = NetworkTeacher("t", "d", featurizer, network).answer([document])
+    words = np.concatenate([item.words for item in answers])
+    assert (words == said).all()
 
 
 def test_batches_of_a_teacher_answer_as_single_windows(taught_config: Config) -> None:

@@ -233,6 +233,28 @@ def test_gold_spans_are_cut_at_segments_without_white_space() -> None:
     assert gold_spans(document) == [(0, "content", 8, 11), (0, "cue", 3, 7), (1, "content", 0, 7)]
 
 
+def test_loaded_gold_spans_that_touch_are_one_as_decoded_spans_are() -> None:
+    text = "The radicals swept in, ranting on."
+    words = ("swept", "radicals", "ranting")
+    starts = [text.index(word) for word in words]
+    document = LabelledDocument(
+        "d",
+        text,
+        segments=(GoldSegment("text", 0, len(text)),),
+        spans=(
+            GoldSpan("text", "cue", 4, 12),
+            GoldSpan("text", "content", 13, 18),
+            *(
+                GoldSpan("text", "loaded", start, start + len(word))
+                for start, word in zip(starts, words, strict=True)
+            ),
+        ),
+    )
+    assert gold_spans(document) == [
+        (0, "cue", 4, 12), (0, "content", 13, 18), (0, "loaded", 4, 18), (0, "loaded", 23, 30),
+    ]  # fmt: skip
+
+
 def yes_and_no_articles(yes: int) -> tuple[Counts, Counts]:
     """What is always right, and what always says no, on fifteen articles of one answer each."""
     gold = np.arange(15) < yes

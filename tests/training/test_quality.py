@@ -18,7 +18,7 @@ from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
 from framelens.schema import Field
-from framelens_training import parties, quality
+from framelens_training import parties, quality, quality_bench
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
@@ -127,6 +127,28 @@ class TestHeldOut:
         recorded = training()
         recorded["corpora"].append({"name": "babe", "sha256": {"train": "0" * 64}})
         assert Holdings(manifest(recorded), None).held_out(STARTER).unchecked == ("babe",)
+
+    def test_what_came_along_is_compared_as_it_is_today_and_named_where_that_was_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known, unknown = tiny_documents(2)
+        train = {"polnear": [known], "babe": [], "lines": [], "starter": []}
+        splits = {name: {"train": rows, "test": [unknown]} for name, rows in train.items()}
+        splits["starter"]["test"] = [replace(known, id="x"), unknown]
+        sums = {name: [digest(rows)] for name, rows in train.items()}
+        recorded = {
+            "corpora": [{"name": "starter", "sha256": {"train": sums["starter"][0]}}],
+            "inherited": dict.fromkeys([*train, "gazette", "augmented starter"], "a licence"),
+            "inherited_train": {**sums, "lines": ["0" * 64, *sums["lines"]]},
+        }
+        splits["gazette"] = {"train": []}
+        monkeypatch.setattr(Holdings, "_splits", lambda _, name: splits[name])
+        held = Holdings(manifest(recorded), None).held_out("starter")
+        assert (held.left_out, list(held.splits["test"])) == (1, [unknown])
+        assert held.unchecked == ("lines", "gazette", "augmented starter")
+        del recorded["inherited_train"]
+        held = Holdings(manifest(recorded), None).held_out("starter")
+        assert set(held.unchecked) == {*splits, "augmented starter"}
 
     def test_only_corpora_with_validation_documents_were_tuned_on(self) -> None:
         assert Holdings(manifest(training()), None).validation() == [STARTER]
@@ -528,9 +550,9 @@ def test_an_undefined_figure_is_null(bench: Bench) -> None:
     assert "undefined" in markdown(bench, {"x": nothing}, {})
 
 
-def script() -> Any:
-    path = Path(__file__).parents[2] / "benchmarks" / "quality.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_quality", path)
+def script(name: str) -> Any:
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_of_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -545,12 +567,48 @@ def test_the_benchmark_writes_floors_and_prints_its_figures(
     path = tmp_path / "floors.json"
     arguments = ["--model", str(model), "--only", STARTER, "babe", "--write-floors", str(path)]
     monkeypatch.setattr(sys, "argv", ["quality.py", *arguments])
-    assert script().main() == 3  # BABE is not there
+    assert script("quality").main() == 3  # BABE is not there
     printed = capsys.readouterr()
     assert "| framed, macro-F1 | starter test, 15 articles | 311 |" in printed.out
     assert "* babe: not measured: babe: expected the root folder" in printed.out
     assert "starter test: 15 documents, 311 segments read" in printed.err
     assert set(Floors.read(path).corpora) == {STARTER}
+
+
+def test_a_cascade_is_measured_on_what_neither_model_was_trained_on(bench: Bench) -> None:
+    first, second, third = tiny_documents(3)
+    reads = [bench.run("a", [first, second]), bench.run("b", [second, third])]
+    assert [read.documents for read in script("cascade").both_hold(reads)] == [[second], [second]]
+
+
+def test_a_cascade_without_its_corpora_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(write_model(tmp_path / "model", training=training()))
+    arguments = [str(tmp_path), "--model", model, "--defer-to", model]
+    monkeypatch.setattr(sys, "argv", ["cascade.py", *arguments])
+    assert script("cascade").main() == 1
+    assert "babe" in capsys.readouterr().err
+
+
+def test_a_baseline_is_tuned_outside_the_split_that_it_is_scored_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned_on: list[set[str]] = []
+
+    def spying_fit(train: Any, validation: Any, *_: Any) -> Any:
+        tuned_on.append({document.id for document in validation})
+        return {"tfidf": {}}
+
+    monkeypatch.setattr(quality_bench, "fit_baselines", spying_fit)
+    bench = Bench(write_model(tmp_path / "model", training=training()), None, Settings())
+    bench.tfidf(STARTER, "test")
+    bench.tfidf(STARTER, "validation")
+    bench.tfidf(STARTER, "test")
+    held_out = {document.id for document in STARTER_SPLITS["validation"]}
+    assert len(tuned_on) == 2
+    assert tuned_on[0] == held_out
+    assert held_out.isdisjoint(tuned_on[1])
 
 
 def test_every_standard_is_of_a_row_that_some_measure_gives() -> None:

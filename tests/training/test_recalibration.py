@@ -208,12 +208,15 @@ def test_too_few_labels_are_told(count: int, needed: str, featurizer: Featurizer
 
 
 def spans_of_one_word(
-    probability: float, featurizer: Featurizer, learnt: Collection[LossPart] = LOSS_PARTS
+    probability: float,
+    featurizer: Featurizer,
+    learnt: Collection[LossPart] = LOSS_PARTS,
+    count: int = 80,
 ) -> Recalibration:
     """Loaded words, of which the model says that each is loaded with a probability."""
     items, answers = [], []
     logit = np.log(probability / (1 - probability))
-    for number in range(80):
+    for number in range(count):
         document = replace(sentence(number), annotated=frozenset({"loaded_spans"}))
         start = document.text.index("the")
         document = replace(document, spans=(GoldSpan("text", "loaded", start, start + 3),))
@@ -239,6 +242,11 @@ def test_spans_that_get_no_better_are_decoded_as_before(featurizer: Featurizer) 
     change = found.spans["loaded"]
     assert (change.before, change.after, change.taken) == (1.0, 1.0, False)
     assert found.decoding == DecodingConfig()
+
+
+def test_spans_are_enough_where_they_are_without_each_fifth(featurizer: Featurizer) -> None:
+    with pytest.raises(RecalibrationError, match="50 spans of a layer in any four fifths"):
+        spans_of_one_word(0.35, featurizer, count=55)
 
 
 def labels(count: int, path: Path) -> Path:

@@ -44,6 +44,8 @@ _ROLES = (
     "a senior adviser", "campaigners", "a police spokesman", "the president", "he", "she", "they",
     "the governor’s office", "a protester", "a lawyer for the family", "supporters of the bill",
 )  # fmt: skip
+_OBJECTS = {"he": "him", "she": "her", "they": "them"}
+"""What stands for a pronoun after "according to"."""
 _CUES = (
     "said", "said", "said", "said on Tuesday", "told reporters", "said in a statement", "argued",
     "wrote", "added", "insisted", "told the newspaper", "declared", "said in an interview",
@@ -191,6 +193,7 @@ def _speech(
     opening, closing = ("“", "”") if generator.random() < 0.7 else ('"', '"')
     inner = sentence[:-1] + "," if sentence[-1] == "." else sentence
     said, who = _Part(cue, "cue"), _Part(source, "source")
+    whom = _Part(_OBJECTS.get(source, source), "source")
     subject = _Part(_capital(source), "source")
     clause = _Part(_lowered(sentence[:-1]), "content")
     quotation = _Part(f"{opening}{inner}{closing}", "content")
@@ -205,8 +208,8 @@ def _speech(
         ([subject, gap, said, _Part(" that "), clause, stop], False),
         ([subject, gap, said, gap, clause, stop], False),
         ([_Part(sentence[:-1], "content"), _Part(", "), who, gap, said, stop], False),
-        ([_Part(sentence[:-1], "content"), _Part(", "), according, gap, who, stop], False),
-        ([_Part("According to", "cue"), gap, who, _Part(", "), clause, stop], False),
+        ([_Part(sentence[:-1], "content"), _Part(", "), according, gap, whom, stop], False),
+        ([_Part("According to", "cue"), gap, whom, _Part(", "), clause, stop], False),
     )
     usable = frames if sentence[-1] == "." else frames[:4]
     parts, direct = usable[int(generator.integers(len(usable)))]

@@ -38,7 +38,6 @@ from framelens_training.data import (
     refuse_overlap,
     with_distinct_ids,
 )
-from framelens_training.encoder import Encoder
 from framelens_training.environment import usable_cores
 from framelens_training.errors import (
     ConfigError,
@@ -211,14 +210,8 @@ def crossvalidate(
     divided = [list(fold_corpora(seeded, corpora, folds)) for seeded in recipes]
     for parts in chain.from_iterable(divided):
         refuse_overlap(parts)  # a corpus that is trained on may hold a text of one that is divided
-    learnt = documents_of(corpora, "train")
-    encoder = load_student(config, learnt)
-    featurizer = encoder.featurizer(config.windows)
-    features = {
-        id(document): featurize_document(document, featurizer)
-        for name in ("train", "validation", "test")
-        for document in documents_of(corpora, name)
-    }
+    encoder = load_student(config, documents_of(corpora, "train"))
+    features = _features(corpora, encoder.featurizer(config.windows))
     for parts in chain.from_iterable(divided):
         train = _train_features(parts, features)
         known = parts_learnt(config, encoder, train)
@@ -239,18 +232,7 @@ def crossvalidate(
             if result is None:
                 with tracker.child(name) as child:
                     child.tags({"framelens.fold": str(fold), "framelens.seed": str(seeded.seed)})
-                    encoder = load_student(seeded, learnt)
-                    result = _fold(
-                        seeded,
-                        fold,
-                        encoder,
-                        featurizer,
-                        parts,
-                        features,
-                        folder / name,
-                        child,
-                        say,
-                    )
+                    result = _fold(seeded, fold, parts, features, folder / name, child, say)
                     child.metrics(result.figures)
                 result.write(kept, folds)
             shutil.rmtree(folder / name, ignore_errors=True)  # its model is not kept
@@ -386,6 +368,17 @@ def _divided(corpora: Sequence[LoadedCorpus], folds: int, seed: int) -> list[lis
     return divided
 
 
+def _features(
+    corpora: Sequence[LoadedCorpus], featurizer: Featurizer
+) -> dict[int, LabelledFeatures]:
+    """Features of the documents of all splits, by `id` of the document."""
+    return {
+        id(document): featurize_document(document, featurizer)
+        for name in ("train", "validation", "test")
+        for document in documents_of(corpora, name)
+    }
+
+
 def _train_features(
     corpora: Sequence[LoadedCorpus], features: Mapping[int, LabelledFeatures]
 ) -> list[LabelledFeatures]:
@@ -396,14 +389,19 @@ def _train_features(
 def _fold(
     config: Config,
     fold: int,
-    encoder: Encoder,
-    featurizer: Featurizer,
     corpora: Sequence[LoadedCorpus],
     features: Mapping[int, LabelledFeatures],
     folder: Path,
     tracker: Tracker,
     say: Say,
 ) -> FoldResult:
+    """Train and judge; `features` are the corpora's, unless the fold has a vocabulary of its own,
+    counted in what it trains on.
+    """
+    encoder = load_student(config, documents_of(corpora, "train"))
+    featurizer = encoder.featurizer(config.windows)
+    if config.student is not None and config.student.vocabulary is not None:
+        features = _features(corpora, featurizer)
     set_seed(config.seed)
     split = {
         name: [features[id(document)] for document in documents_of(corpora, name)]

@@ -1,8 +1,10 @@
-"""Which documents an artifact may be judged on: none that it was trained on.
+"""Which documents an artifact may be judged on: none that it is known to have been trained on.
 
 The manifest records a sha256 over each corpus's training documents. Where the reader gives the
 same documents today, everything else that it gives was held out; where it does not, nobody can
-tell any more, and the corpus is refused.
+tell any more, and the corpus is refused. Of the corpora that came along with the weights it went on
+from and with its teachers, today's training documents are compared too; where these are others than
+then, or nobody noted which they were, that is said.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from framelens.artifact import Manifest
 from framelens_training.corpora.base import Split
@@ -20,6 +23,7 @@ from framelens_training.corpora.registry import CORPORA, corpus
 from framelens_training.corpora.splits import group_of
 from framelens_training.corpora.store import open_corpus
 from framelens_training.errors import TrainingError
+from framelens_training.inheritance import UNKNOWN, training_sums
 from framelens_training.seen_texts import calibrated_on, fingerprint
 
 
@@ -33,7 +37,8 @@ class HeldOut:
 
     `left_out` counts the documents that another corpus's training part has word for word, or to
     whose labels the artifact was calibrated;
-    `unchecked` names the corpora that are not there to be compared with.
+    `unchecked` names the corpora of its training, and of what came before, whose documents of that
+    time are not there to be compared with.
     """
 
     name: str
@@ -60,10 +65,11 @@ class Holdings:
         self._recorded: dict[str, Mapping[str, str]] = {
             item["name"]: item["sha256"] for item in recorded
         }
+        self._sums = _training_sums(manifest.training)
         self._fitted_to = calibrated_on(manifest.training)
         self._root = root
         self._read: dict[str, Mapping[Split, Sequence[LabelledDocument]]] = {}
-        self._trained: dict[str, set[str] | None] = {}
+        self._trained: dict[str, tuple[set[str], str]] = {}
 
     def held_out(self, name: str) -> HeldOut:
         """A corpus, after a check that no document outside `train` was trained on.
@@ -78,11 +84,11 @@ class Holdings:
         _check_disjoint(name, splits)
         others: set[str] = set()
         unchecked: list[str] = []
-        for other in self._recorded:
+        for other, sums in self._sums.items():
+            texts, found = self._trained_on(other)
             if other != name:
-                texts = self._training_texts(other)
-                others |= texts or set()
-                unchecked += [other] if texts is None else []
+                others |= texts
+            unchecked += [other] if sums != {found} else []
         kept: dict[Split, Sequence[LabelledDocument]] = {
             split: documents
             if split == "train"
@@ -123,15 +129,33 @@ class Holdings:
                 "what was held out cannot be told: train again, or use the corpus of that time"
             )
 
-    def _training_texts(self, name: str) -> set[str] | None:
-        """`None` for a corpus that is not there, and for files that only a digest is known of."""
+    def _trained_on(self, name: str) -> tuple[set[str], str]:
+        """The texts of a corpus's training documents and the sha256 over these.
+
+        Nothing for a corpus that is not there, and for files that only a digest is known of.
+        """
         if name not in self._trained:
             try:
                 documents = self._splits(name).get("train", ()) if name in CORPORA else None
             except FileNotFoundError:
                 documents = None
-            self._trained[name] = None if documents is None else {_text(d) for d in documents}
+            self._trained[name] = (
+                (set(), "")
+                if documents is None
+                else ({_text(document) for document in documents}, digest(documents))
+            )
         return self._trained[name]
+
+
+def _training_sums(training: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """By name, sums over the training documents of an artifact's corpora and of those before."""
+    sums = {
+        item["name"]: frozenset({item["sha256"].get("train", UNKNOWN)})
+        for item in training["corpora"]
+    }
+    for name, before in training_sums(training).items():
+        sums[name] = sums.get(name, frozenset()) | before
+    return sums
 
 
 def _check_disjoint(name: str, splits: Mapping[Split, Sequence[LabelledDocument]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +14,57 @@ from framelens_training.run_weights import RUN_ID, only_run, run_of_id
 
 if TYPE_CHECKING:
     from framelens_training.config import Config
+    from framelens_training.run_record import RunRecord
 
 UNKNOWN = "not known"
 
 
-def inherited_corpora(config: Config) -> dict[str, str]:
-    """Licences by corpus, of all that its weights come from and its teachers were trained on.
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A corpus that came along.
+
+    `train` holds the sha256 over its training documents, of each model that was trained on it;
+    `UNKNOWN` where that is not recorded.
+    """
+
+    licence: str
+    train: frozenset[str]
+
+
+def inherited_corpora(config: Config) -> dict[str, Inherited]:
+    """By name, the corpora that its weights come from and its teachers were trained on.
 
     What a model of another tool was trained on is not known, and not listed.
     """
     return _behind_all(config.to_dict())
 
 
-def _behind_all(settings: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in (*named_weights(settings).values(), *settings.get("teacher", ())):
-        found |= _behind(name, Path(settings["output"]))
+def training_sums(training: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Of the corpora behind a model, its own aside, the sums of `Inherited.train` by name, as its
+    manifest records them.
+    """
+    recorded = training.get("inherited_train", {})
+    return {
+        name: frozenset(recorded.get(name, (UNKNOWN,))) for name in training.get("inherited", {})
+    }
+
+
+def _behind_all(settings: Mapping[str, Any]) -> dict[str, Inherited]:
+    names = (*named_weights(settings).values(), *settings.get("teacher", ()))
+    return _joined(*(_behind(name, Path(settings["output"])) for name in names))
+
+
+def _joined(*several: Mapping[str, Inherited]) -> dict[str, Inherited]:
+    """All of them; a later licence stands, and the sums are those of all."""
+    found: dict[str, Inherited] = {}
+    for corpora in several:
+        for name, item in corpora.items():
+            before = found[name].train if name in found else frozenset()
+            found[name] = Inherited(item.licence, before | item.train)
     return found
 
 
-def _behind(name: str, output: Path) -> dict[str, str]:
+def _behind(name: str, output: Path) -> dict[str, Inherited]:
     from framelens_training.encoder import artifact_folder
     from framelens_training.run_record import FILE_NAME, RunRecord
 
@@ -40,22 +72,36 @@ def _behind(name: str, output: Path) -> dict[str, str]:
         name = str(run_of_id(name, output) or f"runs:/{name}/model")
     run = only_run(Path(name).expanduser())
     if (run / FILE_NAME).is_file():
-        record = RunRecord.read(run)
-        return {
-            **(record.inherited or _behind_all(record.config)),
-            **{use["name"]: _licence(use["name"]) for use in record.config["corpora"]["use"]},
-            **_unlabelled(record.config),
-        }
+        return _behind_run(RunRecord.read(run))
     folder = artifact_folder(name) if name else None
     if folder is None:
         return {}
-    return corpora_of(Artifact.open(folder).manifest.training)
+    return _behind_artifact(Artifact.open(folder).manifest.training)
 
 
-def corpora_of(training: Mapping[str, Any]) -> dict[str, str]:
-    """Licences by corpus, of what a manifest says of a training, and what that inherited."""
-    own = {item["name"]: item["licence"] for item in training.get("corpora", ())}
-    return {**training.get("inherited", {}), **own}
+def _behind_run(record: RunRecord) -> dict[str, Inherited]:
+    licences = {use["name"]: _licence(use["name"]) for use in record.config["corpora"]["use"]}
+    licences |= _unlabelled(record.config)
+    own = {
+        name: Inherited(licence, frozenset({record.corpora.get(f"{name}/train", UNKNOWN)}))
+        for name, licence in licences.items()
+    }
+    before = {
+        name: Inherited(licence, frozenset(record.inherited_train.get(name, (UNKNOWN,))))
+        for name, licence in record.inherited.items()
+    }
+    return _joined(before or _behind_all(record.config), own)
+
+
+def _behind_artifact(training: Mapping[str, Any]) -> dict[str, Inherited]:
+    sums, licences = training_sums(training), training.get("inherited", {})
+    own = {
+        item["name"]: Inherited(
+            item["licence"], frozenset({item.get("sha256", {}).get("train", UNKNOWN)})
+        )
+        for item in training.get("corpora", ())
+    }
+    return _joined({name: Inherited(licences[name], sums[name]) for name in sums}, own)
 
 
 def _unlabelled(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -548,6 +548,7 @@ def _export(
             {"name": c.name, "licence": c.licence, "sha256": dict(c.digests)} for c in corpora
         ],
         "inherited": dict(record.inherited),
+        "inherited_train": dict(record.inherited_train),
         "learnt": learnt,
         "architecture": architecture_of(encoder),
         "parity": parity.flat(),

@@ -107,10 +107,15 @@ def article_count(documents: Sequence[LabelledDocument]) -> int:
 
 
 def gold_spans(document: LabelledDocument) -> list[SpanKey]:
-    """Gold spans cut at the borders of segments, without surrounding white space."""
+    """Gold spans cut at the borders of segments, without surrounding white space.
+
+    Loaded spans with nothing or only white space between them are one: decoding cannot tell them
+    apart.
+    """
     keys: list[SpanKey] = []
     for index, segment in enumerate(document.segments):
         text = document.segment_text(segment)
+        loaded: list[tuple[int, int]] = []
         for span in document.spans:
             if span.field != segment.field:
                 continue
@@ -121,9 +126,25 @@ def gold_spans(document: LabelledDocument) -> list[SpanKey]:
             piece = text[start:end]
             start += len(piece) - len(piece.lstrip())
             end -= len(piece) - len(piece.rstrip())
-            if start < end:
+            if start >= end:
+                continue
+            if span.type == "loaded":
+                loaded.append((start, end))
+            else:
                 keys.append((index, span.type, start, end))
+        keys += [(index, "loaded", start, end) for start, end in _joined(loaded, text)]
     return keys
+
+
+def _joined(ranges: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+    """Ranges of a text by start, those as one that touch but for white space."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if found and not text[found[-1][1] : start].strip():
+            first, last = found.pop()
+            start, end = first, max(last, end)
+        found.append((start, end))
+    return found
 
 
 def answerable(document: LabelledDocument, keys: Sequence[SpanKey]) -> list[SpanKey]:

@@ -159,7 +159,7 @@ class Bench:
         """The corpora and splits that were asked for since somebody cleared this."""
         self._say: Say = say or (lambda _: None)
         self._read: dict[tuple[str, Split], Read] = {}
-        self._baselines: dict[str, Mapping[Axis, AxisBaseline]] = {}
+        self._baselines: dict[tuple[str, bool], Mapping[Axis, AxisBaseline]] = {}
 
     def read(self, name: str, split: Split) -> Read:
         """What the network says of a held-out split, each document in its article windows.
@@ -180,7 +180,10 @@ class Bench:
                     "corpus's training part has the same text"
                 )
             if held.unchecked:
-                self._say(f"{name}: not compared with the texts of {', '.join(held.unchecked)}")
+                self._say(
+                    f"{name}: not compared with all that was trained on of "
+                    + ", ".join(held.unchecked)
+                )
             self.digests[part] = digest(documents)
             self._read[name, split] = self.run(part, documents)
         return self._read[name, split]
@@ -207,7 +210,8 @@ class Bench:
         """TF-IDF trained on a corpus's training part, tuned outside the split to be scored."""
         if not self.settings.baselines:
             return {}
-        if name not in self._baselines:
+        key = name, split == "validation"
+        if key not in self._baselines:
             splits = self.holdings.held_out(name).splits
             train, validation = splits["train"], splits.get("validation", ())
             if not validation or split == "validation":
@@ -216,8 +220,8 @@ class Bench:
             self._say(f"{name}: fitting the TF-IDF baseline on {len(train)} documents")
             threshold_range = self.evaluation.threshold_range
             fitted = fit_baselines(train, validation, threshold_range, self.settings.seed)
-            self._baselines[name] = fitted["tfidf"]
-        return self._baselines[name]
+            self._baselines[key] = fitted["tfidf"]
+        return self._baselines[key]
 
     @property
     def evaluation(self) -> Evaluation:

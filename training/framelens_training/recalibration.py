@@ -40,7 +40,7 @@ from framelens_training.evaluation import (
     span_metrics,
 )
 from framelens_training.predictions import AxisData, article_count, axis_data
-from framelens_training.span_tuning import MIN_SPANS, tune_spans
+from framelens_training.span_tuning import MIN_SPANS, has_enough_spans, tune_spans
 from framelens_training.targets import LabelledFeatures
 
 LEAST_ANSWERS = 30
@@ -141,8 +141,9 @@ def recalibrate(
     """Calibrate a model's answers on labelled documents with distinct ids.
 
     An axis with fewer than `LEAST_ANSWERS` yeses or noes, or labels of fewer than `FOLDS` articles,
-    and a layer with fewer than `MIN_SPANS` spans, keep what they had; so does what would be worse,
-    and what the model has not learnt, whose constant no would be moved to the labels.
+    and a layer with fewer than `MIN_SPANS` spans in the labels without one of the folds, keep what
+    they had; so does what would be worse, and what the model has not learnt, whose constant no
+    would be moved to the labels.
 
     Raises:
         RecalibrationError: if the labels are too few for anything, or of too few articles.
@@ -158,24 +159,25 @@ def recalibrate(
     places = assign(labelled, {str(fold): 1.0 for fold in range(FOLDS)})
     fold_of = np.array([int(places.get(document.id, "0")) for document in documents])
     kinds = kinds_of(documents, logits)
-    parts = [_where(fold_of != fold, documents, logits) for fold in range(FOLDS)]
+    rest = [_where(fold_of != fold, items, logits) for fold in range(FOLDS)]
     for axis in AXES:
-        if axis not in learnt or not all(_has_both(*part, axis) for part in parts):
+        if axis not in learnt or not all(_has_both(*part, axis) for part in rest):
             kinds[axis] = None
-    layers = [layer for layer in _LAYERS if LAYER_OF[layer[0]] in learnt]
-    most_spans = max((_span_count(documents, layer) for layer in layers), default=0)
-    if not any(kinds.values()) and most_spans < MIN_SPANS:
+    layers = [
+        layer
+        for layer in (LAYER_OF[types[0]] for types in _LAYERS)
+        if layer in learnt and all(has_enough_spans(layer, part) for part, _ in rest)
+    ]
+    if not any(kinds.values()) and not layers:
         raise RecalibrationError(
             f"expected {LEAST_ANSWERS} yeses and {LEAST_ANSWERS} noes of an axis, from {FOLDS} "
-            f"articles at least, or {MIN_SPANS} spans of a layer, of what the model has learnt "
+            f"articles at least, or {MIN_SPANS} spans of a layer in any four fifths of the "
+            "articles, of what the model has learnt "
             f"({', '.join(part for part in LOSS_PARTS if part in learnt)}), found "
             f"{_counts(documents, logits)}; label more"
         )
-    chosen = calibrated(decoding, items, logits, kinds, learnt)
-    others = [
-        calibrated(decoding, *_where(fold_of != fold, items, logits), kinds, learnt)
-        for fold in range(FOLDS)
-    ]
+    chosen = calibrated(decoding, items, logits, kinds, layers)
+    others = [calibrated(decoding, *part, kinds, layers) for part in rest]
     after = [others[fold] for fold in fold_of]
     spans = _span_changes(decoding, others, fold_of, items, logits)
     axes = {
@@ -187,14 +189,10 @@ def recalibrate(
 
 
 def _has_both(
-    documents: Sequence[LabelledDocument], logits: Sequence[DocumentLogits], axis: Axis
+    items: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits], axis: Axis
 ) -> bool:
-    gold = _answers(documents, logits, axis)[0].gold
+    gold = _answers([item.document for item in items], logits, axis)[0].gold
     return bool(gold.any() and not gold.all())
-
-
-def _span_count(documents: Sequence[LabelledDocument], layer: Sequence[SpanType]) -> int:
-    return sum(span.type in layer for document in documents for span in document.spans)
 
 
 def _where(
@@ -250,10 +248,10 @@ def calibrated(
     items: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     kinds: Mapping[Axis, Kind | None],
-    learnt: Collection[LossPart] = LOSS_PARTS,
+    layers: Collection[LossPart] = LOSS_PARTS,
 ) -> DecodingConfig:
-    """The decoding that fits these documents, learnt spans included where there are enough."""
-    found = tune_spans(decoding, items, logits, learnt)
+    """The decoding that fits these documents, and of these layers the spans if there are enough."""
+    found = tune_spans(decoding, items, logits, layers)
     documents = [item.document for item in items]
     for axis, kind in kinds.items():
         data, headlines = _answers(documents, logits, axis)

@@ -66,6 +66,8 @@ class RunRecord:
     inherited: Mapping[str, str] = field(default_factory=dict)
     """Licences by corpus, of what the weights that the encoder goes on from or that are mixed in,
     and the teachers, were trained on."""
+    inherited_train: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of these corpora, the digests of the documents that were trained on (`Inherited.train`)."""
     revision: str = ""
     """The source's git revision when the run was begun first."""
     folds: int | None = None
@@ -133,7 +135,13 @@ class RunRecord:
 
         origins = {f"teacher {teacher.name}": teacher.digest for teacher in teachers}
         origins |= {origin.setting: origin.digest for origin in origins_of(config)}
-        return replace(self, origins=origins, inherited=inherited_corpora(config))
+        inherited = inherited_corpora(config)
+        return replace(
+            self,
+            origins=origins,
+            inherited={name: item.licence for name, item in inherited.items()},
+            inherited_train={name: sorted(item.train) for name, item in inherited.items()},
+        )
 
     def begin(self, folder: Path, *, is_resumed: bool, allow_code: bool = False) -> Self:
         """Take a run's folder over, which is empty or holds the same run.
@@ -154,6 +162,7 @@ class RunRecord:
                 corpora=self.corpora or then.corpora,
                 origins=self.origins or then.origins,
                 inherited=self.inherited or then.inherited,
+                inherited_train=self.inherited_train or then.inherited_train,
                 revision=_revision(then, self),
             )
         record.write(folder)

@@ -31,7 +31,7 @@ from framelens_training.corpora.labelled import Annotated
 from framelens_training.model import IGNORE
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import answerable, gold_spans, span_keys
-from framelens_training.targets import LabelledFeatures
+from framelens_training.targets import LabelledFeatures, SegmentTargets
 
 MIN_SPANS = 50
 """With fewer gold spans than this, nothing is fitted."""
@@ -72,6 +72,13 @@ def tune_spans(
         one = replace(decoding, loaded_transitions=_scaled(table, 1.0))
         decoding = _with_thresholds(one, ("loaded",), items, outputs)[1]
     return decoding
+
+
+def has_enough_spans(layer: LossPart, documents: Sequence[LabelledFeatures]) -> bool:
+    """Whether `MIN_SPANS` spans of a layer begin in these documents."""
+    targets = [target for item in documents for target in item.targets]
+    tags = [_loaded_tags(t) if layer == "loaded_spans" else t.tags for t in targets]
+    return sum(int((own % 2 == 1).sum()) for own in tags) >= MIN_SPANS
 
 
 def _scaled(table: Table, share: float) -> Table:
@@ -185,13 +192,17 @@ def _tagged_words(
 def _loaded_words(
     documents: Sequence[LabelledFeatures], logits: Sequence[DocumentLogits]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """The words of each segment: outside 0, the first of a loaded span 1, its others 2."""
+    """The words of each segment."""
     for item, found in zip(documents, logits, strict=True):
         for target, tokens in zip(item.targets, found.tokens, strict=True):
-            seen = target.loaded != IGNORE
-            gold = (target.loaded[seen] == 1).astype(np.int64)
-            gold[1:] += gold[1:] & gold[:-1]
-            yield loaded_logits(tokens[seen]), gold
+            yield loaded_logits(tokens[target.loaded != IGNORE]), _loaded_tags(target)
+
+
+def _loaded_tags(target: SegmentTargets) -> NDArray[np.int64]:
+    """Of each word of a segment: outside 0, the first of a loaded span 1, its others 2."""
+    gold: NDArray[np.int64] = (target.loaded[target.loaded != IGNORE] == 1).astype(np.int64)
+    gold[1:] += gold[1:] & gold[:-1]
+    return gold
 
 
 def _stretches(sequences: Sequences) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from framelens.artifact import MANIFEST_FILE, Artifact, resolve, sha256
-from framelens.decoding import merge_windows
+from framelens.decoding import Floats, merge_windows
 from framelens.errors import FramelensError
 from framelens.features import DocumentFeatures, FeatureConfig, Featurizer
 from framelens.network import Network
@@ -102,7 +102,7 @@ class NetworkTeacher:
             for part in parts:
                 features = self.featurizer.featurize([t for t, _ in part], [r for _, r in part])
                 outputs = [self.network(window) for window in features.windows]
-                found += word_answers(features, merge_windows(features, outputs))
+                found += _answers(features, outputs)
             yield [limited(answers, self.learnt) for answers in found]
 
 
@@ -132,7 +132,7 @@ class TorchTeacher:
             first = 0
             for features in batch:
                 last = first + len(features.windows)
-                answers = word_answers(features, merge_windows(features, outputs[first:last]))
+                answers = _answers(features, outputs[first:last])
                 yield [limited(item, self.learnt) for item in answers]
                 first = last
 
@@ -146,6 +146,13 @@ def featurize(document: LabelledDocument, featurizer: Featurizer) -> DocumentFea
         [document.segment_text(segment) for segment in document.segments],
         [role_of(segment) for segment in document.segments],
     )
+
+
+def _answers(
+    features: DocumentFeatures, outputs: Sequence[tuple[Floats, Floats]]
+) -> list[WordAnswers]:
+    """What a network said of a document's windows, also of their first words, at its words."""
+    return word_answers(features, merge_windows(features, outputs, joins_spans=False))
 
 
 def load_teachers(config: Config) -> list[Teacher]:
