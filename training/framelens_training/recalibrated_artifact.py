@@ -15,7 +15,6 @@ from framelens.features import Featurizer
 from framelens.network import Network
 from framelens_training.card import decoding_table
 from framelens_training.config import LOSS_PARTS
-from framelens_training.corpora.describe import table
 from framelens_training.corpora.formats.registry import read_any
 from framelens_training.corpora.labelled import LabelledDocument, digest
 from framelens_training.corpora.splits import group_of
@@ -33,6 +32,7 @@ from framelens_training.seen_texts import (
     write_seen,
 )
 from framelens_training.targets import featurize_document
+from framelens_training.text_tables import table
 from framelens_training.tracking import Tracker, folder_under
 
 
