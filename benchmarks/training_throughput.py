@@ -51,7 +51,8 @@ from framelens_training.encoder import load_encoder
 from framelens_training.environment import machine, usable_cores
 from framelens_training.mixture import CorpusFeatures, training_windows
 from framelens_training.packaged_encoders import PACKAGED, packaged_folder
-from framelens_training.pipeline import quiet_libraries, train_model
+from framelens_training.pipeline import train_model
+from framelens_training.quiet import quiet_libraries
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import NullTracker
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from framelens_training.errors import CheckpointError, first_line
 from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
+from framelens_training.whole_files import write_whole
 
 MANIFEST = "files.json"
 KEPT = 2
@@ -154,20 +155,6 @@ def damaged_files(folder: Path) -> list[str]:
         for name, entry in manifest.items()
         if not (folder / name).is_file() or _entry(folder / name) != entry
     ]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 def saving(write: Callable[[], None], checkpoints: Checkpoints) -> None:
