@@ -23,7 +23,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens.schema import AXES, Axis
-from framelens_training.calibration import expected_calibration_error
+from framelens_training.calibration_error import expected_calibration_error
 from framelens_training.corpora.formats.registry import read_any
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LabelledDocument

@@ -23,8 +23,7 @@ from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import inside_word
 from framelens_training.corpora.registry import corpus
 from framelens_training.encoder import load_encoder
-from framelens_training.model import IGNORE
-from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.targets import IGNORE, LabelledFeatures, featurize_document
 
 Key = tuple[str, str, int, int]
 

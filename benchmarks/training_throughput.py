@@ -47,10 +47,12 @@ from framelens_training.config import Config, load_config
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.registry import ROOT_VARIABLE
 from framelens_training.data import LoadedCorpus, load_corpora
-from framelens_training.encoder import PACKAGED, load_encoder
+from framelens_training.encoder import load_encoder
 from framelens_training.environment import machine, usable_cores
 from framelens_training.mixture import CorpusFeatures, training_windows
-from framelens_training.pipeline import quiet_libraries, train_model
+from framelens_training.packaged_encoders import PACKAGED, packaged_folder
+from framelens_training.pipeline import train_model
+from framelens_training.quiet import quiet_libraries
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import NullTracker
 
@@ -163,11 +165,7 @@ def plain_run(source: str, rows: Sequence[tuple[str, int]], padding: str, size: 
 
 def source_of(encoder: str) -> str:
     """What transformers loads the same encoder from."""
-    if encoder not in PACKAGED:
-        return encoder
-    import importlib.resources
-
-    return str(importlib.resources.files(PACKAGED[encoder]) / "model")
+    return str(packaged_folder(encoder)) if encoder in PACKAGED else encoder
 
 
 def rows_of(documents: Sequence[LabelledDocument]) -> list[tuple[str, int]]:

@@ -21,9 +21,10 @@ from framelens_training.export import export_onnx
 from framelens_training.graph_fusion import Graph
 from framelens_training.inheritance import UNKNOWN, Inherited, inherited_corpora
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
-from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.pipeline import run, run_jointly
 from framelens_training.progress import silent
 from framelens_training.quantization import quantize
+from framelens_training.quiet import quiet_libraries
 from framelens_training.run_record import RunRecord
 from framelens_training.seen_texts import OTHER_TEXTS
 from framelens_training.tracking import NullTracker

@@ -24,8 +24,8 @@ from framelens_training.crossval import (
 )
 from framelens_training.data import LoadedCorpus, load_corpora
 from framelens_training.errors import ConfigError, ResumeError, SplitError
-from framelens_training.pipeline import quiet_libraries
 from framelens_training.progress import silent
+from framelens_training.quiet import quiet_libraries
 from framelens_training.run_record import RunRecord, find_run
 from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import NullTracker, tracked_run

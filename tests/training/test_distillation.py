@@ -33,9 +33,10 @@ from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.huggingface_teacher import load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
-from framelens_training.pipeline import quiet_libraries, run, run_jointly, taught_parts
+from framelens_training.pipeline import run, run_jointly, taught_parts
 from framelens_training.predictions import predict
 from framelens_training.progress import silent
+from framelens_training.quiet import quiet_libraries
 from framelens_training.run_record import RunRecord
 from framelens_training.run_weights import ARCHITECTURE
 from framelens_training.soft_targets import answers_for, with_soft_targets

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from framelens.schema import AXES
-from framelens_training.calibration import calibration_bins
+from framelens_training.calibration_error import calibration_bins
 from framelens_training.evaluation import Interval
 from framelens_training.figures import (
     MOST_OF_A_KIND,

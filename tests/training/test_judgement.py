@@ -14,7 +14,7 @@ import framelens
 from framelens.decoding import DecodingConfig
 from framelens.schema import AXES
 from framelens.scorer import Scorer
-from framelens_training.calibration import expected_calibration_error
+from framelens_training.calibration_error import expected_calibration_error
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.gates import Gates

@@ -19,13 +19,15 @@ from framelens_training.calibration import (
     FRAMED_ANSWERS,
     HEADLINE_ANSWERS,
     best_threshold,
-    calibration_bins,
-    chance_calibration_errors,
-    expected_calibration_error,
     temperature,
     temperature_and_offsets,
     tune,
     tune_axes,
+)
+from framelens_training.calibration_error import (
+    calibration_bins,
+    chance_calibration_errors,
+    expected_calibration_error,
 )
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument

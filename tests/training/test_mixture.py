@@ -7,8 +7,7 @@ from framelens.features import FeatureConfig, Featurizer
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
-from framelens_training.model import IGNORE
-from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.targets import IGNORE, LabelledFeatures, featurize_document
 from support import make_tokenizer, tiny_documents
 
 CONFIG = Windows(max_tokens=32, overlap=8)

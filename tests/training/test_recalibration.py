@@ -26,7 +26,7 @@ from framelens_training.corpora.labelled import (
 )
 from framelens_training.corpora.splits import group_of
 from framelens_training.errors import RecalibrationError
-from framelens_training.recalibrated_artifact import read_labels
+from framelens_training.own_labels import read_labels
 from framelens_training.recalibration import FOLDS, Recalibration, recalibrate
 from framelens_training.seen_texts import fingerprint, read_seen, write_seen
 from framelens_training.targets import featurize_document

@@ -13,9 +13,9 @@ from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
 from framelens.tag_chain import LOADED_TRANSITIONS
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.evaluation import span_metrics
-from framelens_training.model import IGNORE
 from framelens_training.span_tuning import MIN_SPANS, fit_transitions, tune_spans
 from framelens_training.targets import (
+    IGNORE,
     LabelledFeatures,
     SegmentTargets,
     featurize_document,

@@ -20,9 +20,9 @@ from framelens_training.corpora.labelled import (
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate, supervision
 from framelens_training.mixture import CorpusFeatures, single_windows, training_windows
-from framelens_training.model import IGNORE
 from framelens_training.predictions import gold_spans, span_keys
 from framelens_training.targets import (
+    IGNORE,
     featurize_document,
     is_article_text,
     labelled_window,

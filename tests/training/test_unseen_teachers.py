@@ -36,8 +36,9 @@ from framelens_training.data import (
 from framelens_training.distillation import taught
 from framelens_training.encoder import load_encoder
 from framelens_training.errors import TeacherError
-from framelens_training.pipeline import quiet_libraries, run, run_jointly
+from framelens_training.pipeline import run, run_jointly
 from framelens_training.progress import silent
+from framelens_training.quiet import quiet_libraries
 from framelens_training.seen_texts import fingerprint, read_seen
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.teachers import load_teacher, role_of

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
-Code = tuple[tuple[str, tuple[str, ...]], ...]
-"""Packages, each with the names of source files."""
 
 SUFFIX = ".npz"
-
-
-@cache
-def code_version(code: Code) -> str:
-    """sha256 over source files: a key with it in needs no invalidation by hand."""
-    sha = hashlib.sha256()
-    for package, names in code:
-        for name in names:
-            sha.update((resources.files(package) / name).read_bytes())
-    return sha.hexdigest()
 
 
 def stored(folder: Path, key: str) -> dict[str, NDArray[Any]] | None:

@@ -12,7 +12,7 @@ from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
 from framelens.features import Featurizer
 from framelens.schema import AXES, Axis
 from framelens_training.baseline import BASELINES, Comparison, compare_baselines, fit_baselines
-from framelens_training.calibration import uncalibrated
+from framelens_training.calibration_error import uncalibrated
 from framelens_training.config import Config
 from framelens_training.context_agreement import Agreement, agreement
 from framelens_training.corpora.labelled import LabelledDocument

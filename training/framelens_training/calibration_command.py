@@ -46,13 +46,9 @@ def _calibrate(options: argparse.Namespace) -> int:
     from framelens.artifact import Artifact, resolve
     from framelens_training.config import Tracking
     from framelens_training.model_registry import noted_texts
-    from framelens_training.pipeline import quiet_libraries
-    from framelens_training.recalibrated_artifact import (
-        change_table,
-        fitted,
-        read_labels,
-        write_calibrated,
-    )
+    from framelens_training.own_labels import read_labels
+    from framelens_training.quiet import quiet_libraries
+    from framelens_training.recalibrated_artifact import change_table, fitted, write_calibrated
     from framelens_training.tracking import NullTracker, not_recorded, tracked
     from framelens_training.tracking_store import store_uri
 

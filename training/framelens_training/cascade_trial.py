@@ -23,7 +23,6 @@ from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.corpora.describe import table
 from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
 from framelens_training.errors import CascadeError
 from framelens_training.evaluation import (
@@ -45,6 +44,7 @@ from framelens_training.predictions import (
     span_keys,
 )
 from framelens_training.targets import LabelledFeatures, featurize_document
+from framelens_training.text_tables import table
 
 DISTANCES = (0.0, 0.05, 0.1, DEFER_WITHIN, 0.2, 0.3, 1.0)
 """The distances that are tried: at 0 the first model answers alone, at 1 the second."""

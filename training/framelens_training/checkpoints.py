@@ -19,10 +19,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from framelens import parts
 from framelens_training.errors import CheckpointError, first_line
 from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
+from framelens_training.whole_files import write_whole
 
 MANIFEST = "files.json"
 KEPT = 2
@@ -155,15 +155,6 @@ def damaged_files(folder: Path) -> list[str]:
         for name, entry in manifest.items()
         if not (folder / name).is_file() or _entry(folder / name) != entry
     ]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    parts.write_whole(path, text.encode("utf-8"))
 
 
 def saving(write: Callable[[], None], checkpoints: Checkpoints) -> None:

@@ -103,9 +103,10 @@ def _run(options: argparse.Namespace) -> int:
         is_recorded=not (options.no_tracking or options.train_only),
         processes=launched_count(),
     )
-    from framelens_training.pipeline import quiet_libraries, run_jointly
+    from framelens_training.pipeline import run_jointly
     from framelens_training.processes import joined
     from framelens_training.progress import Console, silent
+    from framelens_training.quiet import quiet_libraries
     from framelens_training.run_record import RunRecord, finish
     from framelens_training.tracking import NullTracker, not_recorded, tracked_run
     from framelens_training.tracking_store import tracking_uri

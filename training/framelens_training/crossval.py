@@ -24,7 +24,6 @@ from transformers import set_seed
 
 from framelens.features import Featurizer
 from framelens_training.calibration import tune
-from framelens_training.checkpoints import write_whole
 from framelens_training.config import LOSS_PARTS, MOST_SEEDS, Config
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.grouping import grouped
@@ -58,6 +57,7 @@ from framelens_training.seen_texts import OTHER_TEXTS, Fingerprints, fingerprint
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracking import Tracker, run_folder
+from framelens_training.whole_files import write_whole
 
 VALIDATION_SHARE = 0.1
 """Share of a fold's training documents that is set apart for stopping and thresholds."""

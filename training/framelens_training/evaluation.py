@@ -24,7 +24,7 @@ from framelens.decoding import (
     label_of,
 )
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
-from framelens_training.calibration import expected_calibration_error, uncalibrated
+from framelens_training.calibration_error import expected_calibration_error, uncalibrated
 from framelens_training.config import LossPart
 from framelens_training.corpora.labelled import LAYER_OF, GoldSegment, LabelledDocument
 from framelens_training.predictions import (

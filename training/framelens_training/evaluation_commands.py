@@ -121,8 +121,8 @@ def _cascade(options: argparse.Namespace) -> int:
     from framelens.deferral import Deferral
     from framelens_training.cascade_trial import DISTANCES, Answers, Trial, figures, trial_table
     from framelens_training.model_registry import noted_texts
-    from framelens_training.pipeline import quiet_libraries
-    from framelens_training.recalibrated_artifact import read_labels, refuse_labels
+    from framelens_training.own_labels import read_labels, refuse_labels
+    from framelens_training.quiet import quiet_libraries
 
     artifacts = [Artifact.open(resolve(name)) for name in (options.first, options.second)]
     Deferral(artifacts[-1]).check(artifacts[0])
@@ -159,7 +159,7 @@ def _crossval(options: argparse.Namespace) -> int:
     )
     # torch and transformers take seconds to import: a bad config should be told at once.
     from framelens_training.crossval import crossval_lines, crossvalidate
-    from framelens_training.pipeline import quiet_libraries
+    from framelens_training.quiet import quiet_libraries
     from framelens_training.run_record import RunRecord
     from framelens_training.tracking import NullTracker, not_recorded, tracked_run
     from framelens_training.tracking_store import tracking_uri
@@ -194,7 +194,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
     sweep = load_sweep(options.config, options.overrides)
     # torch and transformers take seconds to import: a bad file should be told at once.
-    from framelens_training.pipeline import quiet_libraries
+    from framelens_training.quiet import quiet_libraries
     from framelens_training.sweep import search, sweep_lines
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

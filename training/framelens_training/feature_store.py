@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens.features import DocumentFeatures, Featurizer, TokenizedSegment
-from framelens_training.array_store import Arrays, code_version, store, stored
+from framelens_training.array_store import Arrays, store, stored
+from framelens_training.code_version import code_version
 from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.store import default_cache
@@ -28,10 +29,6 @@ from framelens_training.targets import (
     role_of,
 )
 
-_CODE = (
-    ("framelens", ("features.py", "model_settings.py", "decoding.py")),
-    ("framelens_training", ("targets.py", "feature_store.py")),
-)
 _KEPT = 64
 """Files kept in the folder, the latest read."""
 
@@ -70,7 +67,7 @@ def featurize_splits(
 
 
 def _key(digest: str, featurizer: Featurizer) -> str:
-    sha = hashlib.sha256(code_version(_CODE).encode())
+    sha = hashlib.sha256(code_version(__name__).encode())
     sha.update(digest.encode())
     sha.update(featurizer.tokenizer_json().encode())
     sha.update(repr(asdict(featurizer.config)).encode())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
 from framelens.schema import AXES, LABELS, Axis
-from framelens_training.calibration import calibration_bins, expected_calibration_error
+from framelens_training.calibration_error import calibration_bins, expected_calibration_error
 from framelens_training.predictions import AxisData
 from framelens_training.slices import SliceMetrics
 from framelens_training.trainer import MEAN_METRIC

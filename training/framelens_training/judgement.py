@@ -13,7 +13,7 @@ from framelens.decoding import DecodingConfig, Floats, axis_scores
 from framelens.schema import ATTRIBUTION_TYPES, AXES, Axis
 from framelens.scorer import Scorer
 from framelens.segmentation import TextSegment
-from framelens_training.calibration import expected_calibration_error
+from framelens_training.calibration_error import expected_calibration_error
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.evaluation import (
     LEAST_ARTICLES,

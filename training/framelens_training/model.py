@@ -14,9 +14,8 @@ from framelens.features import WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.sequence_loss import sequence_divergences, sequence_losses
+from framelens_training.targets import IGNORE
 
-IGNORE = -100
-"""Target of a position that is not supervised."""
 SILENT = 10.0
 """Logit of an answer that stands whatever the text."""
 BATCH_TOKENS = 8192

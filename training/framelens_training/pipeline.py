@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shlex
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, set_seed
-from transformers.utils import logging as transformers_logging
 
 from framelens.artifact import Artifact
 from framelens.decoding import DecodingConfig, DocumentLogits, axis_scores
@@ -633,19 +631,3 @@ def _record_results(
     Answers.collect(plain, scores, decoding).write(answers)
     tracker.folder(answers.parent, "predictions")
     tracker.model(result.artifact, config.name, config.tracking.registry)
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep the exporters' and the Trainer's chatter out of a person's terminal."""
-    names = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "mlflow", "alembic", "httpx")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, decode_spans, is_uncertain
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, SpanType
-from framelens_training.calibration import (
+from framelens_training.calibration import tune_axes
+from framelens_training.calibration_error import (
     chance_calibration_errors,
     expected_calibration_error,
-    tune_axes,
 )
 from framelens_training.cofenet_protocol import compare_documents, with_spans
 from framelens_training.context_agreement import differences

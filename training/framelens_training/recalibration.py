@@ -20,11 +20,8 @@ from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.calibration import (
-    expected_calibration_error,
-    likeliest_scaling,
-    which_are_headlines,
-)
+from framelens_training.calibration import likeliest_scaling, which_are_headlines
+from framelens_training.calibration_error import expected_calibration_error
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.grouping import grouped
 from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument

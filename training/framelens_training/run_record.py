@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
-from framelens_training.checkpoints import write_whole
 from framelens_training.config import Config
 from framelens_training.environment import (
     UNKNOWN_REVISION,
@@ -30,6 +29,7 @@ from framelens_training.environment import (
 )
 from framelens_training.errors import ResumeError
 from framelens_training.settings_text import flatten
+from framelens_training.whole_files import write_whole
 
 if TYPE_CHECKING:
     from framelens_training.data import LoadedCorpus

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framelens_training.checkpoints import write_whole
 from framelens_training.corpora.comparisons import repeats_by_nature
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.errors import LearntTextsError, TeacherError
+from framelens_training.whole_files import write_whole
 
 FILE_NAME = "trained_on.txt"
 """In a run's folder: a fingerprint a line, and perhaps `OTHER_TEXTS`."""

@@ -16,16 +16,13 @@ import numpy as np
 from framelens.features import TokenizedSegment
 from framelens.schema import AXES, SPAN_LOGITS
 from framelens_training.alignment import WordAnswers, aligned, pooled, preferred_mean
-from framelens_training.array_store import Arrays, code_version, store, stored
+from framelens_training.array_store import Arrays, store, stored
+from framelens_training.code_version import code_version
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.progress import Say
 from framelens_training.targets import LabelledFeatures, SoftTargets
 from framelens_training.teachers import Teacher
 
-_CODE = (
-    ("framelens", ("features.py", "model_settings.py", "windows.py", "decoding.py")),
-    ("framelens_training", ("alignment.py", "teachers.py", "soft_targets.py")),
-)
 _KEPT = 192
 """Files kept in the folder, the latest read."""
 
@@ -88,7 +85,7 @@ def _soft(
 
 
 def _key(teacher: Teacher, digest: str) -> str:
-    text = f"{code_version(_CODE)} {teacher.digest} {digest}"
+    text = f"{code_version(__name__)} {teacher.digest} {digest}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -28,10 +28,9 @@ from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SPAN_LOGITS, SPAN_TYPE
 from framelens.tag_chain import LOADED_TRANSITIONS, TRANSITIONS
 from framelens_training.config import LOSS_PARTS, LossPart
 from framelens_training.corpora.labelled import Annotated
-from framelens_training.model import IGNORE
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import answerable, gold_spans, span_keys
-from framelens_training.targets import LabelledFeatures, SegmentTargets
+from framelens_training.targets import IGNORE, LabelledFeatures, SegmentTargets
 
 MIN_SPANS = 50
 """With fewer gold spans than this, nothing is fitted."""

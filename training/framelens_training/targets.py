@@ -20,7 +20,9 @@ from framelens_training.corpora.labelled import (
     GoldSpan,
     LabelledDocument,
 )
-from framelens_training.model import IGNORE
+
+IGNORE = -100
+"""The target of a position that is not supervised."""
 
 
 @dataclass(frozen=True, slots=True)

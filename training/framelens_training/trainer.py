@@ -29,7 +29,7 @@ from transformers import (
     set_seed,
 )
 
-from framelens_training.checkpoints import Checkpoints, saving, write_whole
+from framelens_training.checkpoints import Checkpoints, saving
 from framelens_training.config import LOSS_PARTS, Config, LossPart, Training
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
 from framelens_training.errors import NonFiniteLossError, TrainingError
@@ -44,6 +44,7 @@ from framelens_training.weight_averaging import (
     KeepingEvaluated,
     with_share_of,
 )
+from framelens_training.whole_files import write_whole
 
 BEST_METRIC = "eval_score"
 MEAN_METRIC = "eval_score_of_mean_weights"

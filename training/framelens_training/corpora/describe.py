@@ -21,6 +21,7 @@ from framelens_training.corpora.labelled import LEANS, GoldSegment, LabelledDocu
 from framelens_training.corpora.reach import examine
 from framelens_training.corpora.reading import CorpusReader
 from framelens_training.corpora.registry import CORPORA
+from framelens_training.text_tables import table
 
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 _COLOURS: Mapping[SpanType, str] = {
@@ -150,19 +151,6 @@ def _share(answer: tuple[int, int] | None) -> str:
         return ""
     true, answered = answer
     return f"{true:,} of {answered:,}" + (f" ({true / answered:.0%})" if answered else "")
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> str:
-    """Rows in columns, as Markdown or aligned with spaces."""
-    if markdown:
-        grid = [header, ["---"] * len(header), *rows]
-        return "".join(f"| {' | '.join(line)} |\n" for line in grid)
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in (header, *rows)
-    ]
-    return "".join(line.rstrip() + "\n" for line in lines)
 
 
 def corpora_table(root: Path | None, markdown: bool = False) -> str:

@@ -16,9 +16,6 @@ from framelens_training.corpora.labelled import (
     LabelledDocument,
 )
 
-FEATURES_VERSION = 1
-"""Rises whenever the same documents would give other rows."""
-
 _TEXTS = ("id", "text", "headline", "outlet", "lean", "date", "url")
 _BATCH = 200
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +12,7 @@ from framelens.decoding import word_offsets
 from framelens.features import DocumentFeatures, FeatureConfig, Featurizer
 from framelens.windows import MAX_TOKENS
 from framelens_training.corpora.labelled import GoldSegment, GoldSpan, LabelledDocument
-from framelens_training.encoder import PACKAGED
+from framelens_training.packaged_encoders import packaged_folder
 
 Reason = Literal["outside", "no word", "longer than a window"]
 
@@ -46,9 +44,8 @@ def default_featurizer(max_tokens: int = MAX_TOKENS) -> Featurizer:
     Raises:
         ValueError: if a window of so many tokens could not hold a segment.
     """
-    package = importlib.resources.files(PACKAGED["minilm-l6"])
     config = FeatureConfig(max_tokens=max_tokens, overlap=min(64, max(0, max_tokens - 3)))
-    return Featurizer.from_file(Path(str(package / "model" / "tokenizer.json")), config)
+    return Featurizer.from_file(packaged_folder("minilm-l6") / "tokenizer.json", config)
 
 
 def examine(document: LabelledDocument, featurizer: Featurizer) -> Examined:

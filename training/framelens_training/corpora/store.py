@@ -15,18 +15,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from framelens import downloads
+from framelens_training.code_version import code_version
 from framelens_training.corpora.base import Corpus, Split
-from framelens_training.corpora.features import (
-    FEATURES_VERSION,
-    dataset_of,
-    documents_of,
-    save,
-)
+from framelens_training.corpora.features import dataset_of, documents_of, save
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
@@ -34,7 +29,6 @@ from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
 _REPORT = "report.json"
 _KEPT = 3
 _LIBRARIES = ("lxml", "numpy")
-_READING_CODE = ("framelens_training.corpora", "framelens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +112,8 @@ def _files(path: Path) -> list[Path]:
 @cache
 def reader_version() -> str:
     """sha256 of the code that turns a corpus's files into documents."""
-    sha = hashlib.sha256(f"features {FEATURES_VERSION}".encode())
-    for package in _READING_CODE:
-        for item in sorted(resources.files(package).iterdir(), key=lambda item: item.name):
-            if item.name.endswith(".py"):
-                _add(sha, f"{package}/{item.name}", item.read_bytes())
+    registry = "framelens_training.corpora.registry"
+    sha = hashlib.sha256(code_version(__name__, registry).encode())
     for library in _LIBRARIES:
         sha.update(f"{library} {importlib.metadata.version(library)}".encode())
     return sha.hexdigest()
