@@ -434,6 +434,51 @@ def test_two_annotations_of_a_task_by_one_person_have_ids_of_their_own(tmp_path:
     assert {d.meta["annotator"] for d in found} == {"3"}
 
 
+def test_a_bare_article_is_a_label_studio_task_that_is_yet_to_be_annotated(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    (with_marks,) = json.loads(json.dumps(_exported(path)))
+    (made,) = with_marks["annotations"]
+    bare = replace(_article(), segments=(), spans=())
+    unweighted = tuple(replace(segment, weights={}) for segment in _article().segments)
+    write_any([bare], path)
+    (task,) = json.loads(path.read_text("utf-8"))
+    assert task["annotations"] == []
+    assert read_any(path) == [bare]
+
+    empty: dict[str, object] = {"result": []}
+    for found, expected, codes in (
+        ([made], [replace(_article(), segments=unweighted)], []),
+        ([empty, made], [replace(_article(), segments=unweighted)], ["not-annotated"]),
+        ([empty], [], ["not-annotated"]),
+    ):
+        task["annotations"] = found
+        path.write_text(json.dumps([task]), "utf-8")
+        parsed = parse_any(path)
+        assert parsed.documents() == expected
+        assert [f.code for f in parsed.findings] == codes
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet", "a.json"])
+def test_a_file_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    segment = GoldSegment("text", 0, 14, framed=False)
+    line = LabelledDocument(
+        "a", "The weir held.", annotated=frozenset({"framed"}), segments=(segment,)
+    )
+    write_any([line], path)
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        write_any([replace(line, text="The mill held.")], path)
+    assert read_any(path) == [line]
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
 def test_a_relation_drawn_in_label_studio_is_told_and_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "tasks.json"
     tasks = json.loads(json.dumps(_exported(path)))
