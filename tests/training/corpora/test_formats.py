@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -194,6 +195,31 @@ def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> No
     assert not parse_any(path).findings
     path.write_text('"text"\t"label"\n"We ran."\t"sourced"\n')
     assert not parse_any(path).findings
+
+
+def test_numbers_and_dates_of_parquet_are_texts_where_texts_are_meant(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    columns = {"text": ["It held."], "label": ["plain"], "id": [7], "group": [12]}
+    table = pyarrow.table({**columns, "date": [datetime.date(2024, 5, 1)]})
+    pyarrow.parquet.write_table(table, path)
+    (document,) = read_any(path)
+    assert (document.id, document.meta["group"], document.date) == ("7", "12", "2024-05-01")
+
+    pyarrow.parquet.write_table(pyarrow.table({**columns, "outlet": [7]}), path)
+    assert [f.code for f in parse_any(path).findings] == ["bad-outlet"]
+
+
+def test_a_row_without_an_answer_is_left_out_where_axes_are_answered(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,framed,attributed\nIt held.,,\nIt broke.,no,\n", "utf-8")
+    parsed = parse_any(path)
+    assert [d.text for d in parsed.documents()] == ["It broke."]
+    (told,) = parsed.findings
+    assert (told.code, told.where, told.severity) == ("not-annotated", f"{path}:2", "warning")
+    assert "'label'" not in str(told)
+
+    path.write_text("text,framed,label\nIt held.,,\n", "utf-8")
+    assert [(f.code, f.severity) for f in parse_any(path).findings] == [("bad-label", "error")]
 
 
 def test_a_parquet_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
