@@ -84,6 +84,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[0][:300]
 
 
+def gist(error: BaseException) -> str:
+    """The first line of an error, and the last one as well where the first only announces it."""
+    first, *rest = str(error).strip().splitlines() or [""]
+    return f"{first} {rest[-1].strip()}"[:300] if rest and first.endswith(":") else first[:300]
+
+
 def heading(error: BaseException) -> str:
     """An error's type and the first line of its message; further lines may quote documents."""
     return f"{type(error).__name__}: {first_line(error)}"

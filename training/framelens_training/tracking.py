@@ -29,6 +29,7 @@ from framelens_training.errors import (
     TrackingError,
     brief_traceback,
     first_line,
+    gist,
     heading,
 )
 from framelens_training.journal import FILE_NAME, Call, Journal
@@ -362,8 +363,8 @@ class MlflowTracker:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
 
     def _missed(self, what: str, error: Exception) -> None:
-        self.failures.append(f"{what}: {first_line(error)}")
-        log.warning("MLflow did not take %s: %s", what, first_line(error))
+        self.failures.append(f"{what}: {gist(error)}")
+        log.warning("MLflow did not take %s: %s", what, gist(error))
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
