@@ -59,6 +59,20 @@ def test_it_answers_as_the_library_does(saved: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pickle")
+def test_numbers_are_ids_and_no_error_is_none(saved: Path) -> None:
+    model = mlflow.pyfunc.load_model(str(saved))
+    found = model.predict(pd.DataFrame({"text": [TEXT, None], "id": [7, 8]}))
+    assert list(found["id"]) == ["7", "8"]
+    assert found["error"][0] is None
+    assert isinstance(found["error"][1], str)
+
+
+def test_a_percent_sign_in_a_path_stands_for_itself(tmp_path: Path) -> None:
+    save_model(write_model(tmp_path / "run%41/lookup"), tmp_path / "saved")
+    assert (tmp_path / "saved/artifacts/lookup/model.onnx").is_file()
+
+
+@pytest.mark.usefixtures("no_pickle")
 def test_the_switch_does_refuse_pickle(tmp_path: Path) -> None:
     """Otherwise the test above would show nothing."""
 

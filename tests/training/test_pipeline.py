@@ -92,6 +92,7 @@ def test_a_run_is_recorded_whole(recorded: tuple[RunResult, object], tiny_config
 
     assert {
         "config.yaml",
+        "decoding.json",
         "packages.txt",
         "figures/confusion.png",
         "figures/learning_curves.png",
@@ -217,14 +218,24 @@ def test_an_export_that_differs_is_refused(tiny_config: Config) -> None:
 def test_a_crash_ends_failed_with_its_traceback(tiny_config: Config) -> None:
     import mlflow
 
+    def fail(words: str) -> None:
+        try:
+            raise ValueError(f"2 problems:\n  in {words}")
+        except ValueError as error:
+            raise RuntimeError(f"on purpose:\n  in {words}") from error
+
     with pytest.raises(RuntimeError, match="on purpose"), tracked_run(tiny_config) as tracker:
-        raise RuntimeError("on purpose")
+        fail("The weir held.")
     client = mlflow.MlflowClient(tiny_config.tracking.uri)
     found = client.get_run(tracker.run_id)
     assert found.info.status == "FAILED"
-    assert found.data.tags["framelens.error"] == "RuntimeError: on purpose"
+    assert found.data.tags["framelens.error"] == "RuntimeError: on purpose:"
     path = client.download_artifacts(tracker.run_id, "traceback.txt")
-    assert "on purpose" in Path(path).read_text("utf-8")
+    told = Path(path).read_text("utf-8").splitlines()
+    assert told[-1] == "RuntimeError: on purpose:"
+    assert "ValueError: 2 problems:" in told
+    assert sum(line.endswith("in fail") for line in told) == 2
+    assert not any(line.endswith("The weir held.") for line in told)
 
 
 def test_an_interrupted_run_ends_killed(tiny_config: Config) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Collection
 from dataclasses import replace
@@ -299,6 +300,12 @@ def test_the_command_writes_a_model_and_records_it(
     (run,) = client.search_runs([client.get_experiment_by_name("framelens").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.params["model.sha256"] == Artifact.open(model_folder).info.sha256
+    decoding = Artifact.open(folder).manifest.decoding
+    recorded = client.download_artifacts(run.info.run_id, "decoding.json")
+    assert json.loads(Path(recorded).read_text("utf-8")) == decoding.to_dict()
+    for name in ("headline_offsets", "span_thresholds"):
+        for key, value in getattr(decoding, name).items():
+            assert run.data.params[f"{name}.{key}"] == str(value)
     assert {"recalibration/framed/ece_before", "recalibration/framed/macro_f1_after"} <= set(
         run.data.metrics
     )

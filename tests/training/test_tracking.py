@@ -22,8 +22,8 @@ from requests import HTTPError, Response
 import framelens_training.tracking as tracking
 from framelens_training import crossval, tracking_store
 from framelens_training.cli import main
-from framelens_training.config import Config, without_credentials
-from framelens_training.errors import ResumeError, TrackingError
+from framelens_training.config import Config, Tracking, without_credentials
+from framelens_training.errors import ResumeError, TrackingError, gist
 from framelens_training.journal import Call, Journal
 from framelens_training.run_record import RunRecord
 from framelens_training.search_space import with_values
@@ -539,6 +539,26 @@ def test_half_a_surrogate_pair_in_an_error_hides_it_from_nobody(
 
 class CloudError(Exception):
     """As boto3 and its like raise it."""
+
+
+@pytest.mark.parametrize("name", ["news", "news/{}", "../{}", "{}"])
+def test_no_name_of_an_experiment_leads_out_of_the_artifacts(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(tracking_store.VARIABLE, raising=False)
+    experiment = name.format(tmp_path / "elsewhere")
+    client, number = connect(Tracking(experiment=experiment))
+    found = client.get_experiment(number)
+    assert found.name == experiment
+    assert found.artifact_location.startswith((tmp_path / "mlartifacts").as_uri() + "/")
+    assert ".." not in found.artifact_location
+
+
+def test_the_gist_of_an_error_that_announces_others() -> None:
+    assert gist(ValueError("no file\nat all")) == "no file"
+    assert gist(ValueError("2 failed:\n## a ##\n  No such file")) == "2 failed: No such file"
+    assert gist(ValueError("")) == ""
 
 
 @pytest.mark.parametrize(

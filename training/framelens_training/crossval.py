@@ -151,16 +151,17 @@ def estimate(values: Sequence[float], folds: int) -> Estimate:
     """Mean, standard deviation and interval of figures from `folds`-fold cross-validation.
 
     Folds share training data, so their figures are not independent and the plain standard
-    error is too small. The variance is widened by test size over training size, and Student's
-    t is used (Nadeau and Bengio 2003, "Inference for the Generalization Error"). Every figure
-    of a run lies in [0, 1], and so does the interval.
+    error is too small. The variance is widened by test size over training size, which is without
+    the part that is validated on, and Student's t is used (Nadeau and Bengio 2003, "Inference for
+    the Generalization Error"). Every figure of a run lies in [0, 1], and so does the interval.
     """
     mean = float(np.mean(values))
     count = len(values)
     if count < 2:
         return Estimate(mean, float("nan"), float("nan"), float("nan"))
     deviation = float(np.std(values, ddof=1))
-    spread = deviation * float(np.sqrt(1 / count + 1 / (folds - 1)))
+    test_over_training = 1 / ((1 - VALIDATION_SHARE) * (folds - 1))
+    spread = deviation * float(np.sqrt(1 / count + test_over_training))
     reach = float(student.ppf(0.975, count - 1)) * spread
     return Estimate(mean, deviation, max(mean - reach, 0.0), min(mean + reach, 1.0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 
 
@@ -81,3 +82,24 @@ class RecalibrationError(TrainingError):
 def first_line(error: BaseException) -> str:
     """How an error of another library begins, in at most 300 characters."""
     return (str(error).strip().splitlines() or [""])[0][:300]
+
+
+def gist(error: BaseException) -> str:
+    """The first line of an error, and the last one as well where the first only announces it."""
+    first, *rest = str(error).strip().splitlines() or [""]
+    return f"{first} {rest[-1].strip()}"[:300] if rest and first.endswith(":") else first[:300]
+
+
+def heading(error: BaseException) -> str:
+    """An error's type and the first line of its message; further lines may quote documents."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def brief_traceback(error: BaseException) -> str:
+    """Where in the code an error arose, and those that it came from, each told by its heading."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        parts.append("".join(traceback.format_tb(cause.__traceback__)) + heading(cause) + "\n")
+        cause = cause.__cause__ or cause.__context__
+    return "\nfrom which came:\n\n".join(reversed(parts))

@@ -65,7 +65,10 @@ class FramelensModel(PythonModel):
                     "document": json.dumps(answer, ensure_ascii=False),
                 }
             )
-        return pd.DataFrame(rows, columns=COLUMNS)
+        found = pd.DataFrame(rows, columns=COLUMNS)
+        # Otherwise pandas writes NaN for None beside a text.
+        found["error"] = pd.Series([row["error"] for row in rows], dtype=object)
+        return found
 
 
 def _present(value: object) -> bool:

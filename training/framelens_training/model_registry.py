@@ -54,12 +54,14 @@ def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
 
     found = Artifact.open(artifact)
     inputs = Schema(
         [
             ColSpec(DataType.string, "text"),
-            *(ColSpec(DataType.string, name, required=False) for name in ("headline", "id")),
+            ColSpec(DataType.string, "headline", required=False),
+            ColSpec(AnyType(), "id", required=False),  # whatever is one to framelens score
         ]
     )
     outputs = Schema([
@@ -78,9 +80,9 @@ def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
         }
     )
     manifest = found.manifest
-    artifacts = {"model": str(artifact)}
+    artifacts = {"model": _uri(artifact)}
     if (seen := artifact.parent / SEEN).is_file():
-        artifacts["seen"] = str(seen)
+        artifacts["seen"] = _uri(seen)
     mlflow.pyfunc.save_model(
         path=str(folder),
         mlflow_model=mlflow_model,
@@ -94,6 +96,11 @@ def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
         metadata={"framelens": {"name": manifest.name, "version": manifest.version,
                                 "sha256": found.info.sha256}},
     )  # fmt: skip
+
+
+def _uri(path: Path) -> str:
+    """A path as MLflow reads it, which takes `%41` in one for `A`."""
+    return path.resolve().as_uri()
 
 
 def log_model(client: Any, run_id: str, artifact: Path) -> str:

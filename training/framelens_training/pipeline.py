@@ -77,6 +77,7 @@ from framelens_training.seen_texts import (
     refuse_seen,
     write_seen,
 )
+from framelens_training.settings_text import decoding_json, flatten, to_yaml
 from framelens_training.significance import PREDICTIONS
 from framelens_training.student import load_student
 from framelens_training.targets import (
@@ -252,6 +253,7 @@ def run_jointly(
             say,
         )
     decoding = Artifact.open(artifact).manifest.decoding
+    tracker.text(decoding_json(decoding), "decoding.json")
 
     say("Evaluating the exported model on test")
     network = Network(artifact / "model.onnx", usable_cores())
@@ -301,8 +303,6 @@ def record_inputs(
     revision: str | None = None,
 ) -> None:
     """Record what a run starts from: settings, versions, revision, corpora."""
-    from framelens_training.settings_text import flatten, to_yaml
-
     tracker.params(flatten(config.to_dict()))
     tracker.text(to_yaml(config), "config.yaml")
     versions = package_versions()

@@ -27,6 +27,7 @@ from framelens_training.seen_texts import (
     fingerprint,
     write_seen,
 )
+from framelens_training.settings_text import decoding_json
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
 from framelens_training.tracking import Tracker, folder_under
@@ -143,8 +144,11 @@ def _record(
             **{f"thresholds.{axis}": value for axis, value in decoding.thresholds.items()},
             **{f"temperatures.{axis}": value for axis, value in decoding.temperatures.items()},
             **{f"offsets.{axis}": value for axis, value in decoding.offsets.items()},
+            **{f"headline_offsets.{a}": value for a, value in decoding.headline_offsets.items()},
+            **{f"span_thresholds.{kind}": v for kind, v in decoding.span_thresholds.items()},
         }
     )
+    tracker.text(decoding_json(decoding), "decoding.json")
     tracker.tags({"framelens.git_revision": git_revision(), "framelens.kind": "calibration"})
     for item in labels:
         tracker.dataset(item.name, "validation", listed(item.documents), item.sha256)

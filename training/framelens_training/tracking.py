@@ -13,7 +13,6 @@ import logging
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.environment import has_ended, this_process
-from framelens_training.errors import ResumeError, TrackingError, first_line
+from framelens_training.errors import (
+    ResumeError,
+    TrackingError,
+    brief_traceback,
+    first_line,
+    gist,
+    heading,
+)
 from framelens_training.journal import FILE_NAME, Call, Journal
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
 from framelens_training.tracking_store import absolute, connect, open_store, store_uri, unusable
@@ -357,8 +363,8 @@ class MlflowTracker:
         self._wait = min(2 * self._wait, LONGEST_WAIT)
 
     def _missed(self, what: str, error: Exception) -> None:
-        self.failures.append(f"{what}: {first_line(error)}")
-        log.warning("MLflow did not take %s: %s", what, first_line(error))
+        self.failures.append(f"{what}: {gist(error)}")
+        log.warning("MLflow did not take %s: %s", what, gist(error))
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
@@ -531,8 +537,8 @@ def _ended(tracker: MlflowTracker, before: _End | None = None) -> Iterator[Mlflo
                 tracker.tags({_ERROR_TAG: before.error})
             tracker.end(before.status)
             raise
-        tracker.text(traceback.format_exc(), "traceback.txt")
-        tracker.tags({_ERROR_TAG: f"{type(error).__name__}: {first_line(error)}"})
+        tracker.text(brief_traceback(error), "traceback.txt")
+        tracker.tags({_ERROR_TAG: heading(error)})
         tracker.end("KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED")
         raise
     tracker.end("FINISHED")

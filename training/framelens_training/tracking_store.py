@@ -159,7 +159,13 @@ def connect(settings: Tracking) -> tuple[Any, str]:
             return client, str(found.experiment_id)
         location = None
         if uri == DEFAULT_URI:
-            location = (Path(DEFAULT_ARTIFACTS).resolve() / settings.experiment).as_uri()
+            location = _artifacts_of(settings.experiment).as_uri()
         return client, str(client.create_experiment(settings.experiment, location))
     except (MlflowException, OSError, ValueError) as error:
         raise unusable(uri, error) from error
+
+
+def _artifacts_of(experiment: str) -> Path:
+    """An experiment's folder in that of all artifacts, which no name leads out of."""
+    parts = [part for part in Path(experiment).parts if part not in ("/", "//", "..")]
+    return Path(DEFAULT_ARTIFACTS).resolve().joinpath(*parts)

@@ -278,6 +278,23 @@ def test_convert_refuses_what_would_be_lost_unless_told(
     assert [d.id for d in read_any(target)] == ["weir#0", "weir#1", "weir#2"]
 
 
+def test_convert_writes_over_another_file_only_if_told_and_never_over_its_input(
+    tmp_path: Path, article: LabelledDocument, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write_any([article], source)
+    target.write_text("mine", "utf-8")
+    convert = ["corpora", "convert", str(source)]
+    assert main([*convert, str(target)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert target.read_text("utf-8") == "mine"
+    assert main([*convert, str(target), "--force"]) == 0
+    assert read_any(target) == [article]
+    assert main([*convert, str(source), "--explode", "--force"]) == 1
+    assert "apart from the inputs" in capsys.readouterr().err
+    assert read_any(source) == [article]
+
+
 def test_convert_takes_a_split_of_a_corpus(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -194,6 +195,31 @@ def test_quotation_marks_of_a_tsv_without_quoting_are_told(tmp_path: Path) -> No
     assert not parse_any(path).findings
     path.write_text('"text"\t"label"\n"We ran."\t"sourced"\n')
     assert not parse_any(path).findings
+
+
+def test_numbers_and_dates_of_parquet_are_texts_where_texts_are_meant(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    columns = {"text": ["It held."], "label": ["plain"], "id": [7], "group": [12]}
+    table = pyarrow.table({**columns, "date": [datetime.date(2024, 5, 1)]})
+    pyarrow.parquet.write_table(table, path)
+    (document,) = read_any(path)
+    assert (document.id, document.meta["group"], document.date) == ("7", "12", "2024-05-01")
+
+    pyarrow.parquet.write_table(pyarrow.table({**columns, "outlet": [7]}), path)
+    assert [f.code for f in parse_any(path).findings] == ["bad-outlet"]
+
+
+def test_a_row_without_an_answer_is_left_out_where_axes_are_answered(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,framed,attributed\nIt held.,,\nIt broke.,no,\n", "utf-8")
+    parsed = parse_any(path)
+    assert [d.text for d in parsed.documents()] == ["It broke."]
+    (told,) = parsed.findings
+    assert (told.code, told.where, told.severity) == ("not-annotated", f"{path}:2", "warning")
+    assert "'label'" not in str(told)
+
+    path.write_text("text,framed,label\nIt held.,,\n", "utf-8")
+    assert [(f.code, f.severity) for f in parse_any(path).findings] == [("bad-label", "error")]
 
 
 def test_a_parquet_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
@@ -432,6 +458,51 @@ def test_two_annotations_of_a_task_by_one_person_have_ids_of_their_own(tmp_path:
     found = read_any(path)
     assert [d.id for d in found] == ["a/1@3", "a/1@3-12"]
     assert {d.meta["annotator"] for d in found} == {"3"}
+
+
+def test_a_bare_article_is_a_label_studio_task_that_is_yet_to_be_annotated(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    (with_marks,) = json.loads(json.dumps(_exported(path)))
+    (made,) = with_marks["annotations"]
+    bare = replace(_article(), segments=(), spans=())
+    unweighted = tuple(replace(segment, weights={}) for segment in _article().segments)
+    write_any([bare], path)
+    (task,) = json.loads(path.read_text("utf-8"))
+    assert task["annotations"] == []
+    assert read_any(path) == [bare]
+
+    empty: dict[str, object] = {"result": []}
+    for found, expected, codes in (
+        ([made], [replace(_article(), segments=unweighted)], []),
+        ([empty, made], [replace(_article(), segments=unweighted)], ["not-annotated"]),
+        ([empty], [], ["not-annotated"]),
+    ):
+        task["annotations"] = found
+        path.write_text(json.dumps([task]), "utf-8")
+        parsed = parse_any(path)
+        assert parsed.documents() == expected
+        assert [f.code for f in parsed.findings] == codes
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet", "a.json"])
+def test_a_file_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    segment = GoldSegment("text", 0, 14, framed=False)
+    line = LabelledDocument(
+        "a", "The weir held.", annotated=frozenset({"framed"}), segments=(segment,)
+    )
+    write_any([line], path)
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        write_any([replace(line, text="The mill held.")], path)
+    assert read_any(path) == [line]
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_a_relation_drawn_in_label_studio_is_told_and_passed_over(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from framelens_training.corpora.findings import findings_of
 from framelens_training.corpora.labelled import (
     CorpusError,
+    Problem,
     digest,
     parse_document,
     read_jsonl,
@@ -141,3 +142,16 @@ def test_a_file_reports_all_its_problems(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_jsonl(tmp_path / "none.jsonl")
+
+
+def test_an_error_holds_every_problem_and_tells_each_kind_once() -> None:
+    same = [Problem(f"a.csv:{row}", "expected a label") for row in range(1, 9)]
+    others = [Problem("b.csv:1", f"unknown key '{number}'") for number in range(12)]
+    error = CorpusError([*same, *others])
+    assert error.problems == (*same, *others)
+    lines = str(error).splitlines()
+    assert lines[0].startswith("20 problem(s)")
+    assert lines[1] == "  a.csv:1: expected a label"
+    assert lines[2] == "    and at 7 more: a.csv:2, a.csv:3, a.csv:4, a.csv:5, ..."
+    assert sum("unknown key" in line for line in lines) == 9
+    assert lines[-1].startswith("  and 3 more kinds; framelens-train corpora check")

@@ -13,6 +13,7 @@ from framelens_training.corpora.labelled import CorpusError, GoldSegment, Labell
 from framelens_training.corpora.reading import CorpusReader, ReadLog, Splits
 from framelens_training.corpora.registry import CORPORA
 from framelens_training.corpora.store import content_key, default_cache, open_corpus
+from framelens_training.errors import TrainingError
 
 
 class Lines(CorpusReader):
@@ -139,3 +140,12 @@ def test_the_starter_corpus_is_the_same_from_the_cache(tmp_path: Path) -> None:
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FRAMELENS_CACHE", str(tmp_path))
     assert default_cache() == tmp_path / "corpora"
+
+
+def test_a_cache_that_cannot_be_made_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FRAMELENS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(TrainingError, match=r"file/corpora: cannot be made.*FRAMELENS_CACHE"):
+        default_cache()

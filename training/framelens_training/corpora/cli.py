@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from framelens.input_files import check_apart
 from framelens.windows import MAX_TOKENS
 from framelens_training.corpora.base import SPLITS
 from framelens_training.corpora.formats import FORMATS, detect, write_any
@@ -86,6 +87,7 @@ def add_parser(commands: Any) -> None:
     convert.add_argument(
         "--explode", action="store_true", help="one document a segment; drops the spans"
     )
+    convert.add_argument("--force", action="store_true", help="write over a file at OUTPUT")
 
     fetch = command("fetch", _fetch, "clone the files of public corpora into the root folder")
     fetch.add_argument("names", nargs="+", metavar="NAME", help="corpora of 'corpora list'")
@@ -167,6 +169,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
+    check_apart([options.input], [options.output], "OUTPUT")
+    if options.output.is_file() and not options.force:
+        raise FileExistsError(
+            f"expected no file at {options.output}, found one; give another OUTPUT, or write over "
+            "it with --force"
+        )
     name, colon, split = options.input.partition(":")
     if colon and name in CORPORA:
         reader = corpus(name)

@@ -32,16 +32,35 @@ _LAYERS = (
     (ATTRIBUTION_TYPES, "a token has at most one of source, cue and content"),
     (("loaded",), "a token is in one loaded span at most"),
 )
+_KINDS_SHOWN = 10
+_PLACES_SHOWN = 5
 _TEXT_KEYS = ("id", "headline", "text", "outlet", "lean", "date", "url")
 
 
 class CorpusError(Exception):
-    """A corpus that cannot be used; the message lists every problem with its place."""
+    """A corpus that cannot be used; `problems` holds every problem with its place.
+
+    The message tells each kind once, with its first places, and the first kinds alone.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{len(self.problems)} problem(s) in the labelled documents:\n{lines}")
+        places: dict[str, list[str]] = {}
+        for problem in self.problems:
+            places.setdefault(problem.what, []).append(problem.where)
+        lines = [f"{len(self.problems)} problem(s) in the labelled documents:"]
+        for what, found in list(places.items())[:_KINDS_SHOWN]:
+            lines.append(f"  {found[0]}: {what}")
+            if len(found) > 1:
+                others = ", ".join(found[1:_PLACES_SHOWN])
+                dots = ", ..." if len(found) > _PLACES_SHOWN else ""
+                lines.append(f"    and at {len(found) - 1} more: {others}{dots}")
+        if len(places) > _KINDS_SHOWN:
+            lines.append(
+                f"  and {len(places) - _KINDS_SHOWN} more kinds; framelens-train corpora check "
+                "--all lists every problem"
+            )
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)

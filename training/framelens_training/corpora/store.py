@@ -25,6 +25,7 @@ from framelens_training.corpora.features import dataset_of, documents_of, save
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
+from framelens_training.errors import TrainingError
 
 _REPORT = "report.json"
 _KEPT = 3
@@ -71,8 +72,21 @@ def open_corpus(
 
 
 def default_cache() -> Path:
-    """The folder for cached corpora."""
-    return downloads.cache_folder("corpora")
+    """The folder for cached corpora, made if there is none.
+
+    Raises:
+        ArtifactError: if the user has no home, and the environment names no folder.
+        TrainingError: if it cannot be made.
+    """
+    folder = downloads.cache_folder("corpora")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: cannot be made: {error.strerror or error}; "
+            f"set {downloads.CACHE_VARIABLE} to a folder that can be written"
+        ) from error
+    return folder
 
 
 def content_key(reader: Corpus, root: Path | None) -> str:

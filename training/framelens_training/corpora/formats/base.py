@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,26 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, its folder included."""
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Where to write a file that takes the place of `path`, whole, as the block ends.
+
+    Its folder is made. What is no file, such as a pipe, is written to itself.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, its folder included."""
+    with replaced(path) as partial:
+        partial.write_bytes(data)

@@ -6,7 +6,8 @@ and `no`; a choice that is not made is unknown. Regions are named by `from_name`
 `<field>_segment`, `<field>_span`, `<field>_attributed`, ...
 
 Label Studio keeps a task's `data` as it is. What it has no place for (what was annotated,
-meta, confidence weights) is in `data.framelens`.
+meta, confidence weights) is in `data.framelens`. A document without marks is a task without
+annotations, and `bare` there: it is one to be annotated.
 
 Offsets: newer versions of Label Studio count code points, older ones UTF-16 units, and some
 texts lose their carriage returns in the browser. Each region has its words beside its
@@ -48,7 +49,8 @@ def parse(path: Path) -> Parsed:
     """Read an export in the format JSON (not JSON-MIN).
 
     Of a task with several annotations each becomes a document of its own, all in one group;
-    cancelled ones and tasks without any are left out, with a warning.
+    cancelled ones and tasks without any are left out, with a warning. So are empty ones of a task
+    that was written bare; without annotations it is the document that was written.
     """
     text, findings = decode(path.read_bytes(), str(path))
     broken = bad_bytes(text, f"{path}:1")
@@ -94,10 +96,16 @@ def _rows(task: object, where: str, findings: list[Finding]) -> list[dict[str, A
         )  # fmt: skip
         return []
     annotations = [a for a in task.get("annotations") or [] if isinstance(a, dict)]
+    is_bare = _extra(data).get("bare") is True
     done = [a for a in annotations if not a.get("was_cancelled")]
+    if is_bare:
+        done = [a for a in done if a.get("result")]
+    if is_bare and not annotations:
+        done = [{"result": []}]
     if len(done) < len(annotations) or not done:
+        expected = "annotations that are not cancelled" + (" and not empty" if is_bare else "")
         findings.append(
-            warning("not-annotated", where, "annotations that are not cancelled",
+            warning("not-annotated", where, expected,
                     f"{len(done)} of {len(annotations)}", "the others are left out")
         )  # fmt: skip
     rows: list[dict[str, Any]] = []
@@ -319,4 +327,7 @@ def _task(document: LabelledDocument) -> dict[str, Any]:
             "weights": weights,
         },
     }
+    if not result:
+        data["framelens"]["bare"] = True
+        return {"data": data, "annotations": []}
     return {"data": data, "annotations": [{"result": result}]}

@@ -26,6 +26,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from framelens.schema import AXES, LABELS, Axis, Label
@@ -88,7 +89,7 @@ def document_from_row(
 ) -> tuple[Located | None, list[Finding]]:
     """The document of a row, or every fault of it. Empty cells and nulls count as absent."""
     findings: list[Finding] = []
-    cells = {name: value for name, value in row.items() if not _is_absent(value)}
+    cells = {n: _as_text(n, value) for n, value in row.items() if not _is_absent(value)}
     for name, value in cells.items():
         broken = bad_bytes(value, where) if isinstance(value, str) else None
         if broken is not None:
@@ -98,7 +99,7 @@ def document_from_row(
     text = cells.get("text")
     if text is None:
         findings.append(_fault(where, "text", "a text", row.get("text"), "fill it in"))
-    answers = _answers(cells, where, findings)
+    answers = _answers(row, cells, where, findings)
     weight = _weight(cells.get("weight"), where, findings)
     role = cells.get("role", "body")
     if role not in _ROLES:
@@ -128,6 +129,15 @@ def document_from_row(
     return (None if item is None else replace(item, is_named="id" in cells)), findings
 
 
+def _as_text(name: str, value: object) -> object:
+    """What Parquet and datasets hold as a number or a date, as the text that is meant."""
+    if name in ("id", "group") and type(value) is int:
+        return str(value)
+    if name == "date" and isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
 def _is_absent(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
@@ -137,13 +147,22 @@ def _fault(where: str, column: str, expected: str, found: object, mend: str) -> 
     return error(f"bad-{column}", where, f"{expected} in {column!r}", shown, mend)
 
 
-def _answers(cells: Mapping[str, Any], where: str, findings: list[Finding]) -> dict[Axis, bool]:
+def _answers(
+    row: Mapping[str, Any], cells: Mapping[str, Any], where: str, findings: list[Finding]
+) -> dict[Axis, bool]:
     """Answers of a row's label and axes, which must not contradict each other."""
     label = cells.get("label")
+    is_unanswered = label is None and not any(axis in cells for axis in AXES)
     answers: dict[Axis, bool] = {}
     if isinstance(label, str) and label in LABELS:
         answers = dict(LABEL_AXES[label])
-    elif label is not None or not any(axis in cells for axis in AXES):
+    elif is_unanswered and "label" not in row:
+        columns = " or ".join(repr(axis) for axis in AXES if axis in row)
+        findings.append(
+            warning("not-annotated", where, f"an answer in {columns}", "nothing",
+                    "the row is left out")
+        )  # fmt: skip
+    elif label is not None or is_unanswered:
         mend = "map numbers to names first" if isinstance(label, int | float) or (
             isinstance(label, str) and label.isdigit()
         ) else "give each row one of them, in lower case"  # fmt: skip

@@ -15,6 +15,7 @@ from framelens_training.corpora.formats.base import (
     FormatError,
     decode,
     repeated_ids,
+    replaced,
     write_bytes,
 )
 from framelens_training.corpora.formats.rows import (
@@ -185,9 +186,9 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
 
-        path.parent.mkdir(parents=True, exist_ok=True)
         schema = pyarrow.schema([(name, pyarrow.string()) for name in columns])
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), path)
+        with replaced(path) as partial:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
         return
     stream = io.StringIO(newline="")
     table = csv.DictWriter(
