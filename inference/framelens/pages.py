@@ -13,6 +13,7 @@ _BEFORE_SITE = re.compile(r"\s*\|\s*|\s+(?:[–—―·•«»/-]|--|::)\s+")
 _BESIDE_SITE = re.compile(rf"{_BEFORE_SITE.pattern}|:\s+")
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
+_MOST_CHARACTERS = 500  # of a title in which a site's name is looked for
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 
 
@@ -76,7 +77,7 @@ def _title(title: str, whole: str, text: str) -> str:
     It does so where the first part has a full stop, or where the page's only heading is the site's.
     """
     name = words_alone(title)
-    if name in map(words_alone, text.split("\n")[:_TOP_LINES]):
+    if len(whole) > _MOST_CHARACTERS or name in map(words_alone, text.split("\n")[:_TOP_LINES]):
         return title
     for mark in _BEFORE_SITE.finditer(whole):
         first, last = whole[: mark.start()], whole[mark.end() :]
@@ -89,7 +90,7 @@ def _title(title: str, whole: str, text: str) -> str:
 def _without_site(title: str, site: str) -> str:
     """A title without the name of its site at either end, which would be read as a source."""
     name = words_alone(site)
-    if not name:
+    if not name or len(title) > _MOST_CHARACTERS:
         return title
     for mark in _BESIDE_SITE.finditer(title):
         if words_alone(title[mark.end() :]) == name:

@@ -10,6 +10,7 @@ import math
 import numbers
 import re
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -90,7 +91,7 @@ def distinct(columns: list[str], name: str) -> list[str]:
     Raises:
         InputError: naming those that stand there twice.
     """
-    double = sorted({column for column in columns if columns.count(column) > 1})
+    double = sorted(column for column, count in Counter(columns).items() if count > 1)
     if double:
         raise InputError(f"{name}: expected columns of different names, found twice: {double}")
     return columns

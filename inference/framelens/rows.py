@@ -21,6 +21,10 @@ from framelens.schema import (
     ScoredSegment,
 )
 
+SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+"""For `str.translate`, where a string must be valid UTF-8: one code point for one, so that offsets
+stay true."""
+
 DOCUMENT_COLUMNS = (
     "schema",
     "id",

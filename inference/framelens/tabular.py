@@ -29,10 +29,13 @@ from framelens.records import (
     record_of,
     to_json,
 )
-from framelens.rows import kept_names
+from framelens.rows import SURROGATES, kept_names
 from framelens.schema import AXES, RowUnit
 
 _ROWS_READ = 64  # at a time: articles, not numbers
+_FEW_ROWS_READ = 8  # where values may be large
+_LARGE_COLUMN = 4_000_000  # bytes of a row group's column, one value of which may be in each row
+_LARGE_BATCH = 16_000_000  # bytes over which a batch is turned into Python row by row
 _MICROSECONDS = len("2024-05-01T10:00:00.000000")
 _WRAPPED = (pa.DictionaryScalar, pa.ExtensionScalar, pa.RunEndEncodedScalar, pa.UnionScalar)
 
@@ -228,7 +231,18 @@ def row_batches(
     struct holds dictionary values, as categories of polars are.
     """
     for group in range(file.num_row_groups):
-        yield from file.iter_batches(_ROWS_READ, row_groups=[group], columns=columns)
+        size = _rows_read(file.metadata.row_group(group))
+        for batch in file.iter_batches(size, row_groups=[group], columns=columns):
+            if batch.get_total_buffer_size() > _LARGE_BATCH:
+                yield from (batch.slice(at, 1) for at in range(batch.num_rows))
+            else:
+                yield batch
+
+
+def _rows_read(group: pq.RowGroupMetaData) -> int:
+    """Rows to read at a time: a value that a dictionary holds once may stand in each of them."""
+    sizes = (group.column(at).total_uncompressed_size for at in range(group.num_columns))
+    return _ROWS_READ if max(sizes, default=0) <= _LARGE_COLUMN else _FEW_ROWS_READ
 
 
 def batch_records(
@@ -426,7 +440,7 @@ def _encodable(value: Any) -> Any:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in value)
+            return value.translate(SURROGATES)
         return value
     if isinstance(value, dict):
         return {key: _encodable(item) for key, item in value.items()}

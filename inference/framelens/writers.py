@@ -18,6 +18,7 @@ from framelens.errors import MissingExtraError
 from framelens.records import Record, to_json
 from framelens.rows import (
     COLUMNS,
+    SURROGATES,
     Answer,
     composed,
     kept_names,
@@ -26,8 +27,6 @@ from framelens.rows import (
 from framelens.schema import RowUnit
 
 Format = Literal["jsonl", "jsonl.gz", "csv", "parquet"]
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-# One code point for one, so that offsets stay true in a file that must be valid UTF-8.
 
 FORMATS: tuple[Format, ...] = ("jsonl", "jsonl.gz", "csv", "parquet")
 
@@ -148,7 +147,7 @@ def _csv_line(values: Sequence[str]) -> bytes:
     # The csv module quotes what is in the line's end: both kinds, also where one stands alone.
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\r\n").writerow(values)
-    return (line.getvalue()[:-2] + "\n").translate(_SURROGATES).encode("utf-8")
+    return (line.getvalue()[:-2] + "\n").translate(SURROGATES).encode("utf-8")
 
 
 class _Parquet:

@@ -299,6 +299,23 @@ def test_a_struct_with_a_column_of_nulls_is_kept(
     assert pq.read_table(target).column("deep").to_pylist() == columns["deep"]
 
 
+def test_a_large_value_that_each_row_of_a_parquet_file_has_is_read_a_few_times(
+    tmp_path: Path,
+) -> None:
+    from framelens.tabular import parquet_file, row_batches
+
+    for size, expected in ((10, [64, 6]), (4_100_000, [1] * 70)):
+        value = pa.array(["a" * size]).dictionary_encode()
+        table = pa.table({"text": value.take(pa.array([0] * 70))})
+        pq.write_table(table, tmp_path / "in.parquet", compression="zstd", store_schema=False)
+        with parquet_file(tmp_path / "in.parquet") as file:
+            batches = [
+                (batch.num_rows, batch.get_total_buffer_size()) for batch in row_batches(file)
+            ]
+        assert [rows for rows, _ in batches] == expected
+        assert max(used for _, used in batches) < 64_000_000
+
+
 @pytest.mark.parametrize("lead", ["s3:", os.fsdecode(b"\xff")])
 def test_a_parquet_file_may_have_any_name(
     lead: str, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from framelens import MissingExtraError, RowError, extract_page
+from framelens import MissingExtraError, RowError, extract_page, pages
 from framelens.cli import main
 from support import read_jsonl
 
@@ -484,6 +485,15 @@ def test_a_title_is_the_line_at_the_top_with_whatever_is_before_the_site(mark: s
     assert isinstance(row, dict)
     assert row["headline"] == "Road closed to all"
     assert row["headline"] not in row["text"]
+
+
+@pytest.mark.parametrize("site", ["", "Tarn Courier"])
+def test_a_title_that_is_no_title_is_read_as_fast_as_any(site: str) -> None:
+    title = " - ".join(["ab"] * 4000)
+    started = time.process_time()
+    assert pages._without_site(pages._title("ab", title, ""), site) == "ab"
+    assert pages._without_site(title, site) == title
+    assert time.process_time() - started < 1
 
 
 def test_a_page_of_one_post_keeps_its_text() -> None:

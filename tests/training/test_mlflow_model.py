@@ -52,6 +52,14 @@ def test_it_answers_as_the_library_does(saved: Path) -> None:
     assert as_one["document"] == json.dumps(
         scorer.score(TEXT, "Shameful plan", id="a", unit="segment").to_dict(), ensure_ascii=False
     )
+    broken = pd.DataFrame(
+        {"text": ["A \ud800 road.", 5], "id": ["a\ud800", "b\ud800"]},
+        dtype=object,
+    )
+    found = mlflow.pyfunc.load_model(str(saved)).unwrap_python_model().predict(None, broken)
+    assert list(found["id"]) == ["a\ufffd", "b\ufffd"]
+    assert json.loads(found["document"][0])["segments"][0]["text"] == "A \ud800 road."
+    assert found.to_csv().encode("utf-8")
     nothing = model.predict(rows.iloc[:0])
     assert list(nothing.columns) == list(as_one.index)
     with pytest.raises(ValueError, match="article or segment, found page"):

@@ -10,7 +10,6 @@ summary. The parameter `unit` is `article` or `segment`.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import mlflow
@@ -18,6 +17,7 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 
 import framelens
+from framelens.rows import SURROGATES, dumps
 
 FIELDS = ("text", "headline", "id")
 COLUMNS = (
@@ -50,19 +50,19 @@ class FramelensModel(PythonModel):
         for number, row in enumerate(model_input.to_dict("records")):
             record = {name: row[name] for name in FIELDS if _present(row.get(name))}
             document = self.scorer.score_record(record, default_id=str(number), unit=unit)
-            answer = document.to_dict()
+            answer, error = document.to_dict(), document.error
             summary = answer.get("summary") or {}
             rows.append(
                 {
-                    "id": document.id,
+                    "id": document.id.translate(SURROGATES),
                     "status": document.status,
-                    "error": document.error.message if document.error else None,
+                    "error": error and error.message.translate(SURROGATES),
                     "segments": int(summary.get("segments", 0)),
                     "sourced": float(summary.get("sourced", 0.0)),
                     "framed": float(summary.get("framed", 0.0)),
                     "plain": float(summary.get("plain", 0.0)),
                     "sources": int(summary.get("sources", 0)),
-                    "document": json.dumps(answer, ensure_ascii=False),
+                    "document": dumps(answer),
                 }
             )
         found = pd.DataFrame(rows, columns=COLUMNS)
