@@ -61,7 +61,7 @@ def save_model(artifact: Path, folder: Path, mlflow_model: Any = None) -> None:
         [
             ColSpec(DataType.string, "text"),
             ColSpec(DataType.string, "headline", required=False),
-            ColSpec(AnyType(), "id", required=False),  # whatever is one to framelens score
+            ColSpec(AnyType(), "id", required=False),  # type: ignore[no-untyped-call]
         ]
     )
     outputs = Schema([

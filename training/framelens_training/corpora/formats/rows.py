@@ -129,7 +129,7 @@ def document_from_row(
     return (None if item is None else replace(item, is_named="id" in cells)), findings
 
 
-def _as_text(name: str, value: object) -> object:
+def _as_text(name: str, value: Any) -> Any:
     """What Parquet and datasets hold as a number or a date, as the text that is meant."""
     if name in ("id", "group") and type(value) is int:
         return str(value)
