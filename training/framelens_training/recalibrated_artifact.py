@@ -21,6 +21,7 @@ from framelens_training.export import complete_artifact
 from framelens_training.own_labels import Labels, refuse_labels
 from framelens_training.predictions import predict
 from framelens_training.recalibration import AxisChange, Recalibration, recalibrate
+from framelens_training.run_record import folder_under
 from framelens_training.seen_texts import (
     Fingerprints,
     calibrated_on,
@@ -29,7 +30,7 @@ from framelens_training.seen_texts import (
 )
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
-from framelens_training.tracking import Tracker, folder_under
+from framelens_training.tracker import Tracker
 
 
 def fitted(
