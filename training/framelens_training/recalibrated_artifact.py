@@ -63,7 +63,6 @@ def write_calibrated(
     output: Path,
     name: str,
     version: str,
-    registry: bool | None = None,
 ) -> Path:
     """Write an artifact with other calibration under another name, and record how that came.
 
@@ -97,7 +96,7 @@ def write_calibrated(
     if seen is not None:
         write_seen(folder.parent, seen)
     _record(artifact, labels, found, folder, tracker)
-    tracker.model(folder, name, registry)
+    tracker.model(folder, name, None)
     return folder
 
 
