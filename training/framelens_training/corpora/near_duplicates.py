@@ -33,7 +33,7 @@ class Pair:
 
 
 def near_duplicates(wordings: Sequence[str]) -> list[Pair]:
-    """Every pair of distinct wordings (see `reading.wording`) as similar as `SIMILARITY`, in order."""
+    """Every pair of distinct wordings (`reading.wording`) at least so similar, in order."""
     import rensa
 
     index = rensa.RMinHashLSH(SIMILARITY, _PERMUTATIONS, _BANDS)
