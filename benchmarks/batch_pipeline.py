@@ -128,7 +128,7 @@ def main() -> None:
 
 
 def _scores(run: TextClassificationPipeline, texts: Sequence[str]) -> list[dict[Axis, float]]:
-    answers = run(list(texts), batch_size=BATCH)
+    answers: Any = run(list(texts), batch_size=BATCH)
     return [{item["label"]: item["score"] for item in answer} for answer in answers]
 
 
@@ -168,6 +168,7 @@ def _model(
     artifact: Artifact, tensors: dict[str, NDArray[np.float32]], head_size: int
 ) -> SeparatorClassifier:
     shape = shape_of(artifact.model)
+    names: dict[int, str] = dict(enumerate(AXES))
     config = SeparatorConfig(
         vocab_size=shape["words"],
         hidden_size=shape["width"],
@@ -178,12 +179,11 @@ def _model(
         type_vocab_size=shape["types"],
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
-        num_labels=len(AXES),
-        id2label=dict(enumerate(AXES)),
-        label2id={axis: number for number, axis in enumerate(AXES)},
+        id2label=names,
+        label2id={name: number for number, name in names.items()},
         problem_type="multi_label_classification",
     )
-    model = SeparatorClassifier(config).eval()
+    model: SeparatorClassifier = SeparatorClassifier(config).eval()
     expected = model.state_dict()
     temperatures = artifact.manifest.decoding.temperatures
     divisor = np.array([temperatures[axis] for axis in AXES], dtype=np.float32)

@@ -311,4 +311,4 @@ def _read_windows(model: Path, windows: Sequence[WindowFeatures], barrier: Any) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

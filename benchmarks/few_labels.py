@@ -40,7 +40,7 @@ def documents_of(name: str) -> list[LabelledDocument]:
     """The labelled documents of a packaged corpus's split, or of a file."""
     known, _, split = name.partition(":")
     if known in CORPORA:
-        return list(corpus(known).read(None)[split])  # type: ignore[index]
+        return list(corpus(known).read(None)[split])
     return read_any(Path(name))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from framelens.decoding import DecodingConfig, decode_spans
-from framelens.schema import SPAN_LOGITS
+from framelens.schema import SPAN_LOGITS, Field, SpanType
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import inside_word
@@ -25,7 +25,7 @@ from framelens_training.corpora.registry import corpus
 from framelens_training.encoder import load_encoder
 from framelens_training.targets import IGNORE, LabelledFeatures, featurize_document
 
-Key = tuple[str, str, int, int]
+Key = tuple[Field, SpanType, int, int]
 
 
 def perfect_logits(item: LabelledFeatures) -> list[np.ndarray]:
@@ -56,7 +56,7 @@ def decoded(item: LabelledFeatures) -> set[Key]:
 def reason(document: LabelledDocument, key: Key, found: set[Key]) -> str:
     """Why a gold span did not come back."""
     field, kind, start, end = key
-    text = document.field_text(field)  # type: ignore[arg-type]
+    text = document.field_text(field)
     inside = [s for s in document.segments if s.field == field and s.start < end and s.end > start]
     if not inside:
         return "outside every segment"

@@ -16,7 +16,6 @@ import importlib
 import io
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -189,4 +188,4 @@ def _figures(runs: list[dict[str, float]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

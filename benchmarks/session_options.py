@@ -244,4 +244,4 @@ def _compared(read: dict[str, Run], windows: Sequence[WindowFeatures], runs: int
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -54,7 +54,7 @@ from framelens_training.packaged_encoders import PACKAGED, packaged_folder
 from framelens_training.pipeline import train_model
 from framelens_training.quiet import quiet_libraries
 from framelens_training.targets import LabelledFeatures, featurize_document
-from framelens_training.tracking import NullTracker
+from framelens_training.tracker import NullTracker
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 128

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,8 @@ from numpy.typing import NDArray
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_INPUT, _NODE_OPERATOR = 1, 4
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_INTEGERS, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 5, 8, 9
+_TENSOR_TYPE, _TENSOR_INTEGERS, _TENSOR_NAME, _TENSOR_RAW = 2, 5, 8, 9
 _UINT8, _INT8 = 2, 3
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _OPERATOR = b"MatMulInteger"
 _WEIGHTS, _ZERO_POINT = 1, 3  # which of the operator's inputs they are
 
@@ -64,12 +64,21 @@ def with_signed_weights(model: bytes) -> bytes:
     for field in inside:
         if field.begin in replaced:
             tensor = _signed_tensor(model, field)
-            pieces += [_key(_GRAPH_INITIALIZER, _BYTES), _varint(len(tensor)), tensor]
+            pieces += [_key(_GRAPH_INITIALIZER, _WireType.BYTES), _varint(len(tensor)), tensor]
         else:
             pieces.append(whole[field.begin : field.end])
     size = sum(map(len, pieces))
-    head = [_key(_MODEL_GRAPH, _BYTES), _varint(size)]
+    head = [_key(_MODEL_GRAPH, _WireType.BYTES), _varint(size)]
     return b"".join([whole[: graph.begin], *head, *pieces, whole[graph.end :]])
+
+
+class _WireType(IntEnum):
+    """How a field's content is laid out."""
+
+    VARINT = 0
+    EIGHT_BYTES = 1
+    BYTES = 2
+    FOUR_BYTES = 5
 
 
 class _Field(NamedTuple):
@@ -94,14 +103,14 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
         key, at = _read_varint(data, at)
         value, start = 0, at
         match key & 7:
-            case 0:
+            case _WireType.VARINT:
                 value, at = _read_varint(data, at)
-            case 1:
+            case _WireType.EIGHT_BYTES:
                 at += 8
-            case 2:
+            case _WireType.BYTES:
                 size, start = _read_varint(data, at)
                 at = start + size
-            case 5:
+            case _WireType.FOUR_BYTES:
                 at += 4
             case kind:
                 raise ValueError(f"expected a protocol buffer, found a field of kind {kind}")
@@ -186,11 +195,11 @@ def _signed_tensor(model: bytes, tensor: _Field) -> bytes:
         elif field.number == _TENSOR_INTEGERS:
             values.append(_integers(model, field))
         elif field.number == _TENSOR_TYPE:
-            pieces += [_key(_TENSOR_TYPE, _VARINT), _varint(_INT8)]
+            pieces += [_key(_TENSOR_TYPE, _WireType.VARINT), _varint(_INT8)]
         else:
             pieces.append(model[field.begin : field.end])
     raw = (np.concatenate(values) ^ np.uint8(0x80)).tobytes()
-    return b"".join([*pieces, _key(_TENSOR_RAW, _BYTES), _varint(len(raw)), raw])
+    return b"".join([*pieces, _key(_TENSOR_RAW, _WireType.BYTES), _varint(len(raw)), raw])
 
 
 def _integers(model: bytes, field: _Field) -> NDArray[np.uint8]:

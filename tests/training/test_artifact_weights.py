@@ -27,7 +27,7 @@ from framelens_training.quantization import quantize
 from framelens_training.quiet import quiet_libraries
 from framelens_training.run_record import RunRecord
 from framelens_training.seen_texts import OTHER_TEXTS
-from framelens_training.tracking import NullTracker
+from framelens_training.tracker import NullTracker
 from support import VOCABULARY, write_model
 
 pytestmark = pytest.mark.training

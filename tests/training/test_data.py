@@ -27,7 +27,8 @@ from framelens_training.errors import SplitError
 from framelens_training.pipeline import prepared, run
 from framelens_training.predictions import article_count
 from framelens_training.progress import silent
-from framelens_training.tracking import NullTracker, run_folder
+from framelens_training.run_record import run_folder
+from framelens_training.tracker import NullTracker
 
 
 def test_corpora_of_one_name_are_told_apart(tiny_config: Config) -> None:

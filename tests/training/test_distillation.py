@@ -43,7 +43,7 @@ from framelens_training.soft_targets import answers_for, with_soft_targets
 from framelens_training.student import load_student
 from framelens_training.targets import featurize_document, labelled_window, learnt_parts
 from framelens_training.teachers import NetworkTeacher, TorchTeacher, load_teacher, load_teachers
-from framelens_training.tracking import NullTracker
+from framelens_training.tracker import NullTracker
 from framelens_training.vocabulary import reduced_vocabulary
 from support import VOCABULARY, make_tokenizer, tiny_documents, write_model
 

@@ -14,7 +14,7 @@ from framelens_training.errors import TrainingError
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.pipeline import run_jointly
 from framelens_training.run_weights import INNER
-from framelens_training.tracking import NullTracker
+from framelens_training.tracker import NullTracker
 from framelens_training.trainer import freeze, parameter_groups
 
 pytestmark = pytest.mark.training

@@ -7,7 +7,8 @@ import sys
 def test_data_and_metrics_load_no_network_library() -> None:
     code = (
         "import sys\n"
-        "from framelens_training import cascade_trial, data, evaluation, own_labels, quiet\n"
+        "from framelens_training import cascade_trial, data, evaluation\n"
+        "from framelens_training import own_labels, quiet, tracking\n"
         "from framelens_training.corpora import checks, cli, describe\n"
         "print(sorted({'torch', 'transformers', 'mlflow'} & set(sys.modules)))"
     )

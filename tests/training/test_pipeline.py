@@ -30,7 +30,8 @@ from framelens_training.progress import silent
 from framelens_training.quiet import quiet_libraries
 from framelens_training.settings_text import to_yaml
 from framelens_training.targets import role_of
-from framelens_training.tracking import NullTracker, tracked_run
+from framelens_training.tracker import NullTracker
+from framelens_training.tracking import tracked_run
 
 pytestmark = pytest.mark.training
 

@@ -25,7 +25,7 @@ from framelens_training.cli import main
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.errors import ResumeError, TrackingError, gist
 from framelens_training.journal import Call, Journal
-from framelens_training.run_record import RunRecord
+from framelens_training.run_record import RunRecord, run_folder
 from framelens_training.search_space import with_values
 from framelens_training.settings_text import to_yaml
 from framelens_training.tracking import MlflowTracker, end_dead_runs, not_recorded, tracked_run
@@ -744,14 +744,14 @@ def test_runs_of_one_second_have_folders_of_their_own(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
-    folders = [tracking.run_folder(config, None)]
+    folders = [run_folder(config, None)]
     for _ in range(2):
         folders[-1].mkdir(parents=True)
-        folders.append(tracking.run_folder(config, None))
+        folders.append(run_folder(config, None))
     assert len(set(folders)) == 3
-    known = tracking.run_folder(config, "0123456789abcdef")
+    known = run_folder(config, "0123456789abcdef")
     known.mkdir()
-    assert tracking.run_folder(config, "0123456789abcdef") == known
+    assert run_folder(config, "0123456789abcdef") == known
 
 
 def test_no_command_lets_mlflow_report_what_is_done() -> None:

@@ -42,7 +42,7 @@ from framelens_training.quiet import quiet_libraries
 from framelens_training.seen_texts import fingerprint, read_seen
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.teachers import load_teacher, role_of
-from framelens_training.tracking import NullTracker
+from framelens_training.tracker import NullTracker
 from support import tiny_documents, write_model
 
 pytestmark = pytest.mark.training

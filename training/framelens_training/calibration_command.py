@@ -49,7 +49,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     from framelens_training.own_labels import read_labels
     from framelens_training.quiet import quiet_libraries
     from framelens_training.recalibrated_artifact import change_table, fitted, write_calibrated
-    from framelens_training.tracking import NullTracker, not_recorded, tracked
+    from framelens_training.tracker import NullTracker
+    from framelens_training.tracking import not_recorded, tracked
     from framelens_training.tracking_store import store_uri
 
     _check_names(options)

@@ -33,14 +33,14 @@ def expected_calibration_error(
 
 
 def chance_calibration_errors(
-    scores: NDArray[np.floating], draws: int = 200, seed: int = 0
+    scores: NDArray[np.floating], draws: int = 200
 ) -> NDArray[np.float64]:
     """Errors (draws,) that these scores would show if they were perfectly calibrated.
 
     Labels are drawn with the scores as their probabilities. An error is never 0 on few examples,
     and one within these is no sign of bad calibration (Bröcker and Smith 2007).
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     return np.array(
         [
             expected_calibration_error(generator.random(len(scores)) < scores, scores)
@@ -50,11 +50,11 @@ def chance_calibration_errors(
 
 
 def calibration_bins(
-    gold: NDArray[np.bool_], scores: NDArray[np.floating], bins: int = _BINS
+    gold: NDArray[np.bool_], scores: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean score and frequency of each equal-mass bin, the points of a reliability diagram."""
     frequency = _frequency_by_score(gold, scores)
-    parts = _equal_mass(scores, bins)
+    parts = _equal_mass(scores, _BINS)
     means = [(scores[part].mean(), frequency[part].mean()) for part in parts]
     points = np.array(means, dtype=np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1]

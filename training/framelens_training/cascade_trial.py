@@ -194,13 +194,13 @@ class Figure:
     counts: Mapping[float, Counts]
     statistic: Statistic
 
-    def difference(self, within: float, samples: int = 1000) -> Interval:
+    def difference(self, within: float) -> Interval:
         """How far it is from the second model's, with a 95 % interval, articles resampled in pairs.
 
         With fewer than two articles nothing is known of chance, and the ends are NaN.
         """
         own, second = self.counts[within], self.counts[1.0]
-        return paired_difference(own, second, samples, 0, self.statistic)
+        return paired_difference(own, second, 1000, 0, self.statistic)
 
 
 def figure(

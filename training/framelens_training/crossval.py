@@ -51,12 +51,12 @@ from framelens_training.origins import named_weights, origins_of
 from framelens_training.pipeline import parts_learnt, record_inputs, softened, train_model
 from framelens_training.predictions import predict
 from framelens_training.progress import Say
-from framelens_training.run_record import RunRecord, finish
+from framelens_training.run_record import RunRecord, finish, run_folder
 from framelens_training.scorable import refuse_unscored
 from framelens_training.seen_texts import OTHER_TEXTS, Fingerprints, fingerprint, some_of
 from framelens_training.student import load_student
 from framelens_training.targets import LabelledFeatures, featurize_document
-from framelens_training.tracking import Tracker, run_folder
+from framelens_training.tracker import Tracker
 from framelens_training.whole_files import write_whole
 
 VALIDATION_SHARE = 0.1

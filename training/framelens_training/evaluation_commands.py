@@ -161,7 +161,8 @@ def _crossval(options: argparse.Namespace) -> int:
     from framelens_training.crossval import crossval_lines, crossvalidate
     from framelens_training.quiet import quiet_libraries
     from framelens_training.run_record import RunRecord
-    from framelens_training.tracking import NullTracker, not_recorded, tracked_run
+    from framelens_training.tracker import NullTracker
+    from framelens_training.tracking import not_recorded, tracked_run
     from framelens_training.tracking_store import tracking_uri
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -63,7 +63,7 @@ from framelens_training.predictions import predict
 from framelens_training.processes import ALONE, Processes
 from framelens_training.progress import Say, progress_bars, training_report
 from framelens_training.quantization import quantize
-from framelens_training.run_record import RunRecord, finish, removed_if_refused
+from framelens_training.run_record import RunRecord, finish, removed_if_refused, run_folder
 from framelens_training.run_weights import (
     ARCHITECTURE,
     CHECKPOINTS,
@@ -87,7 +87,8 @@ from framelens_training.targets import (
     with_soft_labels,
 )
 from framelens_training.teachers import Teacher, load_teachers
-from framelens_training.tracking import Tracker, TrackingCallback, curve_points, run_folder
+from framelens_training.tracker import Tracker
+from framelens_training.tracking_callback import TrackingCallback, curve_points
 from framelens_training.trainer import MEAN_METRIC, Evaluator, Fitted, fit, load_weights
 from framelens_training.weight_averaging import begun_with, mixable_model, parts_of
 

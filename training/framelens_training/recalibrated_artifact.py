@@ -21,6 +21,7 @@ from framelens_training.export import complete_artifact
 from framelens_training.own_labels import Labels, refuse_labels
 from framelens_training.predictions import predict
 from framelens_training.recalibration import AxisChange, Recalibration, recalibrate
+from framelens_training.run_record import folder_under
 from framelens_training.seen_texts import (
     Fingerprints,
     calibrated_on,
@@ -30,7 +31,7 @@ from framelens_training.seen_texts import (
 from framelens_training.settings_text import decoding_json
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
-from framelens_training.tracking import Tracker, folder_under
+from framelens_training.tracker import Tracker
 
 
 def fitted(
@@ -63,7 +64,6 @@ def write_calibrated(
     output: Path,
     name: str,
     version: str,
-    registry: bool | None = None,
 ) -> Path:
     """Write an artifact with other calibration under another name, and record how that came.
 
@@ -97,7 +97,7 @@ def write_calibrated(
     if seen is not None:
         write_seen(folder.parent, seen)
     _record(artifact, labels, found, folder, tracker)
-    tracker.model(folder, name, registry)
+    tracker.model(folder, name, None)
     return folder
 
 

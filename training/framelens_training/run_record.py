@@ -321,3 +321,19 @@ def code_digest() -> str:
         for path in sorted(root.rglob("*.py")):
             sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
+
+
+def run_folder(config: Config, run_id: str | None) -> Path:
+    """The folder of a run's files: without a run id a new one, named by the time."""
+    return folder_under(config.output, config.name, run_id)
+
+
+def folder_under(output: str | Path, name: str, run_id: str | None) -> Path:
+    """The folder of a run of that name under the folder of all runs, as `run_folder` tells it."""
+    label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
+    folder = first = Path(output).expanduser() / f"{name}-{label}"
+    number = 1
+    while run_id is None and folder.exists():  # of a run that began in the same second
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    return folder

@@ -40,7 +40,8 @@ from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
 from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
 from framelens_training.teachers import load_teachers
-from framelens_training.tracking import NullTracker, Tracker, not_recorded, tracked_run
+from framelens_training.tracker import NullTracker, Tracker
+from framelens_training.tracking import not_recorded, tracked_run
 from framelens_training.tracking_store import asking, store_uri
 from framelens_training.trainer import BEST_METRIC
 

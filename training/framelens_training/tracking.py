@@ -14,13 +14,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.environment import has_ended, this_process
@@ -33,6 +31,7 @@ from framelens_training.errors import (
     heading,
 )
 from framelens_training.journal import FILE_NAME, Call, Journal
+from framelens_training.run_record import folder_under
 from framelens_training.tracking_calls import MAX_PARAM, is_refusal, perform, storable_name
 from framelens_training.tracking_store import absolute, connect, open_store, store_uri, unusable
 
@@ -49,82 +48,6 @@ _ERROR_TAG = "framelens.error"
 _RESUMED_TAG = "framelens.resumed"
 
 log = logging.getLogger(__name__)
-
-
-class Tracker(Protocol):
-    """What a run reports to."""
-
-    @property
-    def run_id(self) -> str | None:
-        """The run's id, if it is recorded anywhere."""
-
-    def params(self, values: Mapping[str, Any]) -> None:
-        """Record parameters."""
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Record tags."""
-
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Record metrics."""
-
-    def dataset(self, name: str, context: str, rows: list[dict[str, Any]], digest: str) -> None:
-        """Record a corpus split as an input."""
-
-    def text(self, text: str, path: str) -> None:
-        """Record a text file."""
-
-    def table(self, rows: list[dict[str, Any]], path: str) -> None:
-        """Record a table."""
-
-    def figure(self, figure: Figure, path: str) -> None:
-        """Record a figure."""
-
-    def folder(self, folder: Path, path: str) -> None:
-        """Record a folder of files."""
-
-    def model(self, artifact: Path, name: str, register: bool | None) -> None:
-        """Record an exported artifact, and register it as the challenger of a name."""
-
-    def child(self, name: str) -> AbstractContextManager[Tracker]:
-        """A run within this one, such as a fold's, that ends with the block."""
-
-
-class NullTracker:
-    """Records nothing, for runs without MLflow."""
-
-    run_id: str | None = None
-
-    def params(self, values: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Nothing."""
-
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Nothing."""
-
-    def dataset(self, name: str, context: str, rows: list[dict[str, Any]], digest: str) -> None:
-        """Nothing."""
-
-    def text(self, text: str, path: str) -> None:
-        """Nothing."""
-
-    def table(self, rows: list[dict[str, Any]], path: str) -> None:
-        """Nothing."""
-
-    def figure(self, figure: Figure, path: str) -> None:
-        """Nothing."""
-
-    def folder(self, folder: Path, path: str) -> None:
-        """Nothing."""
-
-    def model(self, artifact: Path, name: str, register: bool | None) -> None:
-        """Nothing."""
-
-    @contextmanager
-    def child(self, name: str) -> Iterator[Tracker]:
-        """Another that records nothing."""
-        yield self
 
 
 class MlflowTracker:
@@ -409,22 +332,6 @@ def _create(client: Any, experiment: str, name: str, tags: Mapping[str, str]) ->
     return _create_from(client, _creation(experiment, name, tags))
 
 
-def run_folder(config: Config, run_id: str | None) -> Path:
-    """The folder of a run's files: without a run id a new one, named by the time."""
-    return folder_under(config.output, config.name, run_id)
-
-
-def folder_under(output: str | Path, name: str, run_id: str | None) -> Path:
-    """The folder of a run of that name under the folder of all runs, as `run_folder` tells it."""
-    label = run_id[:8] if run_id else time.strftime("%Y%m%d-%H%M%S")
-    folder = first = Path(output).expanduser() / f"{name}-{label}"
-    number = 1
-    while run_id is None and folder.exists():  # of a run that began in the same second
-        number += 1
-        folder = first.with_name(f"{first.name}-{number}")
-    return folder
-
-
 @contextmanager
 def tracked_run(
     config: Config, run_id: str | None = None, folder: Path | None = None
@@ -638,36 +545,3 @@ def _check_there(client: Any, run_id: str, uri: str) -> None:
         raise TrackingError(
             f"expected the run {run_id} in the MLflow store {shown!r}, found {problem}"
         )
-
-
-def curve_points(entry: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an entry of the Trainer's log, under `train/` or `validation/`."""
-    values: dict[str, float] = {}
-    for name, value in entry.items():
-        if isinstance(value, int | float) and name not in ("epoch", "step"):
-            is_eval = name.startswith("eval_")
-            short = name.removeprefix("eval_")
-            values[f"{'validation' if is_eval else 'train'}/{short}"] = float(value)
-    return values
-
-
-class TrackingCallback(TrainerCallback):
-    """Sends the Trainer's losses and validation metrics to a tracker, and lines to people."""
-
-    def __init__(self, tracker: Tracker, report: Any) -> None:
-        self._tracker = tracker
-        self._report = report
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Record the numbers of a log entry."""
-        values = curve_points(logs or {})
-        if values:
-            self._tracker.metrics(values, step=state.global_step)
-            self._report(state, values)

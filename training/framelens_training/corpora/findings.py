@@ -95,14 +95,13 @@ class _Rule:
     code: str
     mend: str
     expected: str = ""
-    found: str = ""
 
 
 _PLACE = r"(?P<place>[a-z]+\[\d+\]: )?"
 
 
-def _rule(pattern: str, code: str, mend: str, expected: str = "", found: str = "") -> _Rule:
-    return _Rule(re.compile(_PLACE + pattern, re.DOTALL), code, mend, expected, found)
+def _rule(pattern: str, code: str, mend: str, expected: str = "") -> _Rule:
+    return _Rule(re.compile(_PLACE + pattern, re.DOTALL), code, mend, expected)
 
 
 _RULES = (
@@ -167,7 +166,7 @@ def _finding_of(problem: Problem) -> Finding:
         subject = " ".join(filter(None, [place, groups.get("subject", "")]))
         expected = groups.get("expected") or rule.expected
         expected = expected.removeprefix("is required and ").removeprefix("must be ")
-        found = groups.get("found") or rule.found
+        found = groups["found"]
         return error(
             rule.code,
             problem.where,

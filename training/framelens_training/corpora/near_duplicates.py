@@ -32,11 +32,11 @@ class Pair:
     similarity: float
 
 
-def near_duplicates(wordings: Sequence[str], similarity: float = SIMILARITY) -> list[Pair]:
-    """Every pair of distinct wordings (see `reading.wording`) at least so similar, in order."""
+def near_duplicates(wordings: Sequence[str]) -> list[Pair]:
+    """Every pair of distinct wordings (`reading.wording`) at least so similar, in order."""
     import rensa
 
-    index = rensa.RMinHashLSH(similarity, _PERMUTATIONS, _BANDS)
+    index = rensa.RMinHashLSH(SIMILARITY, _PERMUTATIONS, _BANDS)
     sketches: list[object] = []
     for batch in _batches(wordings):
         sketches += rensa.RMinHash.from_token_sets(batch, _PERMUTATIONS, _SEED)
@@ -47,7 +47,7 @@ def near_duplicates(wordings: Sequence[str], similarity: float = SIMILARITY) -> 
         own = shingles(wordings[first]) if candidates else set()
         for second in candidates:
             exact = jaccard(own, shingles(wordings[second]))
-            if exact >= similarity:
+            if exact >= SIMILARITY:
                 pairs.append(Pair(first, second, exact))
     return pairs
 

@@ -134,15 +134,9 @@ class SplitFile:
     assignment: Mapping[str, Split]
 
     @classmethod
-    def make(
-        cls,
-        name: str,
-        documents: Sequence[LabelledDocument],
-        shares: Mapping[Split, float] = SHARES,
-        seed: int = SPLIT_SEED,
-    ) -> Self:
+    def make(cls, name: str, documents: Sequence[LabelledDocument]) -> Self:
         """Split documents and keep the outcome."""
-        return cls(name, seed, digest(documents), assign(documents, shares, seed))
+        return cls(name, SPLIT_SEED, digest(documents), assign(documents))
 
     def write(self, path: Path) -> str:
         """Write the file; gives its sha256, by which a config can pin it."""
