@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from framelens_training.config import Config
-from framelens_training.encoder import load_encoder
+from framelens.schema import AXES
+from framelens_training.config import LOSS_PARTS, Config
+from framelens_training.encoder import all_weights, load_encoder
 from framelens_training.errors import TrainingError
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.pipeline import run_jointly
@@ -68,11 +69,11 @@ def test_what_normalises_the_output_is_trained_with_the_last_layer(tiny_config: 
     assert rate == training.learning_rate
 
 
-def test_a_layer_must_be_left_to_train(tiny_config: Config) -> None:
+def test_no_more_layers_are_frozen_than_there_are(tiny_config: Config) -> None:
     model = model_of(tiny_config)
     depth = model.encoder.config.num_hidden_layers
-    with pytest.raises(TrainingError, match=f"fewer than the encoder's {depth} layers"):
-        freeze(model, depth)
+    with pytest.raises(TrainingError, match=f"at most the encoder's {depth} layers"):
+        freeze(model, depth + 1)
 
 
 def test_nothing_is_asked_of_an_encoder_that_is_trained_whole(
@@ -82,7 +83,7 @@ def test_nothing_is_asked_of_an_encoder_that_is_trained_whole(
     monkeypatch.setattr("framelens_training.trainer._layer", lambda name: 0)  # unknown names
     freeze(model, 0)
     assert all(parameter.requires_grad for parameter in model.parameters())
-    with pytest.raises(TrainingError, match="fewer than the encoder's 0 layers"):
+    with pytest.raises(TrainingError, match="at most the encoder's 0 layers"):
         freeze(model, 1)
 
 
@@ -113,3 +114,26 @@ def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert changed
     assert all(name.startswith("encoder.layer.1.") for name in changed)
+
+
+def test_a_head_is_trained_by_itself(tiny_config: Config) -> None:
+    run_jointly(tiny_config, NullTracker(), lambda line: None, train_only=True)
+    (first,) = Path(tiny_config.output).iterdir()
+    weights = dict.fromkeys(LOSS_PARTS, 0.0) | {"boilerplate": 1.0}
+    depth = model_of(tiny_config).encoder.config.num_hidden_layers
+    update = {"frozen_layers": depth, "loss_weights": weights, "weight_decay": 0.0}
+    config = tiny_config.model_copy(
+        update={
+            "encoder": str(first),
+            "training": tiny_config.training.model_copy(update=update),
+        }
+    )
+    run_jointly(config, NullTracker(), lambda line: None, train_only=True)
+    (second,) = set(Path(tiny_config.output).iterdir()) - {first}
+    before, after = (all_weights(load_encoder(str(folder))) for folder in (first, second))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"segment_head.weight", "segment_head.bias"}
+    place = AXES.index("boilerplate")
+    for name in changed:
+        rows = (before[name] != after[name]).reshape(len(AXES), -1).any(dim=1)
+        assert rows.tolist() == [row == place for row in range(len(AXES))]

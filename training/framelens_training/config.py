@@ -182,7 +182,9 @@ class Training(Strict):
     """Factor on the learning rate of each layer below the one above it."""
     frozen_layers: int = Field(default=0, ge=0)
     """Layers of the encoder, counted from below, that stay as they are, and with them the
-    embeddings: a third of a large encoder's layers saves a fifth of the time."""
+    embeddings: a third of a large encoder's layers saves a fifth of the time. With all of them the
+    heads alone are trained (a linear probe, Alain and Bengio 2016), and an answer whose
+    `loss_weights` is 0 stays what it was, if `weight_decay` is 0 too."""
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: Share = 0.1
     batch_tokens: int = Field(default=1024, ge=32)

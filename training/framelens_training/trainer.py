@@ -302,17 +302,18 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
 def freeze(model: SegmentSpanModel, layers: int) -> None:
     """Leave the embeddings and this many layers of the encoder as they are; none of them at 0.
 
+    With all layers only the heads are trained, and what the encoder makes of a text stays.
+
     Raises:
-        TrainingError: if the encoder has no more layers than that.
+        TrainingError: if the encoder has fewer layers than that.
     """
     if not layers:
         return  # also for encoders whose layers have names that are not known here
     layer_of = _layers(model)
     depth = max(layer_of.values())
-    if layers >= depth:
+    if layers > depth:
         raise TrainingError(
-            f"training.frozen_layers: expected fewer than the encoder's {depth} layers, found "
-            f"{layers}"
+            f"training.frozen_layers: expected at most the encoder's {depth} layers, found {layers}"
         )
     for name, parameter in model.named_parameters():
         if name.startswith(INNER) and layer_of[name] <= layers:
