@@ -195,7 +195,7 @@ def test_a_document_comes_back_from_its_row(scorer: Scorer) -> None:
 def test_the_table_shows_it(scorer: Scorer) -> None:
     shown = render(scorer.score(BODY, "Shameful road closed"), color=False)
     assert "attribution dropped (source: minister)" in " ".join(shown.split())
-    assert "“Shameful” (1.00)" in shown
+    assert "“Shameful” (1.00)" in " ".join(shown.split())
     assert "carried by “The minister said a road closed.”" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 80
     unsupported = render(scorer.score(BODY, "Shameful, she ranted"), color=False)
