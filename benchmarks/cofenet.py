@@ -13,13 +13,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+import batch_common  # noqa: F401  # it puts the tests' helpers on the path
 from framelens.artifact import Artifact
-from framelens.decoding import DecodingConfig, Floats
-from framelens.features import Featurizer, WindowFeatures
+from framelens.decoding import DecodingConfig
+from framelens.features import Featurizer
 from framelens.network import Network
-from framelens.schema import AXES, SPAN_LOGITS
 from framelens_training.cofenet_protocol import (
     CofenetScores,
     cofenet_scores,
@@ -29,21 +27,9 @@ from framelens_training.cofenet_protocol import (
 from framelens_training.corpora.cofenet import TokenSentence, read_sentences
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.polnear import PolNeAR
-from framelens_training.predictions import NetworkLike, predict
-from framelens_training.targets import LabelledFeatures, featurize_document, labelled_window
-
-
-def gold_network(item: LabelledFeatures) -> NetworkLike:
-    """A network that knows a document's tags."""
-
-    def network(window: WindowFeatures) -> tuple[Floats, Floats]:
-        tags = labelled_window(window, item.targets).tags
-        spans = np.zeros((len(tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(tags >= 0)
-        spans[heads, tags[heads]] = 9.0
-        return np.zeros((len(tags), len(AXES)), dtype=np.float32), spans
-
-    return network
+from framelens_training.predictions import predict
+from framelens_training.targets import featurize_document
+from support import gold_network
 
 
 def ceiling(

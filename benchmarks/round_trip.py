@@ -14,30 +14,18 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
+import batch_common  # noqa: F401  # it puts the tests' helpers on the path
 from framelens.decoding import DecodingConfig, decode_spans
-from framelens.schema import SPAN_LOGITS, Field, SpanType
+from framelens.schema import Field, SpanType
 from framelens_training.config import Windows
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.reading import inside_word
 from framelens_training.corpora.registry import corpus
 from framelens_training.encoder import load_encoder
-from framelens_training.targets import IGNORE, LabelledFeatures, featurize_document
+from framelens_training.targets import LabelledFeatures, featurize_document
+from support import perfect_logits
 
 Key = tuple[Field, SpanType, int, int]
-
-
-def perfect_logits(item: LabelledFeatures) -> list[np.ndarray]:
-    """Token logits (n, 8) that say what the targets say."""
-    arrays = []
-    for target in item.targets:
-        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(target.tags != IGNORE)
-        array[heads, target.tags[heads]] = 9.0
-        array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
-        arrays.append(array)
-    return arrays
 
 
 def decoded(item: LabelledFeatures) -> set[Key]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from framelens.artifact import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, Manifest, write_manifest
-from framelens.decoding import DecodingConfig
-from framelens.features import FeatureConfig
+from framelens.decoding import DecodingConfig, DocumentLogits
+from framelens.features import FeatureConfig, WindowFeatures
 from framelens.schema import AXES, SPAN_LOGITS
 
 if TYPE_CHECKING:
+    from framelens.decoding import Floats
     from framelens_training.corpora.labelled import LabelledDocument
+    from framelens_training.predictions import NetworkLike
     from framelens_training.targets import LabelledFeatures
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -192,16 +195,40 @@ def tiny_documents(count: int, first: int = 0) -> list[LabelledDocument]:
     return parse_markup("===\n".join(articles))
 
 
-def perfect_logits(item: LabelledFeatures) -> list[np.ndarray]:
+def gold_tokens(tags: NDArray[np.int64], height: float = 9.0) -> NDArray[np.float32]:
+    """Token logits (n, 8) of a network that knows the tags (n,)."""
+    rows = np.zeros((len(tags), len(SPAN_LOGITS)), dtype=np.float32)
+    heads = np.flatnonzero(tags >= 0)
+    rows[heads, tags[heads]] = height
+    return rows
+
+
+def perfect_logits(item: LabelledFeatures) -> list[NDArray[np.float32]]:
     """Token logits (n, 8) of each segment that say what its targets say."""
     arrays = []
     for target in item.targets:
-        array = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(target.tags >= 0)
-        array[heads, target.tags[heads]] = 9.0
+        array = gold_tokens(target.tags)
         array[:, -1] = np.where(target.loaded == 1, 9.0, -9.0)
         arrays.append(array)
     return arrays
+
+
+def logits_of(item: LabelledFeatures, tokens: Sequence[NDArray[np.float32]]) -> DocumentLogits:
+    """A document's logits: these of tokens, and of segments nothing."""
+    size = len(item.targets)
+    axes, headlines = np.zeros((size, len(AXES)), np.float32), np.zeros(size, np.bool_)
+    return DocumentLogits(axes, tuple(tokens), headlines)
+
+
+def gold_network(item: LabelledFeatures) -> NetworkLike:
+    """A network that knows a document's tags."""
+    from framelens_training.targets import labelled_window
+
+    def network(window: WindowFeatures) -> tuple[Floats, Floats]:
+        tags = labelled_window(window, item.targets).tags
+        return np.zeros((len(tags), len(AXES)), dtype=np.float32), gold_tokens(tags)
+
+    return network
 
 
 def put_article_corpora(root: Path, raw_article: str) -> None:

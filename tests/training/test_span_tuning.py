@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.features import Featurizer
-from framelens.schema import ATTRIBUTION_TYPES, AXES, BIO_TAGS, SPAN_LOGITS
+from framelens.schema import ATTRIBUTION_TYPES, BIO_TAGS, SPAN_LOGITS
 from framelens.tag_chain import LOADED_TRANSITIONS
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.evaluation import span_metrics
@@ -17,27 +17,12 @@ from framelens_training.span_tuning import MIN_SPANS, fit_transitions, tune_span
 from framelens_training.targets import (
     IGNORE,
     LabelledFeatures,
-    SegmentTargets,
     featurize_document,
     targets,
 )
-from support import tiny_documents
+from support import gold_tokens, logits_of, tiny_documents
 
 Labelled = tuple[list[LabelledFeatures], list[DocumentLogits]]
-
-
-def gold_tokens(target: SegmentTargets, height: float) -> NDArray[np.float32]:
-    """Token logits (n, 8) of a network that knows a segment's tags."""
-    rows = np.zeros((len(target.tags), len(SPAN_LOGITS)), dtype=np.float32)
-    heads = np.flatnonzero(target.tags != IGNORE)
-    rows[heads, target.tags[heads]] = height
-    return rows
-
-
-def logits_of(item: LabelledFeatures, tokens: list[NDArray[np.float32]]) -> DocumentLogits:
-    size = len(item.targets)
-    axes, headlines = np.zeros((size, len(AXES)), np.float32), np.zeros(size, np.bool_)
-    return DocumentLogits(axes, tuple(tokens), headlines)
 
 
 @pytest.fixture
@@ -49,7 +34,7 @@ def broken(featurizer: Featurizer) -> Labelled:
     for item in items:
         tokens = []
         for target in item.targets:
-            rows = gold_tokens(target, 2.0)
+            rows = gold_tokens(target.tags, 2.0)
             inside = np.flatnonzero((target.tags > 0) & (target.tags % 2 == 0))
             lost = inside[generator.random(len(inside)) < 0.3]
             rows[lost] = 0.0
@@ -76,7 +61,7 @@ def test_the_fitted_scores_mend_broken_spans(broken: Labelled) -> None:
 
 def test_where_words_are_right_without_them_none_are_kept(featurizer: Featurizer) -> None:
     items = [featurize_document(document, featurizer) for document in tiny_documents(20)]
-    logits = [logits_of(item, [gold_tokens(t, 9.0) for t in item.targets]) for item in items]
+    logits = [logits_of(item, [gold_tokens(t.tags) for t in item.targets]) for item in items]
     tuned = tune_spans(DecodingConfig(), items, logits)
     assert tuned.transitions == ()
     assert f1_of((items, logits), tuned) == 1.0
@@ -87,7 +72,7 @@ def test_spans_of_chance_raise_their_threshold(featurizer: Featurizer) -> None:
     items = [featurize_document(document, featurizer) for document in tiny_documents(20)]
     logits = []
     for item in items:
-        rows = [gold_tokens(target, 9.0) for target in item.targets]
+        rows = [gold_tokens(target.tags) for target in item.targets]
         for target, row in zip(item.targets, rows, strict=True):
             row[target.tags == 0, BIO_TAGS.index("B-source")] = 9.3  # of .57 against outside
         logits.append(logits_of(item, rows))

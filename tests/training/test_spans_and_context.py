@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from framelens.decoding import DecodingConfig, DocumentLogits, Floats
+from framelens.decoding import DecodingConfig, Floats
 from framelens.features import Featurizer, WindowFeatures
 from framelens.schema import AXES, BIO_TAGS, SPAN_LOGITS
 from framelens_training import context_agreement
@@ -16,8 +16,8 @@ from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan
 from framelens_training.corpora.markup import parse_markup
 from framelens_training.predictions import predict
 from framelens_training.span_matching import partial_metrics
-from framelens_training.targets import LabelledFeatures, featurize_document, labelled_window
-from support import perfect_logits
+from framelens_training.targets import LabelledFeatures, featurize_document
+from support import gold_network, logits_of, perfect_logits
 
 ARTICLE = """#id: d1
 
@@ -28,16 +28,9 @@ b| Sign up
 """
 
 
-def gold_logits(item: LabelledFeatures) -> DocumentLogits:
-    """Logits of a model that has every span right."""
-    size = len(item.targets)
-    axes, headlines = np.zeros((size, 3), np.float32), np.zeros(size, np.bool_)
-    return DocumentLogits(axes, tuple(perfect_logits(item)), headlines)
-
-
 def test_partial_matches_count_half(featurizer: Featurizer) -> None:
     item = featurize_document(parse_markup(ARTICLE)[0], featurizer)
-    logits = gold_logits(item)
+    logits = logits_of(item, perfect_logits(item))
     perfect = partial_metrics([item], [logits], DecodingConfig())
     assert {kind: m.f1 for kind, m in perfect.items() if m.exact} == {
         "source": 1.0, "cue": 1.0, "content": 1.0,
@@ -78,7 +71,10 @@ def test_types_that_nobody_annotated_are_not_matched(
 ) -> None:
     document = replace(parse_markup(ARTICLE)[0], annotated=frozenset(annotated))
     item = featurize_document(document, featurizer)
-    assert set(partial_metrics([item], [gold_logits(item)], DecodingConfig())) == kinds
+    assert (
+        set(partial_metrics([item], [logits_of(item, perfect_logits(item))], DecodingConfig()))
+        == kinds
+    )
 
 
 class Reader:
@@ -205,14 +201,7 @@ def test_the_protocol_reads_a_networks_spans(featurizer: Featurizer) -> None:
     """A network that knows the targets gets what gold spans get, also across segments."""
     document = polnear()
     item = featurize_document(document, featurizer)
-
-    def network(window: WindowFeatures) -> tuple[Floats, Floats]:
-        tags = labelled_window(window, item.targets).tags
-        spans = np.zeros((len(tags), len(SPAN_LOGITS)), dtype=np.float32)
-        heads = np.flatnonzero(tags >= 0)
-        spans[heads, tags[heads]] = 9.0
-        return np.zeros((len(tags), len(AXES)), dtype=np.float32), spans
-
+    network = gold_network(item)
     found = cofenet_scores(network, featurizer, DecodingConfig(), [document], SENTENCES)
     assert found == score_documents({"polnear/x": document}, SENTENCES)
     one = [TokenSentence("x", tuple(t for s in SENTENCES for t in s.tokens), ("O",) * 14)]

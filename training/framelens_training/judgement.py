@@ -34,6 +34,7 @@ from framelens_training.predictions import (
 )
 from framelens_training.slices import Slice, segment_slices
 from framelens_training.targets import role_of
+from framelens_training.text_tables import aligned
 
 Table = NDArray[np.float64]
 
@@ -105,13 +106,12 @@ class Judgement:
             ("ok" if c.passed else "NO", c.gate, c.subject, c.champion, c.challenger, c.rule)
             for c in self.checks
         ]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = []
-        for row, check in zip(rows, (None, *self.checks), strict=True):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append("  ".join(cells).rstrip())
-            if check is not None and check.detail:
-                lines += [f"      {line}" for line in check.detail.split("\n")]
+        head, *shown = aligned(rows)
+        lines = [head]
+        for line, check in zip(shown, self.checks, strict=True):
+            lines.append(line)
+            if check.detail:
+                lines += [f"      {part}" for part in check.detail.split("\n")]
         return "\n".join(lines)
 
 

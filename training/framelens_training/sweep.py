@@ -40,6 +40,7 @@ from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
 from framelens_training.sweep_figure import TrialLine, parallel_coordinates_figure
 from framelens_training.teachers import load_teachers
+from framelens_training.text_tables import aligned
 from framelens_training.tracker import NullTracker, Tracker
 from framelens_training.tracking import not_recorded, tracked_run
 from framelens_training.tracking_store import asking, store_uri
@@ -348,8 +349,7 @@ def sweep_lines(result: SweepResult) -> list[str]:
         ]
         for trial in trials
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["", *("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows)]
+    lines = ["", *aligned(rows)]
     if result.importances:
         ranked = sorted(result.importances.items(), key=lambda item: -item[1])
         shown = ", ".join(f"{key.rpartition('.')[2]} {value:.2f}" for key, value in ranked)
@@ -359,4 +359,4 @@ def sweep_lines(result: SweepResult) -> list[str]:
         "scores are on validation, and the best of many is flattered: test figures come from",
         f"  framelens-train run {shlex.quote(str(result.best_config))}",
     ]
-    return [line.rstrip() for line in lines]
+    return lines

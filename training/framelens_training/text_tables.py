@@ -10,9 +10,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) 
     if markdown:
         grid = [header, ["---"] * len(header), *rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in grid)
-    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in (header, *rows)
+    return "".join(f"{line}\n" for line in aligned((header, *rows)))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, its cells as wide as the widest of their column."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
-    return "".join(line.rstrip() + "\n" for line in lines)
