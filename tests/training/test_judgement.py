@@ -263,7 +263,7 @@ def test_the_first_of_its_name_needs_a_score_and_calibration(scorer: Scorer) -> 
 
 
 def test_spans_count_where_they_were_annotated(scorer: Scorer) -> None:
-    markup = "#id: a\n\na| {s|The mayor} {c|said} {q|road closed}.\nf| {l|Shameful} {l|plan}.\n"
+    markup = "#id: a\n\na| {s|The mayor} {c|said} {q|road closed}.\nf| {l|Shameful} new {l|plan}.\n"
     (whole,) = parse_markup(markup)
     half = replace(whole, annotated=whole.annotated - {"attribution_spans"})
     bare = replace(whole, annotated=frozenset())
