@@ -572,34 +572,21 @@ def _uncertain_share(bench: Bench, read: Read, axis: Axis, *, doubtful: bool) ->
 
 def pages(bench: Bench) -> list[Row]:
     """Page furniture by line, on pages of hosts that were not trained on."""
-    return [
-        axis_row(
-            bench,
-            "boilerplate",
-            macro_f1,
-            PAGES,
-            "test",
-            "pages/macro_f1",
-            "page furniture, macro-F1 by line",
-            also=("validation",),
-        )
-    ]
+    return _furniture_by_line(bench, PAGES, "pages", "page furniture, macro-F1 by line")
 
 
 def written_pages(bench: Bench) -> list[Row]:
     """Page furniture by line, on the pages that were written for the project."""
-    return [
-        axis_row(
-            bench,
-            "boilerplate",
-            macro_f1,
-            WRITTEN_PAGES,
-            "test",
-            "written_pages/macro_f1",
-            "packaged pages, page furniture, macro-F1 by line",
-            also=("validation",),
-        )
-    ]
+    title = "packaged pages, page furniture, macro-F1 by line"
+    return _furniture_by_line(bench, WRITTEN_PAGES, "written_pages", title)
+
+
+def _furniture_by_line(bench: Bench, name: str, key: str, title: str) -> list[Row]:
+    also = ("validation",)
+    found = axis_row(
+        bench, "boilerplate", macro_f1, name, "test", f"{key}/macro_f1", title, also=also
+    )
+    return [found]
 
 
 def calibration(bench: Bench) -> list[Row]:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from framelens.parts import replacing
 from framelens_training.corpora.findings import (
     Finding,
     Located,
@@ -140,25 +141,22 @@ def _encodable(text: str) -> bool:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Where to write a file that takes the place of `path`, whole, as the block ends.
+def replaced(path: Path) -> Iterator[IO[bytes]]:
+    """A stream into a file that takes the place of `path`, whole, as the block ends.
 
     Its folder is made. What is no file, such as a pipe, is written to itself.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        yield path
+        with path.open("wb") as stream:
+            yield stream
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as stream:
+        yield stream
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all, its folder included."""
-    with replaced(path) as partial:
-        partial.write_bytes(data)
+    with replaced(path) as stream:
+        stream.write(data)

@@ -187,8 +187,8 @@ def write(documents: Sequence[LabelledDocument], path: Path) -> None:
         import pyarrow.parquet
 
         schema = pyarrow.schema([(name, pyarrow.string()) for name in columns])
-        with replaced(path) as partial:
-            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), partial)
+        with replaced(path) as file:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), file)
         return
     stream = io.StringIO(newline="")
     table = csv.DictWriter(
