@@ -15,8 +15,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-CELL_SECONDS = 900
-"""Longest time of a cell: what hangs has to end."""
+LONGEST_WAIT = 900
+"""Seconds after which what hangs has to end.
+
+nbclient itself waits 60 for a kernel to start, and leaves out what a cell shows after 4 more.
+"""
 
 
 def execute(path: Path, environment: Mapping[str, str] | None = None) -> NotebookNode:
@@ -35,7 +38,10 @@ def execute(path: Path, environment: Mapping[str, str] | None = None) -> Noteboo
     with tempfile.TemporaryDirectory() as profile:
         NotebookClient(
             notebook,
-            timeout=CELL_SECONDS,
+            timeout=LONGEST_WAIT,
+            startup_timeout=LONGEST_WAIT,
+            iopub_timeout=LONGEST_WAIT,
+            raise_on_iopub_timeout=True,
             kernel_name="python3",
             record_timing=False,
             coalesce_streams=True,

@@ -214,9 +214,9 @@ def perfect_logits(item: LabelledFeatures) -> list[NDArray[np.float32]]:
 
 
 def logits_of(item: LabelledFeatures, tokens: Sequence[NDArray[np.float32]]) -> DocumentLogits:
-    """A document's logits: these of tokens, and of segments nothing."""
+    """A document's logits: these of tokens, and of segments that none is furniture."""
     size = len(item.targets)
-    axes, headlines = np.zeros((size, len(AXES)), np.float32), np.zeros(size, np.bool_)
+    axes, headlines = np.full((size, len(AXES)), -9, np.float32), np.zeros(size, np.bool_)
     return DocumentLogits(axes, tuple(tokens), headlines)
 
 

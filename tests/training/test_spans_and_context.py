@@ -14,6 +14,7 @@ from framelens_training.context_agreement import agreement, differences
 from framelens_training.corpora.cofenet import TokenSentence
 from framelens_training.corpora.labelled import Annotated, GoldSegment, GoldSpan, LabelledDocument
 from framelens_training.corpora.markup import parse_markup
+from framelens_training.evaluation import span_metrics
 from framelens_training.predictions import predict
 from framelens_training.span_matching import partial_metrics
 from framelens_training.targets import LabelledFeatures, featurize_document
@@ -26,6 +27,18 @@ a| {s|The mayor} {c|said} {q|roads closed}.
 a| He said so.
 b| Sign up
 """
+
+
+def test_spans_in_page_furniture_do_not_count(featurizer: Featurizer) -> None:
+    item = featurize_document(parse_markup(ARTICLE)[0], featurizer)
+    logits = logits_of(item, perfect_logits(item))
+    first = np.flatnonzero(item.targets[-1].tags >= 0)[0]
+    logits.tokens[-1][first, BIO_TAGS.index("B-source")] = 20.0
+    for furniture, spurious in ((-9.0, 1), (9.0, 0)):
+        logits.segments[-1, AXES.index("boilerplate")] = furniture
+        assert partial_metrics([item], [logits], DecodingConfig())["source"].spurious == spurious
+        exact = span_metrics([item], [logits], DecodingConfig())["source"]
+        assert exact.found - exact.gold == spurious
 
 
 def test_partial_matches_count_half(featurizer: Featurizer) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from framelens.artifact import Artifact
 from framelens.cascade import is_deferred
-from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores, decode_spans
+from framelens.decoding import DecodingConfig, DocumentLogits, Floats, axis_scores
 from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
 from framelens.features import Featurizer
 from framelens.network import Network
@@ -35,13 +35,12 @@ from framelens_training.evaluation import (
 )
 from framelens_training.predictions import (
     SpanKey,
-    answerable,
+    answered_spans,
     article_count,
     article_numbers,
     axis_data,
     gold_spans,
     predict,
-    span_keys,
 )
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.text_tables import table
@@ -101,11 +100,7 @@ class Answers:
         thresholds = np.array([decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
         flags = [(axis_scores(f, decoding) >= thresholds).astype(np.float32) for f in logits]
         spans = [
-            answerable(
-                item.document,
-                span_keys(decode_spans(item.features.segments, found.tokens, decoding)),
-            )
-            for item, found in zip(items, logits, strict=True)
+            answered_spans(item, found, decoding) for item, found in zip(items, logits, strict=True)
         ]
         return cls(name, decoding, items, logits, flags, spans, np.array(seconds))
 

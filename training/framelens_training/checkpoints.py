@@ -16,9 +16,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from framelens import parts
 from framelens_training.errors import CheckpointError, first_line
 from framelens_training.run_weights import PREFIX, STATE, WEIGHTS
 from framelens_training.weight_averaging import FOLDER as EVALUATED
@@ -111,9 +112,7 @@ class Checkpoints:
             OSError: if they cannot be written.
         """
         folder = self.path(step)
-        partial = folder / f"{WEIGHTS}.partial"
-        save_file(dict(weights), partial)
-        partial.replace(folder / WEIGHTS)
+        parts.write_whole(folder / WEIGHTS, save(dict(weights)))
         seal(folder)
 
     def keep_model(self, step: int) -> None:

@@ -20,7 +20,6 @@ from framelens.decoding import (
     DocumentLogits,
     Floats,
     axis_scores,
-    decode_spans,
     label_of,
 )
 from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
@@ -30,12 +29,11 @@ from framelens_training.corpora.labelled import LAYER_OF, GoldSegment, LabelledD
 from framelens_training.predictions import (
     AxisData,
     SpanKey,
-    answerable,
+    answered_spans,
     article_count,
     axis_data,
     by_axis,
     gold_spans,
-    span_keys,
 )
 from framelens_training.targets import LabelledFeatures, role_of
 
@@ -342,8 +340,7 @@ def span_metrics(
     found: dict[str, set[tuple[int, SpanKey]]] = {}
     for number, (item, output) in enumerate(zip(documents, logits, strict=True)):
         expected = gold_spans(item.document)
-        decoded = decode_spans(item.features.segments, output.tokens, decoding)
-        answered = answerable(item.document, span_keys(decoded))
+        answered = answered_spans(item, output, decoding)
         for kind in SPAN_TYPES:
             layer = LAYER_OF[kind]
             if layer in item.document.annotated:

@@ -38,6 +38,7 @@ from framelens_training.errors import ExportError
 from framelens_training.graph_fusion import fuse
 from framelens_training.model import ExportModel, SegmentSpanModel, TorchNetwork
 from framelens_training.predictions import NetworkLike, by_axis
+from framelens_training.whole_files import replacing_folder
 
 OPSET = 18
 
@@ -203,13 +204,6 @@ def write_artifact(
     golden_inputs: Sequence[tuple[str, str | None]],
 ) -> None:
     """Make the artifact directory, complete or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    shutil.copyfile(model_file, partial / MODEL_FILE)
-    encoder.tokenizer.save(str(partial / TOKENIZER_FILE), pretty=False)
-    (partial / CARD_FILE).write_text(card, encoding="utf-8")
     manifest = Manifest(
         name=name,
         version=version,
@@ -219,29 +213,27 @@ def write_artifact(
         decoding=decoding,
         training=training,
     )
-    complete_artifact(partial, folder, manifest, golden_inputs)
+    with replacing_folder(folder) as new:
+        shutil.copyfile(model_file, new / MODEL_FILE)
+        encoder.tokenizer.save(str(new / TOKENIZER_FILE), pretty=False)
+        (new / CARD_FILE).write_text(card, encoding="utf-8")
+        complete_artifact(new, manifest, golden_inputs)
 
 
 def complete_artifact(
-    partial: Path,
-    folder: Path,
-    manifest: Manifest,
-    golden_inputs: Sequence[tuple[str, str | None]],
+    folder: Path, manifest: Manifest, golden_inputs: Sequence[tuple[str, str | None]]
 ) -> None:
-    """Give a folder with weights, tokenizer and card its manifest, and put it in its place.
+    """Give a folder with weights, tokenizer and card its manifest.
 
     The golden answers are what the artifact itself says, asked through the inference package.
     """
     from framelens.artifact import Artifact
     from framelens.scorer import Scorer
 
-    write_manifest(partial, replace(manifest, golden=()))
-    scorer = Scorer(Artifact.open(partial))
+    write_manifest(folder, replace(manifest, golden=()))
+    scorer = Scorer(Artifact.open(folder))
     golden = tuple(_golden(scorer, text, headline) for text, headline in golden_inputs)
-    write_manifest(partial, replace(manifest, golden=golden))
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
+    write_manifest(folder, replace(manifest, golden=golden))
 
 
 def _golden(scorer: Any, text: str, headline: str | None) -> Golden:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens_training.errors import TrackingError
+from framelens_training.whole_files import write_whole
 
 FORMAT = 1
 FILE_NAME = "tracking.jsonl"
@@ -102,11 +103,7 @@ class Journal:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         header = {"journal": FORMAT, "run_id": self.run_id, "uri": self.uri}
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text(
-            json.dumps(header) + "\n" + "".join(_line(call) for call in calls), "utf-8"
-        )
-        partial.replace(self.path)
+        write_whole(self.path, json.dumps(header) + "\n" + "".join(map(_line, calls)))
 
     def clear(self) -> None:
         """Take the journal and its folder of files away."""

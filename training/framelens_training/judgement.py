@@ -30,6 +30,7 @@ from framelens_training.predictions import (
     article_numbers,
     axis_data,
     gold_spans,
+    outside_furniture,
     span_keys,
 )
 from framelens_training.slices import Slice, segment_slices
@@ -137,7 +138,8 @@ def answer(scorer: Scorer, documents: Sequence[LabelledDocument]) -> Answered:
         if "loaded_spans" in document.annotated:
             types.add("loaded")
         expected = {key for key in gold_spans(document) if key[1] in types}
-        found = {key for key in answerable(document, span_keys(spans)) if key[1] in types}
+        given_spans = span_keys(outside_furniture(spans, logits, decoding))
+        found = {key for key in answerable(document, given_spans) if key[1] in types}
         counts.append((len(expected & found), len(found), len(expected)))
     return Answered(scores, np.array(counts, dtype=np.float64).reshape(-1, 3), decoding)
 

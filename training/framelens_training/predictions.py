@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens.decoding import DocumentLogits, Floats, TokenSpan, merge_windows
+from framelens.decoding import (
+    DecodingConfig,
+    DocumentLogits,
+    Floats,
+    TokenSpan,
+    are_furniture,
+    axis_scores,
+    decode_spans,
+    merge_windows,
+)
 from framelens.features import WindowFeatures
 from framelens.schema import AXES, Axis, SpanType
 from framelens_training.corpora.labelled import LabelledDocument
@@ -153,6 +162,22 @@ def answerable(document: LabelledDocument, keys: Sequence[SpanKey]) -> list[Span
     if is_open:
         is_open -= {segment for segment, kind, *_ in gold_spans(document) if kind == "loaded"}
     return [key for key in keys if key[1] != "loaded" or key[0] not in is_open]
+
+
+def outside_furniture(
+    spans: Sequence[TokenSpan], logits: DocumentLogits, decoding: DecodingConfig
+) -> list[TokenSpan]:
+    """A document's decoded spans as scoring gives them: none in what it takes for furniture."""
+    furniture = are_furniture(axis_scores(logits, decoding), logits.headlines, decoding)
+    return [span for span in spans if not furniture[span.segment]]
+
+
+def answered_spans(
+    item: LabelledFeatures, logits: DocumentLogits, decoding: DecodingConfig
+) -> list[SpanKey]:
+    """The spans that scoring gives in a labelled document, as far as they can be wrong."""
+    decoded = decode_spans(item.features.segments, logits.tokens, decoding)
+    return answerable(item.document, span_keys(outside_furniture(decoded, logits, decoding)))
 
 
 def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:

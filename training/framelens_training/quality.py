@@ -38,6 +38,7 @@ from framelens_training.predictions import (
     axis_data,
     by_axis,
     gold_spans,
+    outside_furniture,
     span_keys,
 )
 from framelens_training.quality_bench import (
@@ -104,7 +105,8 @@ def starter(bench: Bench) -> list[Row]:
     ]
     by_type = {kind: np.zeros((len(read.items), 3)) for kind in SPAN_TYPES}
     for number, (item, logits) in enumerate(zip(read.items, read.logits, strict=True)):
-        answered = decode_spans(item.features.segments, logits.tokens, bench.decoding)
+        decoded = decode_spans(item.features.segments, logits.tokens, bench.decoding)
+        answered = outside_furniture(decoded, logits, bench.decoding)
         expected, found = set(gold_spans(item.document)), set(span_keys(answered))
         for kind, counts in by_type.items():
             own = [{key for key in keys if key[1] == kind} for keys in (expected, found)]

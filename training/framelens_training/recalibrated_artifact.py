@@ -32,6 +32,7 @@ from framelens_training.settings_text import decoding_json
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
 from framelens_training.tracker import Tracker
+from framelens_training.whole_files import replacing_folder
 
 
 def fitted(
@@ -71,26 +72,24 @@ def write_calibrated(
     what the artifact's run noted to have learnt from.
     """
     folder = folder_under(output, name, tracker.run_id) / "model"
-    partial = folder.with_name(folder.name + ".partial")
-    partial.mkdir(parents=True)
+    before = artifact.manifest
+    manifest = replace(
+        before,
+        name=name,
+        version=version,
+        decoding=found.decoding,
+        training=_training(artifact, labels, found, tracker.run_id),
+    )
+    golden_inputs = [(golden.text, golden.headline) for golden in before.golden]
+    card = (artifact.path / CARD_FILE).read_text("utf-8")
     try:
-        for file in (MODEL_FILE, TOKENIZER_FILE):
-            shutil.copyfile(artifact.path / file, partial / file)
-        card = (artifact.path / CARD_FILE).read_text("utf-8")
-        text = _card(card, f"# {name} {version}", artifact, labels, found)
-        (partial / CARD_FILE).write_text(text, "utf-8")
-        before = artifact.manifest
-        manifest = replace(
-            before,
-            name=name,
-            version=version,
-            decoding=found.decoding,
-            training=_training(artifact, labels, found, tracker.run_id),
-        )
-        golden_inputs = [(golden.text, golden.headline) for golden in before.golden]
-        complete_artifact(partial, folder, manifest, golden_inputs)
+        with replacing_folder(folder) as new:
+            for file in (MODEL_FILE, TOKENIZER_FILE):
+                shutil.copyfile(artifact.path / file, new / file)
+            text = _card(card, f"# {name} {version}", artifact, labels, found)
+            (new / CARD_FILE).write_text(text, "utf-8")
+            complete_artifact(new, manifest, golden_inputs)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):  # it may hold the journal
             folder.parent.rmdir()
         raise

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from nervaluate.entities import Entity, EvaluationResult
 from nervaluate.strategies import PartialEvaluation
 
-from framelens.decoding import DecodingConfig, DocumentLogits, decode_spans
+from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.schema import SPAN_TYPES
 from framelens_training.corpora.labelled import LAYER_OF
-from framelens_training.predictions import SpanKey, answerable, gold_spans, span_keys
+from framelens_training.predictions import SpanKey, answered_spans, gold_spans
 from framelens_training.targets import LabelledFeatures
 
 
@@ -45,8 +45,7 @@ def partial_metrics(
     totals: dict[str, EvaluationResult] = {}
     for item, output in zip(documents, logits, strict=True):
         gold = gold_spans(item.document)
-        decoded = decode_spans(item.features.segments, output.tokens, decoding)
-        found = answerable(item.document, span_keys(decoded))
+        found = answered_spans(item, output, decoding)
         for kind in SPAN_TYPES:
             layer = LAYER_OF[kind]
             if layer not in item.document.annotated:

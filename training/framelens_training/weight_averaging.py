@@ -7,7 +7,6 @@ the mean with the weights of the run that it went on from (Wortsman et al. 2022,
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from framelens.parts import write_whole
 from framelens_training.config import LOSS_PARTS, LossPart, MixedIn
 from framelens_training.encoder import Encoder, all_weights, artifact_folder, load_encoder
 from framelens_training.errors import EncoderError, TrainingError
@@ -44,11 +44,8 @@ class EvaluatedWeights:
     def save(self, step: int, model: SegmentSpanModel) -> None:
         """Keep the weights of a step; the file is there whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{step}.partial"
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(self.folder / f"{step}{_SUFFIX}")
+        weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+        write_whole(self.folder / f"{step}{_SUFFIX}", save(weights))
 
     def steps(self) -> list[int]:
         """The steps of the evaluations whose weights are there, in order."""

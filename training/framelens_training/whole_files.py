@@ -1,7 +1,11 @@
-"""Text files that are there whole or not at all."""
+"""Text files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from framelens import parts
@@ -14,3 +18,24 @@ def write_whole(path: Path, text: str) -> None:
         OSError: if it cannot be written.
     """
     parts.write_whole(path, text.encode("utf-8"))
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A new folder, which takes the place of `folder` once all is written to it.
+
+    Its name is no other file's, and it goes if writing fails.
+
+    Raises:
+        OSError: if it cannot be made, or cannot take that place.
+    """
+    temporary = folder.with_name(f"{folder.name}.{os.urandom(4).hex()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
