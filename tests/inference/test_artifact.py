@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import framelens
 from framelens.artifact import (
     FORMAT_VERSION,
     MANIFEST_FILE,
+    MODEL_FILE,
     TOKENIZER_FILE,
     Artifact,
     Golden,
@@ -168,6 +171,19 @@ def test_values_of_other_types_are_refused(folder: Path, change: dict[str, objec
 def test_windows_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
     edit(folder, lambda row: row["features"].update(change))
     with pytest.raises(ArtifactError, match="incomplete or malformed"):
+        framelens.load(folder)
+
+
+def test_windows_longer_than_the_graph_has_positions_for_are_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    graph = onnx.load(folder / MODEL_FILE)
+    table = numpy_helper.from_array(np.zeros((32, 4), np.float32), "position_embeddings.weight")
+    graph.graph.initializer.append(table)
+    onnx.save(graph, folder / MODEL_FILE)
+    edit(folder, lambda row: row["files"].update({MODEL_FILE: sha256(folder / MODEL_FILE)}))
+    framelens.load(folder)
+    edit(folder, lambda row: row["features"].update(max_tokens=33))
+    with pytest.raises(ArtifactError, match=r"expected max_tokens of at most 32, .* found 33"):
         framelens.load(folder)
 
 

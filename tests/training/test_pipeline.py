@@ -182,6 +182,7 @@ def test_what_no_label_taught_is_never_answered(tiny_config: Config, tmp_path: P
 
 
 def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Path) -> None:
+    from framelens.graph_file import positions_of
     from framelens_training.config import LOSS_PARTS, Windows
     from framelens_training.export import export_onnx
 
@@ -197,6 +198,7 @@ def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Pa
     left_out = encoder.module.config.max_position_embeddings - 64
     saved = whole.stat().st_size - path.stat().st_size
     assert saved >= 4 * width * left_out, "positions that no window has are left out"
+    assert positions_of(path) == 64
     for where in (b'File "', b"site-packages", b"framelens_training"):
         assert where not in path.read_bytes(), "nothing of the machine that exported"
     featurizer: Featurizer = encoder.featurizer(Windows(max_tokens=64, overlap=16))
