@@ -55,6 +55,7 @@ from framelens_training.evaluation import Metrics, evaluate
 from framelens_training.export import Parity, export_onnx, measure_parity, write_artifact
 from framelens_training.feature_store import featurize_splits
 from framelens_training.figures import learning_curves_figure
+from framelens_training.fitting import Fitted, fit, load_weights
 from framelens_training.mixture import CorpusFeatures, tempered, training_windows
 from framelens_training.model import LossConfig, SegmentSpanModel, SoftLoss, TorchNetwork
 from framelens_training.origins import origins_of
@@ -89,7 +90,7 @@ from framelens_training.targets import (
 from framelens_training.teachers import Teacher, load_teachers
 from framelens_training.tracker import Tracker
 from framelens_training.tracking_callback import TrackingCallback, curve_points
-from framelens_training.trainer import MEAN_METRIC, Evaluator, Fitted, fit, load_weights
+from framelens_training.trainer import MEAN_METRIC, Evaluator
 from framelens_training.weight_averaging import begun_with, mixable_model, parts_of
 
 MIN_PARITY_TEXTS = 200
