@@ -16,7 +16,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from framelens_training import feature_store, pipeline
+from framelens_training import feature_store, preparation
 from framelens_training import sweep as sweeping
 from framelens_training.cli import main
 from framelens_training.config import Config, load_config
@@ -285,7 +285,7 @@ def test_teachers_are_asked_as_in_a_run(write: Write, monkeypatch: pytest.Monkey
         return train
 
     monkeypatch.setattr(sweeping, "load_teachers", lambda config: [])
-    monkeypatch.setattr(pipeline, "taught", spying)
+    monkeypatch.setattr(preparation, "taught", spying)
     monkeypatch.setattr(sweeping, "train_model", _Trainer([0.5]))
     run = {
         "teacher": ["runs/a"],

@@ -48,6 +48,9 @@ from framelens_training.weight_averaging import (
 )
 from framelens_training.whole_files import write_whole
 
+History = Sequence[Mapping[str, Any]]
+"""Entries of the Trainer's log, each with its step."""
+
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +59,7 @@ class Fitted:
     """The step whose weights a training chose, and what the Trainer logged on the way."""
 
     step: int
-    history: Sequence[Mapping[str, Any]]
+    history: History
 
     def write(self, folder: Path) -> None:
         """Note in a run's folder that its training has ended."""

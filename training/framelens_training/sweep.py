@@ -32,9 +32,11 @@ from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap, 
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
 from framelens_training.errors import SweepError, first_line
+from framelens_training.model_training import train_model
 from framelens_training.origins import origins_of
-from framelens_training.pipeline import prepared, record_inputs, train_model
+from framelens_training.preparation import prepared
 from framelens_training.progress import Say, silent
+from framelens_training.run_tracking import record_inputs
 from framelens_training.search_space import Sweep, Value
 from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
@@ -279,15 +281,12 @@ class _Worker:
         ]
         corpora += unlabelled_corpora(config, corpora, silent)
         teachers = load_teachers(config)
-        encoder, featurizer, split, _ = prepared(config, corpora, teachers, silent, _TRAINED_ON)
+        setup, _ = prepared(config, corpora, teachers, silent, _TRAINED_ON)
         tracker.tags({"framelens.config_sha256": config.digest()})
         tracker.text(to_yaml(config), "config.yaml")
         train_model(
             config,
-            encoder,
-            featurizer,
-            split,
-            corpora,
+            setup,
             folder,
             tracker,
             silent,  # a trial's steps would drown what the sweep says
