@@ -120,6 +120,7 @@ def export_run(run: TrainedRun, decoding: DecodingConfig, run_id: str | None, sa
         card=run.card(decoding, parity),
         golden_inputs=GOLDEN_INPUTS,
     )
+    int8.unlink()  # the fp32 graph stays, for benchmarks
     return parity
 
 
