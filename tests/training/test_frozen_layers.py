@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel
 from framelens.schema import AXES
 from framelens_training.config import LOSS_PARTS, Config
 from framelens_training.encoder import all_weights, load_encoder
-from framelens_training.errors import TrainingError
+from framelens_training.errors import TrainingError, UnfitSettingsError
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.parameter_groups import freeze, parameter_groups
 from framelens_training.pipeline import run_jointly
@@ -116,6 +116,20 @@ def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert changed
     assert all(name.startswith("encoder.layer.1.") for name in changed)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("frozen_layers", 9), ("accumulate", 999), ("average_from", 999)]
+)
+def test_a_run_whose_settings_do_not_fit_leaves_no_folder(
+    tiny_config: Config, setting: str, value: int
+) -> None:
+    changes = {"average": True, "evaluations_per_epoch": 9, setting: value}
+    training = tiny_config.training.model_copy(update=changes)
+    config = tiny_config.model_copy(update={"training": training})
+    with pytest.raises(UnfitSettingsError, match=setting):
+        run_jointly(config, NullTracker(), lambda line: None)
+    assert not list(Path(config.output).iterdir())
 
 
 def test_a_head_is_trained_by_itself(tiny_config: Config) -> None:

@@ -25,7 +25,7 @@ from transformers import (
 from framelens_training.checkpoints import Checkpoints, saving
 from framelens_training.config import LOSS_PARTS, Config, LossPart, Training
 from framelens_training.dataset import TokenBudgetSampler, WindowDataset, collate
-from framelens_training.errors import TrainingError
+from framelens_training.errors import UnfitSettingsError
 from framelens_training.model import SegmentSpanModel
 from framelens_training.parameter_groups import freeze
 from framelens_training.processes import ALONE, Processes
@@ -98,8 +98,9 @@ def fit(
     Raises:
         NonFiniteLossError: if the loss or the gradients stop being finite numbers.
         CheckpointError: if a checkpoint cannot be written.
-        TrainingError: if there are fewer windows than a step needs, no layer is left to train, or
-            there will be too few evaluations for `training.average_from`.
+        UnfitSettingsError: if there are fewer windows than a step needs, the encoder's layers do
+            not allow what is set for them, or there will be too few evaluations for
+            `training.average_from`.
     """
     set_seed(config.seed)
     settings = config.training
@@ -196,13 +197,13 @@ def _refuse_too_few_evaluations(settings: Training, steps: int) -> None:
     """Make sure that a mean of weights can be had, as far as the number of steps tells.
 
     Raises:
-        TrainingError: if not.
+        UnfitSettingsError: if not.
     """
     interval = evaluation_interval(settings, steps)
     evaluations = -(-steps // interval)
     most = settings.last_of_mean(evaluations)
     if settings.average and settings.average_from > most:
-        raise TrainingError(
+        raise UnfitSettingsError(
             f"training.average_from: expected at most {most}, as {steps} steps have {evaluations} "
             f"evaluations, one every {interval} steps and one at the end, found "
             f"{settings.average_from}; lower it, or train on more windows or for more epochs"

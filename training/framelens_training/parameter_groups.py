@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from framelens_training.config import Config
-from framelens_training.errors import TrainingError
+from framelens_training.errors import UnfitSettingsError
 from framelens_training.model import SegmentSpanModel
 from framelens_training.run_weights import INNER
 
@@ -23,13 +23,13 @@ def parameter_groups(model: SegmentSpanModel, config: Config) -> list[dict[str, 
     (Howard and Ruder 2018); biases and normalisation weights are not decayed.
 
     Raises:
-        TrainingError: if rates are to differ, and the encoder's layers have no numbers.
+        UnfitSettingsError: if rates are to differ, and the encoder's layers have no numbers.
     """
     settings = config.training
     layers = _layers(model)
     depth = max(layers.values())
     if settings.layer_decay < 1 and not depth:
-        raise TrainingError(
+        raise UnfitSettingsError(
             "training.layer_decay: expected 1 for an encoder whose layers are not numbered, found "
             f"{settings.layer_decay}"
         )
@@ -55,14 +55,14 @@ def freeze(model: SegmentSpanModel, layers: int) -> None:
     With all layers only the heads are trained, and what the encoder makes of a text stays.
 
     Raises:
-        TrainingError: if the encoder has fewer layers than that.
+        UnfitSettingsError: if the encoder has fewer layers than that.
     """
     if not layers:
         return  # also for encoders whose layers have names that are not known here
     layer_of = _layers(model)
     depth = max(layer_of.values())
     if layers > depth:
-        raise TrainingError(
+        raise UnfitSettingsError(
             f"training.frozen_layers: expected at most the encoder's {depth} layers, found {layers}"
         )
     for name, parameter in model.named_parameters():

@@ -28,6 +28,7 @@ from framelens_training.data import (
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.encoder import load_architecture, save_architecture
 from framelens_training.environment import cores_per_process, usable_cores
+from framelens_training.errors import UnfitSettingsError
 from framelens_training.feature_store import featurize_splits
 from framelens_training.fitting import History
 from framelens_training.model import TorchNetwork
@@ -88,7 +89,8 @@ def run_jointly(
     record = RunRecord.of(config, tracker.run_id, processes.count)
     if processes.is_main:
         record.begin(folder, is_resumed=resumed is not None, allow_code=allow_changed_code)
-    with removed_if_refused(folder, is_new=resumed is None and processes.is_main):
+    is_new = resumed is None and processes.is_main
+    with removed_if_refused(folder, is_new=is_new):
         corpora = _corpora(config, say)
         if processes.is_main:  # the same run also by what it reads
             record = record.with_corpora(corpora)
@@ -114,9 +116,10 @@ def run_jointly(
             features = setup.featurizer.config
             save_architecture(setup.encoder, features, learnt, folder / ARCHITECTURE)
             write_seen(folder, seen)
-    model, history = train_model(
-        config, setup, folder, tracker, say, processes, is_resumed=resumed is not None
-    )
+    with removed_if_refused(folder, is_new=is_new, refusal=UnfitSettingsError):
+        model, history = train_model(
+            config, setup, folder, tracker, say, processes, is_resumed=resumed is not None
+        )
     if not processes.is_main:
         return None
     if train_only:
