@@ -25,9 +25,10 @@ from framelens_training.errors import ExportError, SplitError, TrackingError
 from framelens_training.evaluation import gold_label
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
-from framelens_training.pipeline import RunResult, run
+from framelens_training.pipeline import run
 from framelens_training.progress import silent
 from framelens_training.quiet import quiet_libraries
+from framelens_training.run_result import RunResult
 from framelens_training.settings_text import to_yaml
 from framelens_training.targets import role_of
 from framelens_training.tracker import NullTracker

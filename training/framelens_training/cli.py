@@ -26,7 +26,7 @@ from framelens_training.errors import ConfigError, TrainingError
 from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
 
 if TYPE_CHECKING:
-    from framelens_training.pipeline import RunResult
+    from framelens_training.run_result import RunResult
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
