@@ -23,7 +23,7 @@ from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
+from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.errors import CascadeError
 from framelens_training.evaluation import (
     Interval,
@@ -35,7 +35,6 @@ from framelens_training.evaluation import (
 )
 from framelens_training.predictions import (
     SpanKey,
-    answerable,
     article_count,
     article_numbers,
     axis_data,
@@ -43,6 +42,7 @@ from framelens_training.predictions import (
     predict,
     span_keys,
 )
+from framelens_training.span_counts import answered_matches
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.text_tables import table
 
@@ -101,10 +101,7 @@ class Answers:
         thresholds = np.array([decoding.thresholds[axis] for axis in AXES], dtype=np.float32)
         flags = [(axis_scores(f, decoding) >= thresholds).astype(np.float32) for f in logits]
         spans = [
-            answerable(
-                item.document,
-                span_keys(decode_spans(item.features.segments, found.tokens, decoding)),
-            )
+            span_keys(decode_spans(item.features.segments, found.tokens, decoding))
             for item, found in zip(items, logits, strict=True)
         ]
         return cls(name, decoding, items, logits, flags, spans, np.array(seconds))
@@ -173,15 +170,10 @@ class Trial:
         found = self.chosen(within, self.first.spans, self.second.spans)
         documents = self.first.documents
         counts = np.zeros((article_count(documents), 3))
-        layer = LAYER_OF[kind]
         for document, article, keys in zip(
             documents, article_numbers(documents), found, strict=True
         ):
-            if layer in document.annotated:
-                gold, answered = (
-                    {key for key in side if key[1] == kind} for side in (gold_spans(document), keys)
-                )
-                counts[article] += (len(gold & answered), len(answered), len(gold))
+            counts[article] += answered_matches(document, keys).get(kind, (0, 0, 0))
         return counts
 
 
