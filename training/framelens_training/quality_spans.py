@@ -13,7 +13,7 @@ from framelens.decoding import DecodingConfig, decode_spans
 from framelens.schema import ATTRIBUTION_TYPES, AXES, SPAN_TYPES, Axis, Field, SpanType
 from framelens_training.cofenet_protocol import cofenet_counts, with_spans
 from framelens_training.context_agreement import differences
-from framelens_training.corpora.cofenet import TokenSentence, read_sentences
+from framelens_training.corpora.cofenet import TokenSentence, validation_sentences
 from framelens_training.evaluation import macro_f1, span_f1
 from framelens_training.predictions import article_numbers, span_keys
 from framelens_training.quality_bench import (
@@ -60,7 +60,7 @@ def polnear(bench: Bench) -> list[Row]:
     """Spans by CofeNet's protocol, and a sentence alone against the same in its article."""
     assert bench.root is not None
     read = bench.read(POLNEAR, "validation")
-    sentences = read_sentences(bench.root / "polnear/cofenet_valid.jsonl")
+    sentences = validation_sentences(bench.root)
     whole, crossed = (
         _cofenet_counts([(read, bench.decoding)], sentences),
         _cofenet_counts(spans_cross_fitted(bench, read), sentences),
