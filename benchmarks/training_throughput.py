@@ -43,7 +43,7 @@ from transformers import (
 )
 
 from framelens.features import Featurizer
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.registry import ROOT_VARIABLE
 from framelens_training.data import LoadedCorpus, load_corpora
@@ -54,6 +54,7 @@ from framelens_training.model_training import train_model
 from framelens_training.packaged_encoders import PACKAGED, packaged_folder
 from framelens_training.preparation import TrainingSetup, parts_learnt
 from framelens_training.quiet import quiet_libraries
+from framelens_training.settings_file import load_config
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracker import NullTracker
 

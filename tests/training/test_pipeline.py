@@ -17,7 +17,7 @@ from framelens.network import Network
 from framelens.schema import AXES
 from framelens.segmentation import TextSegment
 from framelens_training.cli import main, summary
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import digest, read_jsonl, write_jsonl
 from framelens_training.encoder import load_encoder
@@ -29,6 +29,7 @@ from framelens_training.pipeline import run
 from framelens_training.progress import silent
 from framelens_training.quiet import quiet_libraries
 from framelens_training.run_result import RunResult
+from framelens_training.settings_file import load_config
 from framelens_training.settings_text import to_yaml
 from framelens_training.targets import role_of
 from framelens_training.tracker import NullTracker

@@ -19,7 +19,7 @@ from filelock import FileLock
 from framelens_training import feature_store, preparation
 from framelens_training import sweep as sweeping
 from framelens_training.cli import main
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.labelled import write_jsonl
 from framelens_training.errors import (
     ConfigError,
@@ -31,6 +31,7 @@ from framelens_training.errors import (
 from framelens_training.quiet import quiet_libraries
 from framelens_training.search_space import Dimension, load_sweep, with_values
 from framelens_training.seen_texts import fingerprint, write_seen
+from framelens_training.settings_file import load_config
 from framelens_training.settings_text import flatten, to_yaml
 from framelens_training.study import FILE_NAME
 from framelens_training.sweep import SweepResult, search

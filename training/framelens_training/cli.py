@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from framelens_training.config import load_config
+    from framelens_training.settings_file import load_config
 
     config = load_config(options.config, options.overrides)
     # torch and transformers take seconds to import: a bad config should be told at once.
