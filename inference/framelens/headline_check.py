@@ -265,7 +265,11 @@ def _own_wording(
             is_hedge(head.text[start:end]) or any(a <= start < b for a, b in framing)
         ):
             continue
-        if found and found[-1][-1] == at - 1 and _joined(head.text[headline.ends[at - 1] : start]):
+        if (
+            found
+            and found[-1][-1] == at - 1
+            and _is_one_stretch(head.text[headline.ends[at - 1] : start])
+        ):
             found[-1].append(at)
         else:
             found.append([at])
@@ -280,6 +284,6 @@ def _own_wording(
     )
 
 
-def _joined(between: str) -> bool:
+def _is_one_stretch(between: str) -> bool:
     """Whether two words with this text between them belong to one stretch of wording."""
     return not any(mark in between for mark in ",:;–—?!.") and len(between.split()) <= 2

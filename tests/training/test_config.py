@@ -64,6 +64,18 @@ def test_a_fault_of_the_only_corpus_is_not_told_as_the_lack_of_one(tmp_path: Pat
     assert problems_of(tmp_path, text) == expected
 
 
+def test_an_unknown_key_is_looked_for_in_all_sections(tmp_path: Path) -> None:
+    keys = ("epochs=1", "epoch=1", "layers=2", "training.name=x", "training.epohs=1")
+    found = problems_of(tmp_path, MINIMAL, *keys).splitlines()
+    assert [line.partition("did you mean ")[2] for line in sorted(found)] == [
+        "'training.epochs'?",
+        "'training.epochs'?",
+        "'student.layers'?",
+        "'epochs'?",
+        "'name' or 'corpora.use.0.name'?",
+    ]
+
+
 @pytest.mark.parametrize("value", [".inf", ".nan"])
 def test_a_number_is_finite(tmp_path: Path, value: str) -> None:
     report = problems_of(

@@ -256,6 +256,7 @@ def test_choices_that_were_left_open_speak_of_no_axis(tmp_path: Path) -> None:
         (rows()[:2], "expected enough articles"),
         ([*rows(), {"text": "A plain line.", "label": "framd"}], "found 'framd'"),
         ([*rows(), {**rows()[0], "label": "plain"}], "one answer on 'attributed'"),
+        (rows()[2::4], "labels.csv: expected both answers of an axis"),
     ],
 )
 def test_labels_that_cannot_be_used_write_nothing(

@@ -335,6 +335,7 @@ def test_the_command_line(
         ("encoder=/no/such/encoder", 1, "a local directory"),
         ("corpora.use=[{name: files, files: {train: none.jsonl}}]", 1, "none.jsonl"),
         ("corpora.use=[{name: startr}]", 1, "starter"),
+        ("output=/dev/null/runs", 1, "cannot be made: Not a directory; set 'output'"),
     ],
 )
 def test_what_a_user_gets_wrong(

@@ -601,6 +601,18 @@ def test_a_database_that_cannot_be_opened_is_told(config: Config, tmp_path: Path
             connect(config.tracking.model_copy(update={"uri": uri}))
 
 
+def test_a_server_that_is_away_is_told_in_one_whole_sentence(
+    config: Config, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config.tracking.model_copy(update={"uri": "http://127.0.0.1:1"})
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with pytest.raises(
+        TrackingError, match=r"'http://127\.0\.0\.1:1' cannot be used: .*refused\. "
+    ):
+        connect(settings)
+    assert not caplog.messages
+
+
 def test_each_working_directory_has_a_default_store_of_its_own(
     config: Config, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

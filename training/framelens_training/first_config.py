@@ -21,7 +21,7 @@ from framelens_training.corpora.report import Report, check
 from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign
 from framelens_training.errors import SplitError
 from framelens_training.predictions import article_count
-from framelens_training.scorable import has_both_answers, refuse_unscored
+from framelens_training.scorable import can_be_scored, has_both_answers
 from framelens_training.settings_file import load_config
 
 SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -91,7 +91,12 @@ def init(labels: Path, config: Path | None = None, *, force: bool = False) -> Fi
             f"{article_count(together)}, and none for {', '.join(missing)}; label more articles "
             "(texts of one group, or nearly the same, stay together and count once)"
         )
-    refuse_unscored(splits["validation"])
+    if not can_be_scored(splits["validation"]):
+        raise SplitError(
+            f"{labels}: expected both answers of an axis (two labels that differ), or labelled "
+            "spans, in the texts held out for validation, by which the best step is chosen; found "
+            f"one answer only in {len(splits['validation'])}; add texts of another label"
+        )
     parts = [
         Part(FILES, name, tuple(i for i in parsed.located
                                 if split_file.assignment[i.document.id] == name), path=labels)

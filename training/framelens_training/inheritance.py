@@ -51,10 +51,10 @@ def training_sums(training: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 def _behind_all(settings: Mapping[str, Any]) -> dict[str, Inherited]:
     names = (*named_weights(settings).values(), *settings.get("teacher", ()))
-    return _joined(*(_behind(name, Path(settings["output"])) for name in names))
+    return _joined_corpora(*(_behind(name, Path(settings["output"])) for name in names))
 
 
-def _joined(*several: Mapping[str, Inherited]) -> dict[str, Inherited]:
+def _joined_corpora(*several: Mapping[str, Inherited]) -> dict[str, Inherited]:
     """All of them; a later licence stands, and the sums are those of all."""
     found: dict[str, Inherited] = {}
     for corpora in several:
@@ -90,7 +90,7 @@ def _behind_run(record: RunRecord) -> dict[str, Inherited]:
         name: Inherited(licence, frozenset(record.inherited_train.get(name, (UNKNOWN,))))
         for name, licence in record.inherited.items()
     }
-    return _joined(before or _behind_all(record.config), own)
+    return _joined_corpora(before or _behind_all(record.config), own)
 
 
 def _behind_artifact(training: Mapping[str, Any]) -> dict[str, Inherited]:
@@ -101,7 +101,7 @@ def _behind_artifact(training: Mapping[str, Any]) -> dict[str, Inherited]:
         )
         for item in training.get("corpora", ())
     }
-    return _joined({name: Inherited(licences[name], sums[name]) for name in sums}, own)
+    return _joined_corpora({name: Inherited(licences[name], sums[name]) for name in sums}, own)
 
 
 def _unlabelled(settings: Mapping[str, Any]) -> dict[str, str]:

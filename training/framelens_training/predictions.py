@@ -141,11 +141,11 @@ def gold_spans(document: LabelledDocument) -> list[SpanKey]:
                 loaded.append((start, end))
             else:
                 keys.append((index, span.type, start, end))
-        keys += [(index, "loaded", start, end) for start, end in _joined(loaded, text)]
+        keys += [(index, "loaded", start, end) for start, end in _joined_ranges(loaded, text)]
     return keys
 
 
-def _joined(ranges: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+def _joined_ranges(ranges: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
     """Ranges of a text by start, those as one that touch but for white space."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(ranges):

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Keep the exporters' and the Trainer's chatter out of a person's terminal."""
-    names = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "mlflow", "alembic", "httpx")
+    names = (
+        "torch.onnx",
+        "onnxscript",
+        "onnx_ir",
+        "transformers",
+        "mlflow",
+        "alembic",
+        "httpx",
+        "urllib3",
+    )
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     if "transformers" in sys.modules:  # it takes seconds to import

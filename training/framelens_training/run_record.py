@@ -29,7 +29,7 @@ from framelens_training.environment import (
 )
 from framelens_training.errors import ResumeError
 from framelens_training.settings_text import flatten
-from framelens_training.whole_files import write_whole
+from framelens_training.whole_files import make_output, write_whole
 
 if TYPE_CHECKING:
     from framelens_training.data import LoadedCorpus
@@ -113,8 +113,13 @@ class RunRecord:
             raise ResumeError(f"{path}: expected the record of a run, found {error}") from error
 
     def write(self, folder: Path) -> None:
-        """Write the record, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the record, whole or not at all.
+
+        Raises:
+            TrainingError: if the folder cannot be made.
+            OSError: if the record cannot be written.
+        """
+        make_output(folder)
         write_whole(folder / FILE_NAME, json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
 
     def with_corpora(self, corpora: Sequence[LoadedCorpus]) -> Self:
@@ -150,6 +155,7 @@ class RunRecord:
 
         Raises:
             ResumeError: if it holds another run, or one that still goes on.
+            TrainingError: if it cannot be made.
         """
         record = self
         if is_resumed:

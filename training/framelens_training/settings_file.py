@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -136,10 +136,7 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
         where = ".".join(str(part) for part in item["loc"]) or "(top level)"
         found = item.get("input")
         if item["type"] == "extra_forbidden":
-            known = _known_keys(item["loc"], kind)
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            problems.append(f"{where}: unknown key; {hint}")
+            problems.append(f"{where}: unknown key; {_hint(item['loc'], kind)}")
         elif item["type"] == "missing":
             problems.append(f"{where}: required, found nothing")
         else:
@@ -148,6 +145,32 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> list[str]:
             shown = repr(found) if not isinstance(found, Mapping) else "a mapping"
             problems.append(f"{where}: {message[0].lower()}{message[1:]}; found {shown[:80]}")
     return problems
+
+
+def _hint(location: Sequence[str | int], kind: type[BaseModel]) -> str:
+    """What an unknown key may have been meant for: one much like it, here or in another section,
+    or else one a little like it here.
+    """
+    wanted, here = str(location[-1]), _known_keys(location, kind)
+    elsewhere: dict[str, list[str]] = {}
+    for path in _paths(kind):
+        elsewhere.setdefault(path.rpartition(".")[2], []).append(path)
+    if near := difflib.get_close_matches(wanted, here, n=1, cutoff=0.8):
+        return f"did you mean {near[0]!r}?"
+    if near := difflib.get_close_matches(wanted, elsewhere, n=1, cutoff=0.8):
+        return f"did you mean {' or '.join(map(repr, elsewhere[near[0]]))}?"
+    if near := difflib.get_close_matches(wanted, here, n=1, cutoff=0.5):
+        return f"did you mean {near[0]!r}?"
+    return f"known keys: {', '.join(here)}"
+
+
+def _paths(kind: type[BaseModel]) -> Iterator[str]:
+    """All keys of a kind of settings, as `training.epochs`; of a list, those of its first entry."""
+    for name, setting in kind.model_fields.items():
+        yield name
+        entry = f"{name}.0" if get_origin(setting.annotation) is tuple else name
+        for section in _models(setting.annotation):
+            yield from (f"{entry}.{path}" for path in _paths(section))
 
 
 def _known_keys(location: Sequence[str | int], kind: type[BaseModel]) -> list[str]:

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from framelens_training.errors import SweepError, first_line
 from framelens_training.search_space import Dimension, Sweep, Value
+from framelens_training.whole_files import make_output
 
 MOST_ATTEMPTS = 3
 """Times that the same values are tried if the process dies each time."""
@@ -209,8 +210,9 @@ def opened(
     Raises:
         SweepError: if another process works at the sweep, the storage cannot be used, or holds
             a sweep of this name that varies or trains something else.
+        TrainingError: if the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output(folder)
     url = storage or f"sqlite:///{(folder / FILE_NAME).resolve()}"
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from framelens_training.config import Config, Tracking, without_credentials
 from framelens_training.errors import TrackingError, first_line
+from framelens_training.quiet import quiet_libraries
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT_FILE = "mlflow.db"
@@ -65,7 +66,8 @@ def open_store(uri: str) -> Any:
     try:
         make_current(uri)
         client = mlflow.MlflowClient(absolute(uri))
-        client.search_experiments(max_results=1)  # a database is opened, and its driver looked for
+        with quiet_libraries():  # of each attempt of several
+            client.search_experiments(max_results=1)  # opens a database, with its driver
     except (MlflowException, SQLAlchemyError, ImportError, OSError, ValueError) as error:
         raise unusable(uri, error) from error
     return client
@@ -122,7 +124,7 @@ def asking(uri: str) -> Iterator[Any]:
 def unusable(uri: str, error: Exception) -> TrackingError:
     """What to tell when a store cannot be used."""
     shown = without_credentials(uri)
-    reason = first_line(error).replace(uri, shown)
+    reason = _reason(error).replace(uri, shown)
     advice = (
         "Call this in a directory that can be written to, or name another store by tracking.uri or "
         "MLFLOW_TRACKING_URI"
@@ -131,6 +133,14 @@ def unusable(uri: str, error: Exception) -> TrackingError:
         f"record in {DEFAULT_URI}"
     )
     return TrackingError(f"the MLflow store {shown!r} cannot be used: {reason}. {advice}")
+
+
+def _reason(error: Exception) -> str:
+    """Why a store cannot be used: of a server that is not reached, what the network says."""
+    origin: BaseException = error
+    while (earlier := origin.__cause__ or origin.__context__) is not None:
+        origin = earlier
+    return first_line(origin if isinstance(origin, OSError) else error)
 
 
 def connect(settings: Tracking) -> tuple[Any, str]:

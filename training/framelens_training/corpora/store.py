@@ -25,7 +25,7 @@ from framelens_training.corpora.features import dataset_of, documents_of, save
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
-from framelens_training.errors import TrainingError
+from framelens_training.whole_files import make_folder
 
 _REPORT = "report.json"
 _KEPT = 3
@@ -79,13 +79,7 @@ def default_cache() -> Path:
         TrainingError: if it cannot be made.
     """
     folder = downloads.cache_folder("corpora")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder}: cannot be made: {error.strerror or error}; "
-            f"set {downloads.CACHE_VARIABLE} to a folder that can be written"
-        ) from error
+    make_folder(folder, f"set {downloads.CACHE_VARIABLE} to a folder that can be written")
     return folder
 
 

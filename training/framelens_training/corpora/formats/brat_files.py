@@ -203,7 +203,7 @@ def _fill(
         if not entity.matches(raw):
             findings.append(_shifted(entity, raw, where))
             continue
-        for start, end in _joined(entity.fragments, raw, texts):
+        for start, end in _joined_fragments(entity.fragments, raw, texts):
             place = _place(start, end, texts)
             if place is None:
                 findings.append(
@@ -227,7 +227,7 @@ def _fill(
         ]
 
 
-def _joined(
+def _joined_fragments(
     fragments: Sequence[tuple[int, int]], raw: str, texts: Mapping[Field, tuple[int, int]]
 ) -> list[tuple[int, int]]:
     """Fragments, those of one field that only white space parts as one: brat cuts marks at line
