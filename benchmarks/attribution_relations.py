@@ -147,7 +147,11 @@ def _figures(counts: NDArray[np.number]) -> dict[str, NDArray[np.float64]]:
 
 
 def _matched(article: TiedArticle, segments: Sequence[ScoredSegment]) -> tuple[int, int, int, int]:
-    """Relations right of those found, right of those annotated, annotated, found."""
+    """Relations right of those found, right of those annotated, annotated, found.
+
+    What is right of either side is counted apart: by overlap one annotated content may match
+    several that are found in its sentences, so that there is no one number of right ones.
+    """
     letters: dict[str, Letters] = {}
     for place, segment in enumerate(article.segments):
         for span in segment.spans:

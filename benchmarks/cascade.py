@@ -22,13 +22,12 @@ from framelens.deferral import DEFER_SHARE, DEFER_WITHIN, share_of
 from framelens.errors import FramelensError
 from framelens.schema import ATTRIBUTION_TYPES, SpanType
 from framelens_training.cascade_trial import Answers, Counts, Figure, Trial, figure
-from framelens_training.cofenet_protocol import with_spans
+from framelens_training.cofenet_protocol import cofenet_counts, with_spans
 from framelens_training.corpora.base import Split
-from framelens_training.corpora.cofenet import TokenSentence, read_sentences
+from framelens_training.corpora.cofenet import TokenSentence, validation_sentences
 from framelens_training.corpora.labelled import CorpusError, LabelledDocument
 from framelens_training.errors import TrainingError
 from framelens_training.evaluation import macro_f1, span_f1
-from framelens_training.quality import cofenet_counts
 from framelens_training.quality_bench import Bench, Read, Settings
 
 DISTANCES = (0.0, 0.05, 0.1, DEFER_WITHIN, 0.2, 1.0)
@@ -89,7 +88,7 @@ def measured(models: Sequence[Bench], share: float) -> list[tuple[Figure, list[f
         )
     root = models[0].root
     assert root is not None
-    sentences = read_sentences(root / "polnear/cofenet_valid.jsonl")
+    sentences = validation_sentences(root)
     reads = both_hold([bench.read("polnear", "validation") for bench in models])
     first, second = map(answers, models, reads)
     trial = Trial(first, second, share)

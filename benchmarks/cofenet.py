@@ -24,7 +24,7 @@ from framelens_training.cofenet_protocol import (
     score_documents,
     with_spans,
 )
-from framelens_training.corpora.cofenet import TokenSentence, read_sentences
+from framelens_training.corpora.cofenet import TokenSentence, validation_sentences
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.polnear import PolNeAR
 from framelens_training.predictions import predict
@@ -69,7 +69,7 @@ def main() -> None:
     manifest = Artifact.open(options.model).manifest
     network = Network(options.model / "model.onnx")
     featurizer = Featurizer.from_file(options.model / "tokenizer.json", manifest.features)
-    sentences = read_sentences(options.root / "polnear/cofenet_valid.jsonl")
+    sentences = validation_sentences(options.root)
     documents = PolNeAR().read(options.root)["validation"]
     model = cofenet_scores(network, featurizer, manifest.decoding, documents, sentences)
     scores = {

@@ -171,7 +171,11 @@ def outcome_counts(outcome: str, pair: HeadlinePair, answer: Answer) -> tuple[in
 
 
 def span_counts(pair: HeadlinePair, answer: Answer) -> tuple[int, int, int]:
-    """Right, wrong and missed spans of own wording."""
+    """Right, wrong and missed spans of own wording.
+
+    Half of the words of both make a match, each gold span for one at most: wording has no borders
+    that two readers would agree on, as exact matches ask for.
+    """
     found, gold = (
         [_words(pair.headline, span) for span in spans] for spans in (answer.own, pair.own)
     )

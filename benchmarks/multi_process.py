@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
-    from framelens_training.config import load_config
+    from framelens_training.settings_file import load_config
 
     config = load_config(options.config, options.overrides)
     tokens = config.training.batch_tokens * options.processes

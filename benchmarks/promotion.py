@@ -19,7 +19,6 @@ eased: the gates are the default ones. Exit code 1 if a decision is not the expe
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
@@ -34,13 +33,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import training_common as common
 from framelens_training.corpora.base import Split
 from framelens_training.corpora.labelled import LabelledDocument, write_jsonl
 from framelens_training.corpora.registry import corpus
 from framelens_training.corpora.splits import split
 from framelens_training.environment import machine
 
-ROOT = Path(__file__).resolve().parents[1]
 EXPLANATION = "trained on other data"
 UNTRAINED = ("training.epochs=1", "training.learning_rate=1e-9", "training.head_learning_rate=1e-9")
 REFUSED = 5
@@ -103,12 +102,16 @@ def write_data(folder: Path) -> None:
 def store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
     """The environment of commands that record in a store."""
     own = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    paths = [str(ROOT / "inference"), str(ROOT / "training"), own.get("PYTHONPATH", "")]
+    paths = [
+        str(common.ROOT / "inference"),
+        str(common.ROOT / "training"),
+        own.get("PYTHONPATH", ""),
+    ]
     own["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     if kind == "sqlite":
         yield own
         return
-    sys.path.append(str(ROOT / "tests"))
+    sys.path.append(str(common.ROOT / "tests"))
     server = importlib.import_module("mlflow_server").Server(folder / "server")
     server.start()
     try:
@@ -165,11 +168,8 @@ def submit(
 
 def main() -> None:
     """Run everything and print JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.yaml")
+    parser = common.arguments(__doc__.partition("\n")[0])
     parser.add_argument("--stores", nargs="+", default=["sqlite", "server"], choices=STORES)
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides")
-    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
     parser.add_argument("--tables", action="store_true", help="print the gates' tables too")
     options = parser.parse_args()
     found: dict[str, Any] = {"machine": machine(), "config": options.config.name}

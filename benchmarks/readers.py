@@ -5,9 +5,10 @@
 Readers saw sixty labelled training texts of a corpus and said how likely its annotators are to call
 a further text framed (docs/corpora.md, "The judged lines"). Their answers for the validation parts
 lie beside this file, in `readers.csv`, and no run learns from them; those for the training parts
-are of the corpus judged-lines. AUROC needs no threshold; macro-F1 is at a half for readers and for
-the mean (of the log odds), and by the label that readers see for the model, whose thresholds were
-chosen on these validation parts. `unanimous` counts the titles on which three annotators agree.
+are of the corpus judged-lines. AUROC needs no threshold; macro-F1 is at a half, which is a yes, for
+readers and for the mean (of the log odds), and by the label that readers see for the model, whose
+thresholds were chosen on these validation parts. `unanimous` counts the titles on which three
+annotators agree.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def log_odds(probabilities: Sequence[float]) -> Doubles:
 
 
 def figures(gold: Sequence[bool], odds: Doubles, answers: Sequence[bool] | None = None) -> str:
-    """AUROC of log odds, and macro-F1 of answers, by default those above a half."""
-    given = odds > 0 if answers is None else answers
+    """AUROC of log odds, and macro-F1 of answers, which are yes by default from a half up."""
+    given = odds >= 0 if answers is None else answers
     return f"{roc_auc_score(gold, odds):.3f} {f1_score(gold, given, average='macro'):.3f}"
 
 

@@ -43,16 +43,18 @@ from transformers import (
 )
 
 from framelens.features import Featurizer
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.registry import ROOT_VARIABLE
 from framelens_training.data import LoadedCorpus, load_corpora
 from framelens_training.encoder import load_encoder
 from framelens_training.environment import machine, usable_cores
 from framelens_training.mixture import CorpusFeatures, training_windows
+from framelens_training.model_training import train_model
 from framelens_training.packaged_encoders import PACKAGED, packaged_folder
-from framelens_training.pipeline import train_model
+from framelens_training.preparation import TrainingSetup, parts_learnt
 from framelens_training.quiet import quiet_libraries
+from framelens_training.settings_file import load_config
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.tracker import NullTracker
 
@@ -111,10 +113,9 @@ def framelens_run(
         featurizer = encoder.featurizer(config.windows)
         watch = Stopwatch()
         split = {"train": list(features), "validation": list(features[:1])}
-        train_model(
-            config, encoder, featurizer, split, [corpus], folder, NullTracker(), _silent,
-            callbacks=[watch],
-        )  # fmt: skip
+        learnt = parts_learnt(config, encoder, features)
+        setup = TrainingSetup(encoder, featurizer, [corpus], split, learnt)
+        train_model(config, setup, folder, NullTracker(), _silent, callbacks=[watch])
         return watch.seconds
 
     return run

@@ -28,7 +28,7 @@ def _target(arguments: list[str], place: str | None, number: int, log: str) -> N
     import safetensors.torch
     import torch
 
-    from framelens_training import pipeline
+    from framelens_training import model_training, pipeline
     from framelens_training.checkpoints import Checkpoints
     from framelens_training.cli import main
     from framelens_training.tracking import MlflowTracker
@@ -36,7 +36,7 @@ def _target(arguments: list[str], place: str | None, number: int, log: str) -> N
 
     places = {
         "step": (WindowTrainer, "training_step"),
-        "evaluation": (pipeline, "evaluate"),
+        "evaluation": (model_training, "evaluate"),
         "weights": (safetensors.torch, "save_file"),
         "optimizer": (torch, "save"),
         "rename": (Checkpoints, "finish"),

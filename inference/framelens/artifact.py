@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from framelens.errors import ArtifactError
+from framelens.graph_file import positions_of
 from framelens.model_settings import FEATURE_VERSION, DecodingConfig, FeatureConfig
 from framelens.schema import (
     AXES,
@@ -129,9 +130,10 @@ class Artifact:
         """Read and check a model directory.
 
         Raises:
-            ArtifactError: if a file is missing or altered, or the manifest's format, label
-                order or feature version is not the one that this package speaks. The message
-                says what was expected, what was found, and what to do.
+            ArtifactError: if a file is missing or altered, the manifest's format, label order or
+                feature version is not the one that this package speaks, or its windows are
+                longer than the graph can read. The message says what was expected, what was
+                found, and what to do.
         """
         if not path.is_dir():
             raise ArtifactError(
@@ -155,6 +157,7 @@ class Artifact:
                 f"{error}); export the model again"
             ) from error
         check_files(path, manifest.files)
+        _check_windows(path, manifest.features)
         info = ModelInfo(manifest.name, manifest.version, hashlib.sha256(raw).hexdigest())
         return cls(path.resolve(), manifest, info)
 
@@ -273,6 +276,16 @@ def _check_labels(path: Path, row: Mapping[str, Any]) -> None:
             f"{path / MANIFEST_FILE}: expected the label order {expected}, found "
             f"{row.get('labels')!r}; the model's outputs would be misread: "
             "use the version of framelens that it was exported with"
+        )
+
+
+def _check_windows(path: Path, features: FeatureConfig) -> None:
+    positions = positions_of(path / MODEL_FILE)
+    if positions is not None and features.max_tokens > positions:
+        raise ArtifactError(
+            f"{path / MANIFEST_FILE}: expected max_tokens of at most {positions}, which is all "
+            f"that {MODEL_FILE} has positions for, found {features.max_tokens}; copy the manifest "
+            "that was exported with it, or export the model again"
         )
 
 

@@ -15,10 +15,15 @@ _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _RUBRIC_WORDS = 2  # at most; what follows has more than twice as many, or may be a site's name
 _MOST_CHARACTERS = 500  # of a title in which a site's name is looked for
 _TOP_LINES = 5  # of a page's text, among which its heading stands
+_FEW_WORDS = 25  # of main text: fewer may be all that stands there until a script shows the rest
+_MANY_TIMES = 10  # as many words, at least, are hidden then
 
 
 def extract_page(page: bytes | str) -> dict[str, str] | RowError:
     """Headline and main text of an HTML page or a piece of one, as plain text.
+
+    What has the attribute `hidden` is not read, unless it is nearly all there is, as where a script
+    shows the article.
 
     Returns:
         The fields `text` and, where the page has one, `headline`, which the text does not hold
@@ -31,13 +36,20 @@ def extract_page(page: bytes | str) -> dict[str, str] | RowError:
         import trafilatura
     except ImportError as error:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
-    tree = trafilatura.load_html(page if isinstance(page, str) else _decoded(page))
-    for hidden in () if tree is None else tree.xpath("//body//*[@hidden]"):
-        hidden.drop_tree()
+    source = page if isinstance(page, str) else _decoded(page)
+    tree = trafilatura.load_html(source)
+    hidden = 0
+    inside = () if tree is None else tree.xpath(".//*[@hidden][not(self::body)]")
+    for element in reversed(inside):  # what stands in others before these
+        hidden += len(element.text_content().split())
+        element.drop_tree()
     whole = "" if tree is None else " ".join((tree.findtext(".//title") or "").split())
-    found = trafilatura.bare_extraction(tree, include_comments=False, with_metadata=True)
+    found = _extracted(tree)
+    visible = 0 if found is None else len((found.text or "").split())
+    if visible < _FEW_WORDS and hidden >= _MANY_TIMES * max(visible, 1):
+        found = _extracted(trafilatura.load_html(source))
     row: dict[str, str] = {}
-    if found is not None and not isinstance(found, dict):
+    if found is not None:
         site = found.sitename or ""
         if "." in site and " " in site:  # the extractor's guess: a part of the title with a stop
             site = ""
@@ -50,6 +62,14 @@ def extract_page(page: bytes | str) -> dict[str, str] | RowError:
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
     return row
+
+
+def _extracted(tree: Any) -> Any:
+    """What the extractor draws out of a page; `None` if it finds nothing."""
+    import trafilatura
+
+    found = trafilatura.bare_extraction(tree, include_comments=False, with_metadata=True)
+    return None if isinstance(found, dict) else found
 
 
 def _decoded(page: bytes) -> bytes | str:

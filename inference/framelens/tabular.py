@@ -37,6 +37,7 @@ _FEW_ROWS_READ = 8  # where values may be large
 _LARGE_COLUMN = 4_000_000  # bytes of a row group's column, one value of which may be in each row
 _LARGE_BATCH = 16_000_000  # bytes over which a batch is turned into Python row by row
 _MICROSECONDS = len("2024-05-01T10:00:00.000000")
+_OF_PANDAS = ("duration[ns]", "time64[ns]")  # types whose values pyarrow reads as pandas does
 _WRAPPED = (pa.DictionaryScalar, pa.ExtensionScalar, pa.RunEndEncodedScalar, pa.UnionScalar)
 
 _OFFSETS = {pa.ListArray: pa.int32(), pa.LargeListArray: pa.int64()}
@@ -266,20 +267,28 @@ def batch_records(
 
 def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """A batch's rows in Python, as far as it can hold their values."""
-    try:
-        return list(batch.to_pylist())
-    except Exception:  # by type: bytes that are no UTF-8, years over 9999, unknown time zones
-        columns = [[_value(item) for item in column] for column in batch.columns]
-        return [
-            dict(zip(batch.schema.names, values, strict=True))
-            for values in zip(*columns, strict=True)
-        ]
+    if not any(map(_needs_pandas, batch.schema.types)):
+        # By type: bytes that are no UTF-8, years over 9999, unknown time zones.
+        with contextlib.suppress(Exception):
+            return list(batch.to_pylist())
+    columns = [[_value(item) for item in column] for column in batch.columns]
+    return [
+        dict(zip(batch.schema.names, values, strict=True)) for values in zip(*columns, strict=True)
+    ]
+
+
+def _needs_pandas(kind: pa.DataType) -> bool:
+    """Whether a type is, or holds, one of whose values pyarrow makes other ones without pandas."""
+    return any(name in str(kind) for name in _OF_PANDAS)
 
 
 def _value(item: pa.Scalar) -> Any:
     """A value in Python, with text for what Python cannot hold; None for null alone."""
-    with contextlib.suppress(Exception):
-        return item.as_py()
+    if not item.is_valid:
+        return None
+    if not _needs_pandas(item.type):
+        with contextlib.suppress(Exception):
+            return item.as_py()
     if isinstance(item, _WRAPPED):
         return _value(item.value)
     if isinstance(item, pa.MapScalar):
@@ -293,6 +302,10 @@ def _value(item: pa.Scalar) -> Any:
         return item.as_buffer().to_pybytes().decode("utf-8", "replace")
     if isinstance(item, pa.TimestampScalar):
         return _instant(item)
+    if isinstance(item, pa.DurationScalar) and item.type.unit == "ns":
+        return _length(item.value)
+    if isinstance(item, pa.Time64Scalar) and item.value % 1000 == 0:
+        return pa.scalar(item.value // 1000, pa.time64("us")).as_py()
     return item.cast(_TEXT).as_py()
 
 
@@ -308,6 +321,16 @@ def _instant(item: pa.TimestampScalar) -> str:
     with contextlib.suppress(pa.ArrowException):
         return str(item.cast(_TEXT))
     return f"{pa.scalar(item.value, pa.timestamp(unit)).cast(_TEXT)}Z"
+
+
+def _length(nanoseconds: int) -> str:
+    """A length of time in ISO 8601, as pandas writes it."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    decimals = f".{fraction:09}".rstrip("0.")
+    return f"P{days}DT{hours}H{minutes}M{seconds}{decimals}S"
 
 
 def _values(column: pa.Array) -> list[Any]:

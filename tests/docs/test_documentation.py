@@ -20,8 +20,8 @@ import framelens
 import framelens.cli
 import framelens_training
 import framelens_training.cli
-from framelens_training.config import load_config
 from framelens_training.corpora.formats import read_any
+from framelens_training.settings_file import load_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import framelens
 from framelens.artifact import (
     FORMAT_VERSION,
     MANIFEST_FILE,
+    MODEL_FILE,
     TOKENIZER_FILE,
     Artifact,
     Golden,
@@ -178,6 +181,19 @@ def test_the_folder_of_a_run_is_told_from_its_model(folder: Path, tmp_path: Path
     shutil.copytree(folder, model)
     with pytest.raises(ArtifactError, match=f"the model of this run is {re.escape(str(model))}"):
         Artifact.open(model.parent)
+
+
+def test_windows_longer_than_the_graph_has_positions_for_are_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    graph = onnx.load(folder / MODEL_FILE)
+    table = numpy_helper.from_array(np.zeros((32, 4), np.float32), "position_embeddings.weight")
+    graph.graph.initializer.append(table)
+    onnx.save(graph, folder / MODEL_FILE)
+    edit(folder, lambda row: row["files"].update({MODEL_FILE: sha256(folder / MODEL_FILE)}))
+    framelens.load(folder)
+    edit(folder, lambda row: row["features"].update(max_tokens=33))
+    with pytest.raises(ArtifactError, match=r"expected max_tokens of at most 32, .* found 33"):
+        framelens.load(folder)
 
 
 def test_what_is_no_directory(tmp_path: Path) -> None:

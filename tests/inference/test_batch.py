@@ -22,7 +22,7 @@ from framelens.documents import document_of
 from framelens.in_order import InOrder
 from framelens.limits import Limits
 from framelens.reading import read_records
-from framelens.records import FieldNames, Record
+from framelens.records import FieldNames, Record, to_json
 from framelens.relations import attribution_relations
 from framelens.report.scored import read_scored
 from framelens.rows import Answer, dumps
@@ -482,6 +482,20 @@ def test_nanoseconds_are_written_alike_with_and_without_pandas(
 ) -> None:
     item = pa.scalar(moment, pa.timestamp("ns", zone))
     assert tabular._instant(item) == item.as_py().isoformat()
+
+
+def test_lengths_and_times_in_nanoseconds_are_written_alike_with_and_without_pandas() -> None:
+    lengths = [0, 1, 1_000, -4_999_999_993, 90_061_500_000_000, 2**62, -1, None]
+    kept = pa.array(lengths, pa.duration("ns"))
+    batch = pa.record_batch({"one": kept, "many": pa.array([[{"d": n}] for n in lengths],
+        pa.list_(pa.struct([("d", pa.duration("ns"))]))
+    )})  # fmt: skip
+    wanted = [None if item.as_py() is None else item.as_py().isoformat() for item in kept]
+    assert tabular.python_rows(batch) == [{"one": w, "many": [{"d": w}]} for w in wanted]
+    times = pa.record_batch({"t": pa.array([1, 3_000, None], pa.time64("ns"))})
+    assert [to_json(row) for row in tabular.python_rows(times)] == [
+        '{"t": "00:00:00.000000001"}', '{"t": "00:00:00.000003"}', '{"t": null}'
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +30,21 @@ PART = 40
 INFERENCE = Path(__file__).parents[2] / "inference"
 
 
+Score = Callable[..., int]
+CutShort = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def score(model_folder: Path) -> Score:
+    """`framelens score` with the tests' model and parts, unless its arguments say otherwise."""
+
+    def run(*arguments: object) -> int:
+        options = ["--quiet", "--part-rows", str(PART), "-m", str(model_folder)]
+        return main(["score", *options, *map(str, arguments)])
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "in.jsonl"
@@ -41,15 +56,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(source: Path, model_folder: Path) -> bytes:
+def unbroken(source: Path, score: Score) -> bytes:
     target = source.with_name("unbroken.jsonl")
-    assert score(model_folder, source, "-o", target) == 0
+    assert score(source, "-o", target) == 0
     return target.read_bytes()
-
-
-def score(model: Path, *arguments: object) -> int:
-    options = ["--quiet", "--part-rows", str(PART), "-m", str(model)]
-    return main(["score", *map(str, arguments), *options])
 
 
 def start(model: Path, source: Path, target: Path) -> subprocess.Popen[bytes]:
@@ -86,7 +96,7 @@ def kill(process: subprocess.Popen[bytes], whom: str) -> None:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
 @pytest.mark.parametrize("whom", ["parent", "worker", "both"])
 def test_a_killed_run_is_continued(
-    whom: str, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+    whom: str, score: Score, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.jsonl"
     process = start(model_folder, source, target)
@@ -103,7 +113,7 @@ def test_a_killed_run_is_continued(
     while any(alive(worker) for worker in workers):  # no worker outlives its parent
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert score(source, "-o", target, "--resume") == 0
     assert target.read_bytes() == unbroken
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
@@ -117,7 +127,7 @@ def alive(process: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupt_finishes_the_part_in_hand(
-    number: int, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+    number: int, score: Score, model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.jsonl"
     process = start(model_folder, source, target)
@@ -133,7 +143,7 @@ def test_an_interrupt_finishes_the_part_in_hand(
     whole = b"".join(path.read_bytes() for path in done)
     assert unbroken.startswith(whole)
     assert whole.count(b"\n") == len(done) * PART < ROWS
-    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert score(source, "-o", target, "--resume") == 0
     assert target.read_bytes() == unbroken
 
 
@@ -148,16 +158,11 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("when", ["_take", "_settle"])
 @pytest.mark.parametrize("moment", [0, 1, 7, 39, 40, 41, 60, 68])
 def test_an_interrupt_at_any_row_leaves_whole_parts(
-    when: str,
-    moment: int,
-    model_folder: Path,
-    few: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    when: str, moment: int, score: Score, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("framelens.in_order._FEW_DOCUMENTS", 100)  # in this process: no waiting
     wanted, target = tmp_path / "wanted.jsonl", tmp_path / "out.jsonl"
-    assert score(model_folder, few, "-o", wanted) == 3
+    assert score(few, "-o", wanted) == 3
     original = getattr(InOrder, when)
     seen = 0
 
@@ -170,13 +175,13 @@ def test_an_interrupt_at_any_row_leaves_whole_parts(
 
     with monkeypatch.context() as patched:
         patched.setattr(InOrder, when, interrupted)
-        code = score(model_folder, few, "-o", target)
+        code = score(few, "-o", target)
     assert seen > moment
     if code == 130:
         assert not target.exists()
         for part in (tmp_path / "out.jsonl.partial").glob("part-*"):
             assert part.read_bytes().count(b"\n") == PART
-        code = score(model_folder, few, "-o", target, "--resume")
+        code = score(few, "-o", target, "--resume")
     assert code == 3
     assert target.read_bytes() == wanted.read_bytes()
 
@@ -192,121 +197,108 @@ def test_a_second_interrupt_ends_a_run_at_once() -> None:
         stop()
 
 
+class Stopped(BaseException):
+    """As a kill: nothing catches it but what must let go of a resource."""
+
+
+@pytest.fixture
+def cut_short(score: Score, monkeypatch: pytest.MonkeyPatch) -> CutShort:
+    """A run that is killed once so many parts are complete."""
+
+    def run(source: Path, target: str | Path, after: int, *options: object) -> None:
+        commit = parts.PartStore.commit
+
+        def stop(store: parts.PartStore, counts: dict[str, object]) -> None:
+            commit(store, counts)
+            if len(store.counts) == after:
+                raise Stopped
+
+        with monkeypatch.context() as patched:
+            patched.setattr(parts.PartStore, "commit", stop)
+            with pytest.raises(Stopped):
+                score(source, "-o", target, *options)
+
+    return run
+
+
 def test_a_directory_whose_parts_were_lost_is_not_complete(
-    model_folder: Path,
-    source: Path,
-    unbroken: bytes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    score: Score, cut_short: CutShort, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    assert score(model_folder, source, "-o", f"{folder}/") == 0
+    assert score(source, "-o", f"{folder}/") == 0
     assert not (folder / parts.LOCK).exists()
     (folder / "part-00003.jsonl").unlink()
     damaged = folder / "part-00004.jsonl"
     damaged.write_bytes(damaged.read_bytes()[:-9])
-    cut_short(model_folder, source, f"{folder}/", 4, monkeypatch, "--resume")
+    cut_short(source, f"{folder}/", 4, "--resume")
     assert not (folder / parts.SUCCESS).exists()
-    assert score(model_folder, source, "-o", f"{folder}/", "--resume") == 0
+    assert score(source, "-o", f"{folder}/", "--resume") == 0
     assert b"".join(path.read_bytes() for path in sorted(folder.glob("part-*"))) == unbroken
     assert {path.name for path in folder.iterdir() if not path.name.startswith("part-")} == {
         parts.MANIFEST, parts.JOURNAL, parts.SUCCESS
     }  # fmt: skip
 
 
-class Stopped(BaseException):
-    """As a kill: nothing catches it but what must let go of a resource."""
-
-
-def cut_short(
-    model: Path,
-    source: Path,
-    target: str | Path,
-    after: int,
-    patch: pytest.MonkeyPatch,
-    *options: object,
-) -> None:
-    commit = parts.PartStore.commit
-
-    def stop(store: parts.PartStore, counts: dict[str, object]) -> None:
-        commit(store, counts)
-        if len(store.counts) == after:
-            raise Stopped
-
-    with patch.context() as patched:
-        patched.setattr(parts.PartStore, "commit", stop)
-        with pytest.raises(Stopped):
-            score(model, source, "-o", target, *options)
-
-
 def test_only_what_is_missing_is_scored_again(
-    model_folder: Path,
-    source: Path,
-    unbroken: bytes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    score: Score, cut_short: CutShort, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     target, summary = tmp_path / "out.jsonl", tmp_path / "summary.json"
-    cut_short(model_folder, source, target, 5, monkeypatch)
+    cut_short(source, target, 5)
     # A torn line, as a crash while the journal is written leaves it, and a temporary part.
     partial = tmp_path / "out.jsonl.partial"
     with (partial / parts.JOURNAL).open("ab") as journal:
         journal.write(b'{"part": "part-00005.jso')
     (partial / parts.TEMPORARY).write_bytes(b"half a row")
-    cut_short(model_folder, source, target, 7, monkeypatch, "--resume")
-    assert score(model_folder, source, "-o", target, "--resume", "--summary", summary) == 0
+    cut_short(source, target, 7, "--resume")
+    assert score(source, "-o", target, "--resume", "--summary", summary) == 0
     assert target.read_bytes() == unbroken
     found = json.loads(summary.read_text("utf-8"))
     assert (found["resumed_documents"], found["documents"]) == (7 * PART, ROWS)
 
 
 def test_a_damaged_part_is_scored_again(
-    model_folder: Path,
-    source: Path,
-    unbroken: bytes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    score: Score, cut_short: CutShort, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.jsonl"
-    cut_short(model_folder, source, target, 5, monkeypatch)
+    cut_short(source, target, 5)
     part = tmp_path / "out.jsonl.partial" / "part-00002.jsonl"
     part.write_bytes(part.read_bytes().replace(b"mayor", b"mayer"))
-    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert score(source, "-o", target, "--resume") == 0
     assert target.read_bytes() == unbroken
 
 
 def test_a_directory_of_parts_is_closed_by_success(
-    model_folder: Path,
+    score: Score,
+    cut_short: CutShort,
     source: Path,
     unbroken: bytes,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "out"
-    cut_short(model_folder, source, f"{folder}/", 3, monkeypatch)
+    cut_short(source, f"{folder}/", 3)
     assert not (folder / "_SUCCESS").exists()
-    assert score(model_folder, source, "-o", f"{folder}/") == 1
+    assert score(source, "-o", f"{folder}/") == 1
     assert "--resume" in capsys.readouterr().err
     for _ in range(2):  # the second time there is nothing left to do
-        assert score(model_folder, source, "-o", f"{folder}/", "--resume") == 0
+        assert score(source, "-o", f"{folder}/", "--resume") == 0
         whole = b"".join(path.read_bytes() for path in sorted(folder.glob("part-*")))
         assert whole == unbroken
         assert json.loads((folder / "_SUCCESS").read_bytes())["documents"] == ROWS
 
 
 def test_resume_starts_where_there_is_nothing_to_continue(
-    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+    score: Score, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
-    assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--resume") == 0
+    assert score(source, "-o", tmp_path / "out.jsonl", "--resume") == 0
     assert (tmp_path / "out.jsonl").read_bytes() == unbroken
 
 
 def test_resume_refuses_another_run(
-    model_folder: Path,
+    score: Score,
+    cut_short: CutShort,
     source: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from support import write_model
@@ -314,16 +306,16 @@ def test_resume_refuses_another_run(
     given = tmp_path / "in.jsonl"
     given.write_bytes(source.read_bytes())
     target = tmp_path / "out.jsonl"
-    cut_short(model_folder, given, target, 2, monkeypatch)
+    cut_short(given, target, 2)
     other = write_model(tmp_path / "other", version="1.0.1")
-    assert score(other, given, "-o", target, "--resume", "--unit", "segment") == 1
+    assert score(given, "-m", other, "-o", target, "--resume", "--unit", "segment") == 1
     message = capsys.readouterr().err
     assert "model version was '1.0.0' and is now '1.0.1'" in message
     assert "options unit was 'article' and is now 'segment'" in message
     given.write_bytes(source.read_bytes() + b'{"text": "more"}\n')
-    assert score(model_folder, given, "-o", target, "--resume") == 1
+    assert score(given, "-o", target, "--resume") == 1
     assert f"inputs have changed ({given})" in capsys.readouterr().err
-    assert score(model_folder, given, "-o", target, "--overwrite") == 0
+    assert score(given, "-o", target, "--overwrite") == 0
 
 
 @pytest.mark.parametrize(
@@ -339,7 +331,8 @@ def test_resume_refuses_another_run(
 def test_resume_refuses_other_options(
     option: list[str],
     says: str,
-    model_folder: Path,
+    score: Score,
+    cut_short: CutShort,
     few: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -347,43 +340,42 @@ def test_resume_refuses_other_options(
 ) -> None:
     monkeypatch.setattr("framelens.in_order._FEW_DOCUMENTS", 100)  # in this process
     target = tmp_path / "out.jsonl"
-    cut_short(model_folder, few, target, 1, monkeypatch)
-    given = ["--part-rows", str(PART), "-m", str(model_folder), "--quiet", *option]
-    assert main(["score", str(few), "-o", str(target), "--resume", *given]) == 1
+    cut_short(few, target, 1)
+    assert score(few, "-o", target, "--resume", *option) == 1
     assert says in capsys.readouterr().err
 
 
 def test_a_run_in_progress_is_left_alone(
-    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    score: Score, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fcntl = pytest.importorskip("fcntl")
     partial = tmp_path / "out.jsonl.partial"
     partial.mkdir()
     with (partial / parts.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert score(model_folder, source, "-o", tmp_path / "out.jsonl", "--resume") == 1
+        assert score(source, "-o", tmp_path / "out.jsonl", "--resume") == 1
     assert "another run is writing here" in capsys.readouterr().err
 
 
 def test_a_refused_run_leaves_the_lock_to_its_holder(
-    model_folder: Path, source: Path, tmp_path: Path
+    score: Score, source: Path, tmp_path: Path
 ) -> None:
     fcntl = pytest.importorskip("fcntl")
     folder = tmp_path / "out"
-    assert score(model_folder, source, "-o", f"{folder}/") == 0
+    assert score(source, "-o", f"{folder}/") == 0
     assert not (folder / parts.LOCK).exists()
     with (folder / parts.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for _ in range(2):
-            assert score(model_folder, source, "-o", f"{folder}/", "--overwrite") == 1
+            assert score(source, "-o", f"{folder}/", "--overwrite") == 1
     assert (folder / parts.SUCCESS).is_file()
 
 
 def test_other_files_are_left_alone(
-    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    score: Score, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    assert score(model_folder, source, "-o", f"{tmp_path}/", "--overwrite") == 1
+    assert score(source, "-o", f"{tmp_path}/", "--overwrite") == 1
     assert "found thesis.txt" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
@@ -391,7 +383,7 @@ def test_other_files_are_left_alone(
 @pytest.mark.parametrize("names", [("part-00000.jsonl", "_SUCCESS"), ("_SUCCESS",)])
 def test_another_programs_parts_are_left_alone(
     names: Sequence[str],
-    model_folder: Path,
+    score: Score,
     source: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -401,7 +393,7 @@ def test_another_programs_parts_are_left_alone(
     for name in names:
         (folder / name).write_text('{"text": "theirs"}\n')
     for options in (["--overwrite"], ["--resume"], []):
-        assert score(model_folder, source, "-o", f"{folder}/", *options) == 1
+        assert score(source, "-o", f"{folder}/", *options) == 1
         assert "expected an empty or new directory" in capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert (folder / names[0]).read_text() == '{"text": "theirs"}\n'
@@ -427,7 +419,7 @@ def test_which_names_are_a_runs_own(name: str, target: str, expected: bool, tmp_
 @pytest.mark.parametrize("output", ["in.jsonl", "./in.jsonl", "link.jsonl", "."])
 def test_an_output_is_never_one_of_the_inputs(
     output: str,
-    model_folder: Path,
+    score: Score,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -436,7 +428,7 @@ def test_an_output_is_never_one_of_the_inputs(
     row = '{"text": "A plan."}\n'
     (tmp_path / "in.jsonl").write_text(row)
     (tmp_path / "link.jsonl").symlink_to("in.jsonl")
-    assert score(model_folder, "in.jsonl", "-o", output, "--overwrite") == 1
+    assert score("in.jsonl", "-o", output, "--overwrite") == 1
     assert "expected an output apart from the inputs" in capsys.readouterr().err
     assert (tmp_path / "in.jsonl").read_text() == row
     # Patterns and directories leave out what the run writes itself, by whatever name.
@@ -456,7 +448,7 @@ def test_an_output_is_never_one_of_the_inputs(
 def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
     given: str,
     name: str,
-    model_folder: Path,
+    score: Score,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -472,7 +464,7 @@ def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
     before = Path(name).read_bytes()
     target = name.split("/")[0]
     for options in ([], ["--overwrite"], ["--resume"]):
-        assert score(model_folder, given, "-o", target, *options) == 1
+        assert score(given, "-o", target, *options) == 1
         assert "expected an output apart from the inputs" in capsys.readouterr().err
     assert Path(name).read_bytes() == before
 
@@ -482,7 +474,7 @@ def test_an_input_in_a_directory_or_pattern_is_never_left_out_and_written_over(
 def test_a_run_reads_nothing_that_it_has_written_before(
     target: str,
     shape: list[str],
-    model_folder: Path,
+    score: Score,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -490,9 +482,9 @@ def test_a_run_reads_nothing_that_it_has_written_before(
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("text\nA plan.\n")
     for options in ([], ["--overwrite"], ["--resume"]):
-        assert score(model_folder, ".", "-o", target, *shape, *options) == 0
+        assert score(".", "-o", target, *shape, *options) == 0
     Path("a.csv").unlink()
-    assert score(model_folder, ".", "-o", target, *shape, "--overwrite") == 1
+    assert score(".", "-o", target, *shape, "--overwrite") == 1
     assert "found the output of this run and no other file" in capsys.readouterr().err
 
 
@@ -513,14 +505,14 @@ def test_what_cannot_be_read_twice_is_refused(
 
 
 def test_an_output_through_a_link_is_written_where_it_leads(
-    model_folder: Path, source: Path, unbroken: bytes, tmp_path: Path
+    score: Score, source: Path, unbroken: bytes, tmp_path: Path
 ) -> None:
     real = tmp_path / "real" / "out.jsonl"
     real.parent.mkdir()
     real.write_text("old")
     link = tmp_path / "link.jsonl"
     link.symlink_to("real/out.jsonl")
-    assert score(model_folder, source, "-o", link) == 0
+    assert score(source, "-o", link) == 0
     assert link.is_symlink()
     assert real.read_bytes() == unbroken
     assert [path.name for path in real.parent.iterdir()] == ["out.jsonl"]
@@ -528,21 +520,21 @@ def test_an_output_through_a_link_is_written_where_it_leads(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks what is open by its path")
 def test_an_output_that_is_open_already_is_written_to_as_it_is(
-    model_folder: Path, few: Path, tmp_path: Path
+    score: Score, few: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text("old\n")
     with log.open("ab") as stream:
         output = f"/dev/fd/{stream.fileno()}"
-        assert score(model_folder, few, "-o", output) == 3
-        assert score(model_folder, few, "-o", tmp_path / "out.jsonl", "--summary", output) == 3
+        assert score(few, "-o", output) == 3
+        assert score(few, "-o", tmp_path / "out.jsonl", "--summary", output) == 3
     rows = (tmp_path / "out.jsonl").read_text()
     assert log.read_text().startswith(f"old\n{rows}{{\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "out.jsonl"]
     short = tmp_path / "short.txt"
     short.write_text("A plan.")
     reading, writing = os.pipe()
-    assert score(model_folder, short, "-o", f"/dev/fd/{writing}") == 0
+    assert score(short, "-o", f"/dev/fd/{writing}") == 0
     os.close(writing)
     with os.fdopen(reading) as pipe:
         assert json.loads(pipe.read())["id"] == str(short)
@@ -574,32 +566,28 @@ def test_a_directory_with_standard_output_in_it_is_read_without_it(
     assert len(output.read_text().splitlines()) == 1 + len(few.read_text().splitlines())
 
 
-def test_a_run_that_never_began_leaves_nothing(model_folder: Path, tmp_path: Path) -> None:
+def test_a_run_that_never_began_leaves_nothing(score: Score, tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("{bad\n" + '{"text": "A plan."}\n', "utf-8")
-    assert score(model_folder, source, "-o", target, "--on-error", "stop") == 1
+    assert score(source, "-o", target, "--on-error", "stop") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
-    assert score(model_folder, source, "-o", target) == 3
+    assert score(source, "-o", target) == 3
 
 
 def test_errors_of_earlier_parts_count(
-    model_folder: Path,
-    few: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    score: Score, cut_short: CutShort, few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "out.jsonl"
-    cut_short(model_folder, few, target, 1, monkeypatch)
-    assert score(model_folder, few, "-o", target, "--resume", "--max-errors", 0) == 1
+    cut_short(few, target, 1)
+    assert score(few, "-o", target, "--resume", "--max-errors", 0) == 1
     assert "found 1; in the parts of the earlier run" in capsys.readouterr().err
-    assert score(model_folder, few, "-o", target, "--resume", "--max-errors", 1) == 3
+    assert score(few, "-o", target, "--resume", "--max-errors", 1) == 3
 
 
 @pytest.mark.parametrize("moment", [1, 300, 601])
 def test_a_full_disk_leaves_nothing_half_written(
     moment: int,
-    model_folder: Path,
+    score: Score,
     source: Path,
     unbroken: bytes,
     tmp_path: Path,
@@ -621,23 +609,23 @@ def test_a_full_disk_leaves_nothing_half_written(
         write = writers._Jsonl.write
         patched.setattr(writers._Jsonl, "write", lambda *a: (full(), write(*a)))
         patched.setattr(writers.Layout, "join", full)
-        assert score(model_folder, source, "-o", target) == 1
+        assert score(source, "-o", target) == 1
     message = capsys.readouterr().err
     assert "No space left on device" in message
     assert "--resume" in message
     assert not target.exists()
     assert not (tmp_path / "out.jsonl.partial" / parts.TEMPORARY).exists()
-    assert score(model_folder, source, "-o", target, "--resume") == 0
+    assert score(source, "-o", target, "--resume") == 0
     assert target.read_bytes() == unbroken
 
 
 @pytest.mark.parametrize("name", ["_manifest.json.0123abcd.tmp", "_SUCCESS.0123abcd.tmp"])
 def test_what_a_crash_left_unfinished_is_no_other_programs(
-    name: str, model_folder: Path, source: Path, tmp_path: Path
+    name: str, score: Score, source: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("{")
-    assert score(model_folder, source, "-o", f"{tmp_path}/out/") == 0
+    assert score(source, "-o", f"{tmp_path}/out/") == 0
 
 
 def test_a_file_is_written_over_no_other_and_through_no_link(tmp_path: Path) -> None:
@@ -659,10 +647,10 @@ def test_a_file_is_written_over_no_other_and_through_no_link(tmp_path: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
 def test_a_read_only_directory_is_named(
-    model_folder: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    score: Score, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tmp_path.chmod(0o500)
-    assert score(model_folder, source, "-o", tmp_path / "out.jsonl") == 1
+    assert score(source, "-o", tmp_path / "out.jsonl") == 1
     tmp_path.chmod(0o700)
     assert "Permission denied" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

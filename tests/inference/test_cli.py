@@ -340,6 +340,23 @@ def test_a_page_gives_its_main_text(model_folder: Path, tmp_path: Path) -> None:
     assert read_jsonl(target)[0]["error"]["code"] == "no_main_text"
 
 
+SENTENCES = "".join(f"<p>The mayor said road {n} was closed to all.</p>" for n in range(12))
+
+
+@pytest.mark.parametrize("shown", ["", "<nav><a href='/'>Home</a></nav>", "<p>Subscribe.</p>"])
+def test_a_page_whose_article_a_script_shows_is_read(shown: str) -> None:
+    article = f"<div hidden><article>{SENTENCES}</article></div>"
+    row = extract_page(f"<html><head></head><body>{shown}{article}</body></html>")
+    assert isinstance(row, dict)
+    assert "road 7 was closed" in row["text"]
+
+
+def test_a_short_post_is_read_without_what_is_hidden() -> None:
+    post = "The wall failed on Monday, and nobody in Tarn had been told what to do then."
+    hidden = "<div hidden><p>Choose what we may store of your visit.</p></div>"
+    assert extract_page(f"<body><article><p>{post}</p></article>{hidden}</body>") == {"text": post}
+
+
 OPINION = "Who shut the road, and why?"
 
 

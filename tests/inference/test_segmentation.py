@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framelens.paragraphs import is_furniture, split_paragraphs
@@ -565,6 +565,14 @@ def test_a_line_of_furniture_is_one_segment(line: str) -> None:
         "Search teams found the boat. It was empty.",
         "Copyright law is of little help. It was made for books.",
         "Save on heating, they were told. They froze.",
+        "Like us, the residents of Tarn are angry. They want it mended.",
+        "Print on demand has changed the trade. Few mourn it.",
+        "Most popular in the north, the party lost. It came third.",
+        "Reporting by women is rare there. It is not safe.",
+        "Edited by his widow, the diaries appear in May. They are long.",
+        "The bank, which contributed to this story of greed, has closed. It owes two million.",
+        "It took a 20-minute read of the law to see it. Nobody had.",
+        "Copyright in a work of 1923 has lapsed. It took a century.",
         "Most viewed it as fair. Two did not.",
         "Sign up for it, he said. " + "They did not sign. " * 12,
     ],
@@ -572,6 +580,12 @@ def test_a_line_of_furniture_is_one_segment(line: str) -> None:
 def test_running_text_that_begins_like_furniture_is_split(line: str) -> None:
     assert not is_furniture(line)
     assert len(bodies(f"{BODY}\n{line}\n{BODY}", "Wall shut")) >= 4
+
+
+def test_a_day_or_a_feast_is_no_reporter() -> None:
+    assert is_furniture("By Ann Friday – the third reporter there")
+    assert not is_furniture("By Friday – the third day – water had reached the church and the")
+    assert not is_furniture("By Christmas – if it holds – the wall will be done")
 
 
 def test_a_line_of_many_dates_is_read_as_fast_as_any() -> None:
@@ -641,6 +655,7 @@ def test_sentences_cover_a_paragraph(text: str) -> None:
     assert all(end - start <= MAX_SENTENCE for start, end in spans)
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, min_size=1, max_size=4).map("".join))
 def test_a_pattern_without_end_stays_bounded(unit: str) -> None:
     text = unit * (6 * MAX_SENTENCE // len(unit) + 1)

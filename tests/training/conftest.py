@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.labelled import write_jsonl
+from framelens_training.settings_file import load_config
 from support import tiny_documents, write_encoder
 
 

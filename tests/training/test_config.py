@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from framelens_training.config import LOSS_PARTS, load_config
+from framelens_training.config import LOSS_PARTS
 from framelens_training.errors import ConfigError
+from framelens_training.settings_file import load_config
 from framelens_training.settings_text import flatten, to_yaml
 
 ROOT = Path(__file__).parents[2]

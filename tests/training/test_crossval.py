@@ -220,7 +220,7 @@ def test_soft_labels_are_learnt_in_folds_as_in_a_run(
     learnt: dict[str, set[float]] = {}
 
     def spying_train(*given: Any, **_: Any) -> Any:
-        for name, items in given[3].items():
+        for name, items in given[1].split.items():
             targets = [target for item in items for target in item.targets]
             learnt[name] = {round(float(answer), 3) for target in targets for answer in target.axes}
         raise StoppedError
@@ -257,12 +257,12 @@ def test_word_pieces_are_counted_in_what_a_fold_trains_on(
         return reduced_vocabulary(tokenizer, counted[-1], size)
 
     def spying_train(*given: Any, **_: Any) -> Any:
-        documents = [item.document for item in given[3]["train"]]
+        documents = [item.document for item in given[1].split["train"]]
         trained.append([d.segment_text(segment) for d in documents for segment in d.segments])
         pieces = {
-            int(n) for item in given[3]["test"] for s in item.features.segments for n in s.ids
+            int(n) for item in given[1].split["test"] for s in item.features.segments for n in s.ids
         }
-        assert max(pieces) < given[2].vocabulary == size
+        assert max(pieces) < given[1].featurizer.vocabulary == size
         raise StoppedError
 
     monkeypatch.setattr(student, "reduced_vocabulary", spying_vocabulary)
@@ -284,7 +284,7 @@ def test_a_cross_validation_is_a_run_with_a_child_for_each_fold_and_seed(
     train, tune = crossval.train_model, crossval.tune
 
     def spying_train(*given: Any, **options: Any) -> Any:
-        split = given[3]
+        split = given[1].split
         stopped_on.append({item.document.id for item in split["validation"]})
         return train(*given, **options)
 
@@ -398,7 +398,7 @@ def test_one_that_was_cut_short_goes_on_and_gives_what_an_unbroken_one_gives(
     train, judge = crossval.train_model, crossval.evaluate
 
     def counting(*given: Any, **options: Any) -> Any:
-        trained.append(given[5].name)  # the fold's folder
+        trained.append(given[2].name)  # the fold's folder
         return train(*given, **options)
 
     def stopped(*rest: Any, **options: Any) -> Any:

@@ -24,8 +24,9 @@ from framelens_training.data import (
 )
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.errors import SplitError
-from framelens_training.pipeline import prepared, run
+from framelens_training.pipeline import run
 from framelens_training.predictions import article_count
+from framelens_training.preparation import prepared
 from framelens_training.progress import silent
 from framelens_training.run_record import run_folder
 from framelens_training.tracker import NullTracker
@@ -95,7 +96,7 @@ def test_labels_are_soft_in_the_training_part_of_the_corpora_that_ask_for_it(
     config = Config.model_validate({**row, "corpora": {"use": uses}})
     corpora = load_corpora(config)
     assert [item.soft_labels for item in corpora] == [False, True]
-    _, _, split, _ = prepared(config, corpora, [], silent)
+    split = prepared(config, corpora, [], silent)[0].split
     column = AXES.index("framed")
     hard, soft = split["train"][: len(unsure)], split["train"][len(unsure) :]
     for plain, softened in zip(hard, soft, strict=True):

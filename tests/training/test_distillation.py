@@ -33,8 +33,9 @@ from framelens_training.encoder import load_encoder, save_architecture
 from framelens_training.errors import EncoderError, StudentError, TeacherError
 from framelens_training.huggingface_teacher import load_classifier
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork, soft_loss
-from framelens_training.pipeline import run, run_jointly, taught_parts
+from framelens_training.pipeline import run, run_jointly
 from framelens_training.predictions import predict
+from framelens_training.preparation import taught_parts
 from framelens_training.progress import silent
 from framelens_training.quiet import quiet_libraries
 from framelens_training.run_record import RunRecord

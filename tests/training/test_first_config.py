@@ -7,11 +7,11 @@ import pytest
 
 from framelens_training import first_config
 from framelens_training.cli import main
-from framelens_training.config import load_config
 from framelens_training.corpora.formats import write_any
 from framelens_training.corpora.labelled import ANNOTATED, GoldSegment, LabelledDocument
 from framelens_training.corpora.splits import SplitFile
 from framelens_training.data import load_corpora
+from framelens_training.settings_file import load_config
 
 WORDS = [
     "alder",

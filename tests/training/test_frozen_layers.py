@@ -11,14 +11,16 @@ from transformers import AutoConfig, AutoModel
 from framelens.schema import AXES
 from framelens_training.config import LOSS_PARTS, Config
 from framelens_training.encoder import all_weights, load_encoder
-from framelens_training.errors import TrainingError
+from framelens_training.errors import TrainingError, UnfitSettingsError
 from framelens_training.model import LossConfig, SegmentSpanModel
+from framelens_training.parameter_groups import freeze, parameter_groups
 from framelens_training.pipeline import run_jointly
 from framelens_training.run_weights import INNER
 from framelens_training.tracker import NullTracker
-from framelens_training.trainer import freeze, parameter_groups
 
 pytestmark = pytest.mark.training
+
+LAYER_NUMBER = "framelens_training.parameter_groups._layer"
 
 
 def model_of(config: Config) -> SegmentSpanModel:
@@ -80,7 +82,7 @@ def test_nothing_is_asked_of_an_encoder_that_is_trained_whole(
     tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = model_of(tiny_config)
-    monkeypatch.setattr("framelens_training.trainer._layer", lambda name: 0)  # unknown names
+    monkeypatch.setattr(LAYER_NUMBER, lambda name: 0)  # unknown names
     freeze(model, 0)
     assert all(parameter.requires_grad for parameter in model.parameters())
     with pytest.raises(TrainingError, match="at most the encoder's 0 layers"):
@@ -98,7 +100,7 @@ def test_rates_of_layers_without_numbers_cannot_differ(
     model = model_of(tiny_config)
     rate, of_heads = tiny_config.training.learning_rate, tiny_config.training.head_learning_rate
     assert rates(0.5) == pytest.approx([rate / 4, rate / 2, rate, of_heads])
-    monkeypatch.setattr("framelens_training.trainer._layer", lambda name: 0)  # as of ALBERT
+    monkeypatch.setattr(LAYER_NUMBER, lambda name: 0)  # as of ALBERT
     assert rates(1.0) == [rate, of_heads]
     with pytest.raises(TrainingError, match=r"layer_decay: expected 1 .* not numbered, found 0.5"):
         rates(0.5)
@@ -114,6 +116,20 @@ def test_a_run_keeps_frozen_weights_to_the_bit(tiny_config: Config) -> None:
     changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert changed
     assert all(name.startswith("encoder.layer.1.") for name in changed)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("frozen_layers", 9), ("accumulate", 999), ("average_from", 999)]
+)
+def test_a_run_whose_settings_do_not_fit_leaves_no_folder(
+    tiny_config: Config, setting: str, value: int
+) -> None:
+    changes = {"average": True, "evaluations_per_epoch": 9, setting: value}
+    training = tiny_config.training.model_copy(update=changes)
+    config = tiny_config.model_copy(update={"training": training})
+    with pytest.raises(UnfitSettingsError, match=setting):
+        run_jointly(config, NullTracker(), lambda line: None)
+    assert not list(Path(config.output).iterdir())
 
 
 def test_a_head_is_trained_by_itself(tiny_config: Config) -> None:

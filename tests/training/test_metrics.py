@@ -36,6 +36,7 @@ from framelens_training.errors_table import worst_errors
 from framelens_training.evaluation import (
     Counts,
     Metrics,
+    SpanMetrics,
     axis_counts,
     bootstrap,
     evaluate,
@@ -44,12 +45,12 @@ from framelens_training.evaluation import (
     paired_difference,
     percentiles,
     span_f1,
-    span_metrics_of,
     weighted_f1,
 )
 from framelens_training.near_best import middle_of_near_best
 from framelens_training.predictions import AxisData, axis_data, gold_spans
 from framelens_training.scorable import can_be_scored
+from framelens_training.span_counts import exact_matches, summed
 from framelens_training.span_matching import partial_metrics
 from framelens_training.targets import LabelledFeatures, featurize_document
 from support import perfect_logits
@@ -156,8 +157,16 @@ def test_figures_of_an_axis_are_scikit_learns() -> None:
     assert found.score == 0.0
 
 
+def test_a_span_is_right_where_type_and_both_ends_are() -> None:
+    gold = [(0, "cue", 3, 7), (0, "cue", 3, 7), (0, "source", 0, 2), (1, "cue", 3, 7)]
+    found = [(0, "cue", 3, 7), (0, "cue", 3, 8), (0, "content", 0, 2), (1, "cue", 0, 2)]
+    counts = exact_matches(gold, found, ("source", "cue", "content"))
+    assert counts == {"source": (0, 0, 1), "cue": (1, 3, 2), "content": (0, 1, 0)}
+    assert summed([counts, {"cue": (1, 1, 1)}])["cue"] == (2, 4, 3)
+
+
 def test_figures_of_spans_and_of_labels() -> None:
-    found = span_metrics_of({1, 2, 3, 4}, {3, 4, 5, 6, 7})
+    found = SpanMetrics.of(right=2, found=5, gold=4)
     assert (found.gold, found.found, found.precision, found.recall) == (4, 5, 0.4, 0.5)
     assert found.f1 == pytest.approx(4 / 9)
     confusion = np.array([[3, 1, 1, 0], [2, 4, 0, 0], [0, 0, 0, 0], [0, 1, 0, 1]])

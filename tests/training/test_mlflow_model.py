@@ -71,6 +71,8 @@ def test_numbers_are_ids_and_no_error_is_none(saved: Path) -> None:
     model = mlflow.pyfunc.load_model(str(saved))
     found = model.predict(pd.DataFrame({"text": [TEXT, None], "id": [7, 8]}))
     assert list(found["id"]) == ["7", "8"]
+    gap = model.predict(pd.DataFrame({"text": [TEXT] * 3, "id": [7, None, 9]}))
+    assert list(gap["id"]) == ["7", "1", "9"]  # pandas makes them floats
     assert found["error"][0] is None
     assert isinstance(found["error"][1], str)
 

@@ -17,7 +17,7 @@ from framelens.network import Network
 from framelens.schema import AXES
 from framelens.segmentation import TextSegment
 from framelens_training.cli import main, summary
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.formats import read_any
 from framelens_training.corpora.labelled import digest, read_jsonl, write_jsonl
 from framelens_training.encoder import load_encoder
@@ -25,9 +25,11 @@ from framelens_training.errors import ExportError, SplitError, TrackingError
 from framelens_training.evaluation import gold_label
 from framelens_training.model import LossConfig, SegmentSpanModel, TorchNetwork
 from framelens_training.parity_texts import PARITY_TEXTS
-from framelens_training.pipeline import RunResult, run
+from framelens_training.pipeline import run
 from framelens_training.progress import silent
 from framelens_training.quiet import quiet_libraries
+from framelens_training.run_result import RunResult
+from framelens_training.settings_file import load_config
 from framelens_training.settings_text import to_yaml
 from framelens_training.targets import role_of
 from framelens_training.tracker import NullTracker
@@ -182,6 +184,7 @@ def test_what_no_label_taught_is_never_answered(tiny_config: Config, tmp_path: P
 
 
 def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Path) -> None:
+    from framelens.graph_file import positions_of
     from framelens_training.config import LOSS_PARTS, Windows
     from framelens_training.export import export_onnx
 
@@ -197,6 +200,7 @@ def test_onnx_agrees_with_torch_on_hard_texts(encoder_folder: Path, tmp_path: Pa
     left_out = encoder.module.config.max_position_embeddings - 64
     saved = whole.stat().st_size - path.stat().st_size
     assert saved >= 4 * width * left_out, "positions that no window has are left out"
+    assert positions_of(path) == 64
     for where in (b'File "', b"site-packages", b"framelens_training"):
         assert where not in path.read_bytes(), "nothing of the machine that exported"
     featurizer: Featurizer = encoder.featurizer(Windows(max_tokens=64, overlap=16))

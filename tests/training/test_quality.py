@@ -18,7 +18,7 @@ from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig
 from framelens.features import FeatureConfig
 from framelens.schema import Field
-from framelens_training import parties, quality, quality_bench
+from framelens_training import parties, quality_bench, quality_halves
 from framelens_training.calibration import temperature
 from framelens_training.config import Evaluation
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument, digest
@@ -30,19 +30,21 @@ from framelens_training.disagreements import disagreement_table, disagreements
 from framelens_training.evaluation import Interval, bootstrap, span_f1
 from framelens_training.held_out import HeldOutError, Holdings, half_of, subset
 from framelens_training.predictions import axis_data
-from framelens_training.quality import (
+from framelens_training.quality import MEASURES, measure
+from framelens_training.quality_bench import (
     LINES,
-    MEASURES,
     STARTER,
-    VOICE_PAIRS,
     WRITTEN_PAGES,
-    cross_fitted,
-    measure,
-    taken_for_furniture,
+    Bench,
+    Row,
+    Settings,
+    axis_row,
 )
-from framelens_training.quality_bench import Bench, Row, Settings, axis_row
 from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError, floors_of
+from framelens_training.quality_furniture import taken_for_furniture
+from framelens_training.quality_halves import axes_cross_fitted, spans_cross_fitted
 from framelens_training.quality_table import STANDARDS, as_json, markdown
+from framelens_training.quality_voices import VOICE_PAIRS
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -423,7 +425,7 @@ class TestStarter:
             assert row.n == sum(len(d.segments) for d in subset(STARTER_SPLITS["validation"], 60))
 
     def test_no_half_is_scored_with_what_was_tuned_on_it(self, bench: Bench) -> None:
-        parts = cross_fitted(bench)
+        parts = axes_cross_fitted(bench)
         ids = [{document.id for document in half.documents} for half, _ in parts]
         assert ids[0].isdisjoint(ids[1])
         assert len(ids[0] | ids[1]) == len(subset(STARTER_SPLITS["validation"], 60))
@@ -443,9 +445,9 @@ class TestStarter:
             seen[band] = {item.document.id for item in items}
             return replace(decoding, uncertain_band=band)
 
-        monkeypatch.setattr(quality, "tune_spans", tune)
+        monkeypatch.setattr(quality_halves, "tune_spans", tune)
         read = bench.read(STARTER, "test")
-        parts = quality._tuned_on_the_other(bench, read)
+        parts = spans_cross_fitted(bench, read)
         ids = [{document.id for document in half.documents} for half, _ in parts]
         assert ids[0] | ids[1] == {document.id for document in read.documents}
         assert [seen[decoding.uncertain_band] for _, decoding in parts] == ids[::-1]

@@ -226,7 +226,8 @@ def spans_of_one_word(
         tokens = np.full((len(words.ids), 8), -9.0, dtype=np.float32)
         tokens[words.offsets[:, 0] == start, -1] = logit
         items.append(item)
-        answers.append(DocumentLogits(np.zeros((1, 3), np.float32), (tokens,), np.array([False])))
+        axes = np.array([[0.0, 0.0, -9.0]], dtype=np.float32)
+        answers.append(DocumentLogits(axes, (tokens,), np.array([False])))
     return recalibrate(DecodingConfig(), items, answers, learnt, samples=0)
 
 

@@ -285,6 +285,7 @@ def test_a_training_is_begun_without_a_store_and_ended_with_one(
     assert "test/framed/macro_f1" in curves
     manifest = json.loads((folder / "model" / "manifest.json").read_text())
     assert manifest["training"]["run_id"] == record.run_id
+    assert [path.name for path in folder.glob("*.onnx")] == ["fp32.onnx"]
 
 
 def test_a_training_that_has_not_ended_is_not_recorded_later(

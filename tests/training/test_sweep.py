@@ -16,15 +16,22 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from framelens_training import feature_store, pipeline
+from framelens_training import feature_store, preparation
 from framelens_training import sweep as sweeping
 from framelens_training.cli import main
-from framelens_training.config import Config, load_config
+from framelens_training.config import Config
 from framelens_training.corpora.labelled import write_jsonl
-from framelens_training.errors import ConfigError, SweepError, TeacherError, TrainingError
+from framelens_training.errors import (
+    ConfigError,
+    SweepError,
+    TeacherError,
+    TrainingError,
+    UnfitSettingsError,
+)
 from framelens_training.quiet import quiet_libraries
 from framelens_training.search_space import Dimension, load_sweep, with_values
 from framelens_training.seen_texts import fingerprint, write_seen
+from framelens_training.settings_file import load_config
 from framelens_training.settings_text import flatten, to_yaml
 from framelens_training.study import FILE_NAME
 from framelens_training.sweep import SweepResult, search
@@ -285,7 +292,7 @@ def test_teachers_are_asked_as_in_a_run(write: Write, monkeypatch: pytest.Monkey
         return train
 
     monkeypatch.setattr(sweeping, "load_teachers", lambda config: [])
-    monkeypatch.setattr(pipeline, "taught", spying)
+    monkeypatch.setattr(preparation, "taught", spying)
     monkeypatch.setattr(sweeping, "train_model", _Trainer([0.5]))
     run = {
         "teacher": ["runs/a"],
@@ -343,6 +350,21 @@ def test_one_failure_is_a_result_and_two_in_a_row_are_an_error(
         quietly(path, trials=6)
     trainer.outcomes = [0.7]
     assert len(quietly(path, trials=6).trials) == 6
+
+
+def test_values_that_are_refused_do_not_stop_a_sweep(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = UnfitSettingsError("training.frozen_layers: expected at most 2, found 3")
+    trainer = _Trainer([refused])
+    monkeypatch.setattr(sweeping, "train_model", trainer)
+    path = write(trials=4)
+    with pytest.raises(UnfitSettingsError):  # the first of all
+        quietly(path, tracking=False)
+    trainer.outcomes = [0.4, refused, refused, 0.6]
+    result = quietly(path, tracking=False)
+    assert [trial.state for trial in result.trials] == ["complete", "failed", "failed", "complete"]
+    assert result.trials[2].error == f"UnfitSettingsError: {refused}"
 
 
 def test_an_interrupted_trial_is_tried_again_three_times_at_most(

@@ -406,7 +406,7 @@ def test_a_failing_child_ends_failed_and_fails_its_parent(config: Config) -> Non
 SCRIPT = """
     import sys, time
     from pathlib import Path
-    from framelens_training.config import load_config
+    from framelens_training.settings_file import load_config
     from framelens_training.tracking import tracked_run
     with tracked_run(load_config(Path(sys.argv[1]))) as tracker:
         print(tracker.run_id, flush=True)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from framelens.schema import AXES, BIO_TAGS
-from framelens_training import trainer, weight_averaging
+from framelens_training import fitting, weight_averaging
 from framelens_training.checkpoints import Checkpoints
 from framelens_training.config import LOSS_PARTS, Config, LossPart, MixedIn, Training
 from framelens_training.dataset import WindowDataset
@@ -41,7 +41,7 @@ def fitted(config: Config, folder: Path, scores: list[float]) -> tuple[SegmentSp
     parts = dict(config.training.loss_weights)
     model = SegmentSpanModel(encoder.module, 0.0, LossConfig(parts, dict.fromkeys(parts, 1.0)))
     given = iter(scores)
-    result = trainer.fit(
+    result = fitting.fit(
         config, model, dataset, lambda _: {"score": next(given)}, Checkpoints(folder), []
     )
     return model, result

@@ -23,7 +23,7 @@ from framelens.deferral import DEFER_SHARE, DEFER_WITHIN
 from framelens.features import Featurizer
 from framelens.network import Network
 from framelens.schema import AXES, SPAN_TYPES, Axis, SpanType
-from framelens_training.corpora.labelled import LAYER_OF, LabelledDocument
+from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.errors import CascadeError
 from framelens_training.evaluation import (
     Interval,
@@ -42,6 +42,7 @@ from framelens_training.predictions import (
     gold_spans,
     predict,
 )
+from framelens_training.span_counts import answered_matches
 from framelens_training.targets import LabelledFeatures, featurize_document
 from framelens_training.text_tables import table
 
@@ -168,15 +169,10 @@ class Trial:
         found = self.chosen(within, self.first.spans, self.second.spans)
         documents = self.first.documents
         counts = np.zeros((article_count(documents), 3))
-        layer = LAYER_OF[kind]
         for document, article, keys in zip(
             documents, article_numbers(documents), found, strict=True
         ):
-            if layer in document.annotated:
-                gold, answered = (
-                    {key for key in side if key[1] == kind} for side in (gold_spans(document), keys)
-                )
-                counts[article] += (len(gold & answered), len(answered), len(gold))
+            counts[article] += answered_matches(document, keys).get(kind, (0, 0, 0))
         return counts
 
 

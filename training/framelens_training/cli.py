@@ -26,7 +26,7 @@ from framelens_training.errors import ConfigError, TrainingError
 from framelens_training.run_arguments import add_resumption, add_run_arguments, resumed_folder
 
 if TYPE_CHECKING:
-    from framelens_training.pipeline import RunResult
+    from framelens_training.run_result import RunResult
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from framelens_training.config import load_config
+    from framelens_training.settings_file import load_config
 
     config = load_config(options.config, options.overrides)
     # torch and transformers take seconds to import: a bad config should be told at once.

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from framelens.decoding import DecodingConfig, Floats, decode_spans
 from framelens.features import Featurizer
-from framelens.schema import ATTRIBUTION_TYPES
+from framelens.schema import ATTRIBUTION_TYPES, SpanType
 from framelens_training.corpora.cofenet import TokenSentence, labelled_spans, project
 from framelens_training.corpora.labelled import GoldSpan, LabelledDocument
-from framelens_training.evaluation import SpanMetrics, span_metrics_of
-from framelens_training.predictions import NetworkLike, predict
+from framelens_training.evaluation import SpanMetrics
+from framelens_training.predictions import NetworkLike, article_count, article_numbers, predict
+from framelens_training.span_counts import exact_matches, summed
 from framelens_training.targets import LabelledFeatures, featurize_document
 
 TokenKey = tuple[int, str, int, int]
@@ -56,14 +60,10 @@ def score_documents(
 ) -> CofenetScores:
     """Score documents that carry a model's spans, by id."""
     compared = compare_documents(found, sentences)
+    counts = summed(exact_matches(*sides, ATTRIBUTION_TYPES) for sides in compared.values())
     metrics: dict[str, SpanMetrics] = {
-        kind: span_metrics_of(*(
-            {(name, *span) for name, sides in compared.items() for span in sides[side]
-             if span[1] == kind}
-            for side in (0, 1)
-        ))
-        for kind in ATTRIBUTION_TYPES
-    }  # fmt: skip
+        kind: SpanMetrics.of(*counts.get(kind, (0, 0, 0))) for kind in ATTRIBUTION_TYPES
+    }
     unread = sum(f"polnear/{sentence.document}" not in compared for sentence in sentences)
     return CofenetScores(metrics, len(sentences), unread)
 
@@ -82,6 +82,27 @@ def compare_documents(
             gold = [sentence.labels for sentence in rows]
             compared[name] = (_keys(gold), _keys(labels))
     return compared
+
+
+def cofenet_counts(
+    answered: Sequence[LabelledDocument], sentences: Sequence[TokenSentence]
+) -> dict[SpanType, NDArray[np.float64]]:
+    """By type, for each article (a, 3): spans that are right, found, expected.
+
+    The documents carry a model's spans (`with_spans`).
+    """
+    compared = compare_documents({document.id: document for document in answered}, sentences)
+    documents = [document for document in answered if document.id in compared]
+    numbers = article_numbers(documents)
+    counts = {
+        kind: np.zeros((article_count(documents), 3), dtype=np.float64)
+        for kind in ATTRIBUTION_TYPES
+    }
+    for document, article in zip(documents, numbers, strict=True):
+        matches = exact_matches(*compared[document.id], ATTRIBUTION_TYPES)
+        for kind, own in matches.items():
+            counts[kind][article] += own
+    return counts
 
 
 def _keys(labels: Iterable[Iterable[str]]) -> set[TokenKey]:

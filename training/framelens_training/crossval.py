@@ -47,11 +47,13 @@ from framelens_training.errors import (
 )
 from framelens_training.evaluation import evaluate
 from framelens_training.model import TorchNetwork
+from framelens_training.model_training import train_model
 from framelens_training.origins import named_weights, origins_of
-from framelens_training.pipeline import parts_learnt, record_inputs, softened, train_model
 from framelens_training.predictions import predict
+from framelens_training.preparation import TrainingSetup, parts_learnt, softened
 from framelens_training.progress import Say
 from framelens_training.run_record import RunRecord, finish, run_folder
+from framelens_training.run_tracking import record_inputs
 from framelens_training.scorable import refuse_unscored
 from framelens_training.seen_texts import OTHER_TEXTS, Fingerprints, fingerprint, some_of
 from framelens_training.student import load_student
@@ -410,17 +412,8 @@ def _fold(
     }
     split["train"] = _train_features(corpora, features)
     learnt = parts_learnt(config, encoder, split["train"])
-    model, _ = train_model(
-        config,
-        encoder,
-        featurizer,
-        split,
-        corpora,
-        folder,
-        tracker,
-        say,
-        is_resumed=folder.is_dir(),
-    )
+    setup = TrainingSetup(encoder, featurizer, corpora, split, learnt)
+    model, _ = train_model(config, setup, folder, tracker, say, is_resumed=folder.is_dir())
     model.silence([part for part in LOSS_PARTS if part not in learnt])  # as one that ships
     network = TorchNetwork(model)
     found = predict(network, split["validation"])

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from framelens.schema import AXES
 from framelens_training.alignment import SIZE
 from framelens_training.config import LOSS_PARTS, LossPart
-from framelens_training.errors import TrainingError
+from framelens_training.errors import UnfitSettingsError
 from framelens_training.processes import ALONE, Processes
 from framelens_training.targets import IGNORE, LabelledWindow
 
@@ -77,7 +77,7 @@ def _groups(batches: list[list[int]], size: int) -> list[list[list[int]]]:
         fullest = max(range(len(batches)), key=lambda index: len(batches[index]))
         windows = batches[fullest]
         if len(windows) == 1:
-            raise TrainingError(
+            raise UnfitSettingsError(
                 f"expected {size} windows or more an epoch, as processes times "
                 f"training.accumulate, found {len(batches)}; use fewer of one or the other"
             )

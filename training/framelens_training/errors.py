@@ -47,6 +47,10 @@ class TrackingError(TrainingError):
     """An MLflow store that cannot be used."""
 
 
+class UnfitSettingsError(TrainingError):
+    """Settings of the training that do not fit the encoder or the number of windows."""
+
+
 class CheckpointError(TrainingError):
     """A checkpoint that could not be written."""
 

@@ -7,8 +7,7 @@ of what ships.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,19 +21,18 @@ from framelens.decoding import (
     axis_scores,
     label_of,
 )
-from framelens.schema import AXES, LABELS, SPAN_TYPES, Axis, Label
+from framelens.schema import AXES, LABELS, Axis, Label, SpanType
 from framelens_training.calibration_error import expected_calibration_error, uncalibrated
 from framelens_training.config import LossPart
 from framelens_training.corpora.labelled import LAYER_OF, GoldSegment, LabelledDocument
 from framelens_training.predictions import (
     AxisData,
-    SpanKey,
     answered_spans,
     article_count,
     axis_data,
     by_axis,
-    gold_spans,
 )
+from framelens_training.span_counts import SpanCounts, answered_matches, summed
 from framelens_training.targets import LabelledFeatures, role_of
 
 Counts = NDArray[np.int64]
@@ -95,6 +93,17 @@ class SpanMetrics:
     precision: float
     recall: float
     f1: float
+
+    @classmethod
+    def of(cls, right: int, found: int, gold: int) -> SpanMetrics:
+        """The metrics of numbers of spans."""
+        return cls(
+            gold,
+            found,
+            _ratio(right, found),
+            _ratio(right, gold),
+            _ratio(2 * right, gold + found),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +272,13 @@ def span_f1(counts: NDArray[np.floating]) -> NDArray[np.float64]:
     return f1
 
 
+def hit_share(counts: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Hits by all, for counts (..., 2)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: NDArray[np.float64] = counts[..., 0] / counts[..., 1]
+    return found
+
+
 @functools.lru_cache(maxsize=2)
 def draws(articles: int, samples: int, seed: int) -> NDArray[np.float64]:
     """How often each article is in each bootstrap sample, shape (samples, articles).
@@ -336,29 +352,19 @@ def span_metrics(
     decoding: DecodingConfig,
 ) -> dict[str, SpanMetrics]:
     """Exact-match metrics by type, over the documents annotated for that type."""
-    gold: dict[str, set[tuple[int, SpanKey]]] = {}
-    found: dict[str, set[tuple[int, SpanKey]]] = {}
-    for number, (item, output) in enumerate(zip(documents, logits, strict=True)):
-        expected = gold_spans(item.document)
-        answered = answered_spans(item, output, decoding)
-        for kind in SPAN_TYPES:
-            layer = LAYER_OF[kind]
-            if layer in item.document.annotated:
-                for target, keys in ((gold, expected), (found, answered)):
-                    own = target.setdefault(kind, set())
-                    own.update((number, key) for key in keys if key[1] == kind)
-    return {kind: span_metrics_of(gold[kind], found[kind]) for kind in SPAN_TYPES if kind in gold}
+    counts = span_counts(documents, logits, decoding)
+    return {kind: SpanMetrics.of(*own) for kind, own in counts.items()}
 
 
-def span_metrics_of(gold: AbstractSet[Hashable], found: AbstractSet[Hashable]) -> SpanMetrics:
-    """Exact-match metrics of two sets of spans, however a span is keyed."""
-    right = len(gold & found)
-    return SpanMetrics(
-        len(gold),
-        len(found),
-        _ratio(right, len(found)),
-        _ratio(right, len(gold)),
-        _ratio(2 * right, len(gold) + len(found)),
+def span_counts(
+    documents: Sequence[LabelledFeatures],
+    logits: Sequence[DocumentLogits],
+    decoding: DecodingConfig,
+) -> dict[SpanType, SpanCounts]:
+    """Spans by type, over the documents annotated for that type."""
+    return summed(
+        answered_matches(item.document, answered_spans(item, output, decoding))
+        for item, output in zip(documents, logits, strict=True)
     )
 
 

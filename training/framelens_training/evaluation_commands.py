@@ -150,7 +150,7 @@ def _say(line: str) -> None:
 
 
 def _crossval(options: argparse.Namespace) -> int:
-    from framelens_training.config import load_config
+    from framelens_training.settings_file import load_config
 
     config = load_config(options.config, options.overrides)
     config = config.model_copy(update={"name": f"{config.name}-crossval"})

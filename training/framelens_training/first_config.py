@@ -11,7 +11,6 @@ from pathlib import Path
 
 from framelens.input_files import check_apart
 from framelens.schema import AXES, Axis
-from framelens_training.config import load_config
 from framelens_training.corpora.base import SPLITS, Split
 from framelens_training.corpora.formats import parse_any
 from framelens_training.corpora.grouping import grouped
@@ -23,6 +22,7 @@ from framelens_training.corpora.splits import SPLIT_SEED, SplitFile, assign
 from framelens_training.errors import SplitError
 from framelens_training.predictions import article_count
 from framelens_training.scorable import can_be_scored, has_both_answers
+from framelens_training.settings_file import load_config
 
 SHARES: Mapping[Split, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 """More is held out than of a large corpus: a test of few articles cannot tell models apart."""

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framelens_training.config import Share, Strict, load_settings
+from framelens_training.config import Share, Strict
+from framelens_training.settings_file import load_settings
 
 NotNegative = Annotated[float, Field(ge=0)]
 

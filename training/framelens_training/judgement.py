@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from framelens.artifact import Manifest
 from framelens.decoding import DecodingConfig, Floats, axis_scores
-from framelens.schema import ATTRIBUTION_TYPES, AXES, Axis
+from framelens.schema import AXES, Axis
 from framelens.scorer import Scorer
 from framelens.segmentation import TextSegment
 from framelens_training.calibration_error import expected_calibration_error
@@ -26,14 +26,13 @@ from framelens_training.evaluation import (
 from framelens_training.gates import Gates
 from framelens_training.predictions import (
     AxisData,
-    answerable,
     article_numbers,
     axis_data,
-    gold_spans,
     outside_furniture,
     span_keys,
 )
 from framelens_training.slices import Slice, segment_slices
+from framelens_training.span_counts import answered_matches
 from framelens_training.targets import role_of
 from framelens_training.text_tables import aligned
 
@@ -120,7 +119,7 @@ def answer(scorer: Scorer, documents: Sequence[LabelledDocument]) -> Answered:
     """Score the gold segments of documents in their articles, as serving does."""
     decoding = scorer.artifact.manifest.decoding
     scores: list[Floats] = []
-    counts: list[tuple[int, int, int]] = []
+    counts: list[NDArray[np.int64]] = []
     for document in documents:
         given = [
             TextSegment(role_of(s), s.field, s.start, s.end, document.segment_text(s))
@@ -128,19 +127,13 @@ def answer(scorer: Scorer, documents: Sequence[LabelledDocument]) -> Answered:
         ]
         if not given:
             scores.append(np.zeros((0, len(AXES)), dtype=np.float32))
-            counts.append((0, 0, 0))
+            counts.append(np.zeros(3, dtype=np.int64))
             continue
         logits, spans = scorer.logits(given)
         scores.append(axis_scores(logits, decoding))
-        types: set[str] = set()
-        if "attribution_spans" in document.annotated:
-            types |= set(ATTRIBUTION_TYPES)
-        if "loaded_spans" in document.annotated:
-            types.add("loaded")
-        expected = {key for key in gold_spans(document) if key[1] in types}
         given_spans = span_keys(outside_furniture(spans, logits, decoding))
-        found = {key for key in answerable(document, given_spans) if key[1] in types}
-        counts.append((len(expected & found), len(found), len(expected)))
+        by_type = answered_matches(document, given_spans).values()
+        counts.append(np.array([*by_type]).reshape(-1, 3).sum(axis=0))
     return Answered(scores, np.array(counts, dtype=np.float64).reshape(-1, 3), decoding)
 
 

@@ -175,9 +175,9 @@ def outside_furniture(
 def answered_spans(
     item: LabelledFeatures, logits: DocumentLogits, decoding: DecodingConfig
 ) -> list[SpanKey]:
-    """The spans that scoring gives in a labelled document, as far as they can be wrong."""
+    """The spans that scoring gives in a labelled document."""
     decoded = decode_spans(item.features.segments, logits.tokens, decoding)
-    return answerable(item.document, span_keys(outside_furniture(decoded, logits, decoding)))
+    return span_keys(outside_furniture(decoded, logits, decoding))
 
 
 def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:

@@ -40,15 +40,13 @@ from framelens_training.evaluation import (
     percentiles,
 )
 from framelens_training.held_out import Holdings, subset
-from framelens_training.predictions import (
-    AxisData,
-    NetworkLike,
-    article_count,
-    axis_data,
-    by_axis,
-)
+from framelens_training.predictions import AxisData, NetworkLike, article_count, axis_data, by_axis
 from framelens_training.progress import Say
 from framelens_training.targets import LabelledFeatures, featurize_document, role_of
+
+BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
+POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
+JUDGED, LINES, WRITTEN_PAGES = "judged-articles", "lines", "pages"
 
 _PROGRESS = 200
 """Segments between two lines of progress."""

@@ -33,8 +33,8 @@ from framelens_training.evaluation import (
     axis_counts,
     bootstrap,
     paired_difference,
+    span_counts,
     span_f1,
-    span_metrics,
 )
 from framelens_training.predictions import AxisData, article_count, axis_data
 from framelens_training.span_tuning import MIN_SPANS, has_enough_spans, tune_spans
@@ -339,17 +339,16 @@ def _span_changes(
     items: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
 ) -> dict[SpanType, SpanChange]:
-    # Before and after, each: right, found, gold.
-    sums: dict[str, NDArray[np.float64]] = {kind: np.zeros((2, 3)) for kind in SPAN_TYPES}
+    # Before and after, each: right, found, expected.
+    sums: dict[SpanType, NDArray[np.float64]] = {kind: np.zeros((2, 3)) for kind in SPAN_TYPES}
     marked = np.array(
         [not {"attribution_spans", "loaded_spans"}.isdisjoint(i.document.annotated) for i in items]
     )
     for fold, after in enumerate(others):
         part = _where(marked & (fold_of == fold), items, logits)
         for row, decoding in enumerate((before, after)):
-            for name, spans in span_metrics(*part, decoding).items():
-                right = round(spans.recall * spans.gold)
-                sums[name][row] += (right, spans.found, spans.gold)
+            for kind, counts in span_counts(*part, decoding).items():
+                sums[kind][row] += counts
     changes: dict[SpanType, SpanChange] = {}
     for layer in _LAYERS:
         f1 = {kind: span_f1(sums[kind]) for kind in layer if sums[kind][0, 2]}

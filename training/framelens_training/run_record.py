@@ -218,11 +218,16 @@ class RunRecord:
 
 
 @contextlib.contextmanager
-def removed_if_refused(folder: Path, *, is_new: bool) -> Iterator[None]:
-    """A new run that fails before its training leaves no folder behind, as if it could go on."""
+def removed_if_refused(
+    folder: Path, *, is_new: bool, refusal: type[Exception] = Exception
+) -> Iterator[None]:
+    """A new run that fails before its training leaves no folder behind, as if it could go on.
+
+    `refusal` is the error by which that is told.
+    """
     try:
         yield
-    except Exception:
+    except refusal:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -22,8 +22,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
-from framelens_training.config import NAME, Config, Strict, load_config, load_settings
+from framelens_training.config import NAME, Config, Strict
 from framelens_training.errors import ConfigError
+from framelens_training.settings_file import load_config, load_settings
 from framelens_training.settings_text import flatten
 
 Kind = Literal["uniform", "log_uniform", "integer", "choices"]

@@ -11,7 +11,7 @@ from nervaluate.strategies import PartialEvaluation
 from framelens.decoding import DecodingConfig, DocumentLogits
 from framelens.schema import SPAN_TYPES
 from framelens_training.corpora.labelled import LAYER_OF
-from framelens_training.predictions import SpanKey, answered_spans, gold_spans
+from framelens_training.predictions import SpanKey, answerable, answered_spans, gold_spans
 from framelens_training.targets import LabelledFeatures
 
 
@@ -38,14 +38,14 @@ def partial_metrics(
 ) -> dict[str, PartialMetrics]:
     """Partial-match metrics by type, over the documents annotated for that type.
 
-    Spans are cut at the borders of segments, as in the exact metrics; an overlap of less than
-    1 % of the gold span is none.
+    Spans are cut at the borders of segments, as in the exact metrics (`span_counts`), but one that
+    stands twice counts twice; an overlap of less than 1 % of the gold span is none.
     """
     strategy = PartialEvaluation(min_overlap_percentage=1.0)
     totals: dict[str, EvaluationResult] = {}
     for item, output in zip(documents, logits, strict=True):
         gold = gold_spans(item.document)
-        found = answered_spans(item, output, decoding)
+        found = answerable(item.document, answered_spans(item, output, decoding))
         for kind in SPAN_TYPES:
             layer = LAYER_OF[kind]
             if layer not in item.document.annotated:

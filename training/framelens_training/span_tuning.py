@@ -105,7 +105,8 @@ def _with_thresholds(
     """The best thresholds of these types, and the mean of the types' F1 with them.
 
     The likeliest of overlapping spans is given, so that spans at a higher threshold are those
-    at a lower one without the less likely: all thresholds are tried in one go.
+    at a lower one without the less likely: all thresholds are tried in one go. So each span is
+    kept with its score and whether it is right by the rule of `span_counts`, and nothing is summed.
     """
     lowest = replace(decoding, span_thresholds=dict.fromkeys(SPAN_TYPES, float(_GRID[0])))
     gold = dict.fromkeys(kinds, 0)

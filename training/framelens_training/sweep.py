@@ -31,10 +31,18 @@ from framelens_training.corpora.base import Split
 from framelens_training.data import LoadedCorpus, load_corpora, refuse_overlap, told_apart
 from framelens_training.distillation import unlabelled_corpora
 from framelens_training.environment import usable_cores
-from framelens_training.errors import SweepError, first_line
+from framelens_training.errors import (
+    ConfigError,
+    StudentError,
+    SweepError,
+    UnfitSettingsError,
+    first_line,
+)
+from framelens_training.model_training import train_model
 from framelens_training.origins import origins_of
-from framelens_training.pipeline import prepared, record_inputs, train_model
+from framelens_training.preparation import prepared
 from framelens_training.progress import Say, silent
+from framelens_training.run_tracking import record_inputs
 from framelens_training.search_space import Sweep, Value
 from framelens_training.settings_text import to_yaml
 from framelens_training.study import Study, TrialResult, opened
@@ -51,6 +59,8 @@ if TYPE_CHECKING:
 
 BEST_FILE = "best.yaml"
 _TRIAL_TAG = "framelens.trial"
+_REFUSALS = (ConfigError, StudentError, UnfitSettingsError)
+"""Errors by which a trial's values are refused."""
 _TRAINED_ON: tuple[Split, ...] = ("train", "validation")
 
 
@@ -130,7 +140,8 @@ def search(
     """Run a sweep, or what is left of it, until `trials` trials are finished.
 
     A trial that fails counts as finished, unless two fail in a row or the first does: then the
-    cause is hardly in its values, and the error is raised.
+    cause is hardly in its values, and the error is raised. Values that are refused are themselves
+    the cause, however many trials in a row have such.
 
     Raises:
         SweepError: if the sweep cannot be started or continued.
@@ -247,7 +258,8 @@ class _Worker:
                 child.tags({_TRIAL_TAG: "pruned" if callback.pruned else "complete"})
         except Exception as error:
             before = self.study.results()
-            tolerable = bool(before) and before[-1].state != "failed"
+            in_values = isinstance(error, _REFUSALS)
+            tolerable = bool(before) and (in_values or before[-1].state != "failed")
             message = f"{type(error).__name__}: {first_line(error)}"
             self.study.failed(trial, message if tolerable else None)
             if not tolerable:
@@ -279,15 +291,12 @@ class _Worker:
         ]
         corpora += unlabelled_corpora(config, corpora, silent)
         teachers = load_teachers(config)
-        encoder, featurizer, split, _ = prepared(config, corpora, teachers, silent, _TRAINED_ON)
+        setup, _ = prepared(config, corpora, teachers, silent, _TRAINED_ON)
         tracker.tags({"framelens.config_sha256": config.digest()})
         tracker.text(to_yaml(config), "config.yaml")
         train_model(
             config,
-            encoder,
-            featurizer,
-            split,
-            corpora,
+            setup,
             folder,
             tracker,
             silent,  # a trial's steps would drown what the sweep says

@@ -30,6 +30,9 @@ def quoted(text: str) -> list[str]:
         ("“We ran.\nIt was late.” They left.", ["“We ran.\nIt was late.”"]),
         ('"We ran.\n"It was late." They left.', ['"We ran.', '"It was late."']),
         ("“We ran.\n\n“It was late.” They left.", ["“We ran.", "“It was late.”"]),
+        ('"We ran.\n  "It was late." They left.', ['"We ran.', '"It was late."']),
+        ("``We ran.\n\n``It was late.'' They left.", ["``We ran.", "``It was late.''"]),
+        ('"We ran.\nShe said "it was late."', ['"We ran.', '"it was late."']),
         ("", []),
     ],
 )

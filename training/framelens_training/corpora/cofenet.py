@@ -69,6 +69,11 @@ def read_sentences(path: Path) -> list[TokenSentence]:
     return sentences
 
 
+def validation_sentences(root: Path) -> list[TokenSentence]:
+    """The sentences of PolNeAR's validation part, below the folder of the public corpora."""
+    return read_sentences(root / "polnear/cofenet_valid.jsonl")
+
+
 def project(
     document: LabelledDocument, sentences: Sequence[TokenSentence]
 ) -> list[tuple[str, ...]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from framelens.schema import Field
 from framelens_training.corpora.labelled import (
     CorpusError,
     GoldSegment,
     LabelledDocument,
-    Problem,
 )
+from framelens_training.corpora.reading import ReadLog, read_table
 
 FIELD_AS: Mapping[str, Field] = {
     "babe": "text",
@@ -54,21 +52,16 @@ def read_lines(path: Path) -> list[LabelledDocument]:
     Raises:
         CorpusError: naming every row that is none, by the line of the file that it ends in.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            expected = f"expected the columns {', '.join(COLUMNS)}"
-            raise CorpusError([Problem(f"{path}:1", f"{expected}, found {reader.fieldnames}")])
-        found: list[LabelledDocument] = []
-        problems: list[Problem] = []
-        for row in reader:
-            what = _problem(row)
-            if what:
-                problems.append(Problem(f"{path}:{reader.line_num}", what))
-            else:
-                found.append(_document(row))
-    if problems:
-        raise CorpusError(problems)
+    log = ReadLog()
+    found: list[LabelledDocument] = []
+    for line, row in read_table(path, str(path), COLUMNS, log, delimiter=","):
+        what = _problem(row)
+        if what:
+            log.complain(f"{path}:{line}", what)
+        else:
+            found.append(_document(row))
+    if log.problems:
+        raise CorpusError(log.problems)
     return found
 
 
@@ -77,11 +70,9 @@ def _document(row: Mapping[str, str]) -> LabelledDocument:
     return line_document(row["id"], row["words"], row["as"], probability, {"group": row["group"]})
 
 
-def _problem(row: Mapping[str | None, Any]) -> str:
+def _problem(row: Mapping[str, str]) -> str:
     """What is wrong with a row; nothing if it is a line."""
-    if None in row:
-        return f"expected {len(COLUMNS)} cells, found more; quote a cell that has commas"
-    empty = [name for name in COLUMNS if not (row[name] or "").strip()]
+    empty = [name for name in COLUMNS if not row[name].strip()]
     if empty:
         return f"expected something in every cell, found nothing in {', '.join(empty)}"
     if row["as"] not in FIELD_AS:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,9 +54,10 @@ _COLUMNS = ("compartment", "filename", "publisher", "publication_date", "title")
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """One fragment of a span in the raw text, and whether its attribution names a source."""
+class Piece:
+    """One fragment of a mark in the raw text, and whether its attribution names a source."""
 
+    mark: str
     type: SpanType
     start: int
     end: int
@@ -176,7 +177,7 @@ def _document(
 ) -> LabelledDocument:
     where = meta["source_file"]
     article = _without_added_stop(Article.from_raw(raw), row.get("title", ""), where, log)
-    pieces = _univocal(_pieces(standoff, where, log), where, log)
+    pieces = univocal_pieces(standoff, where, log)
     spans: list[GoldSpan] = []
     for piece in pieces:
         places = article.place(piece.start, piece.end)
@@ -234,36 +235,12 @@ def _without_added_stop(article: Article, title: str, where: str, log: ReadLog) 
     return article
 
 
-def _pieces(standoff: Standoff, where: str, log: ReadLog) -> list[_Piece]:
-    tied = {target for event in standoff.events for _, target in event.arguments}
-    sourced = {
-        target
-        for event in standoff.events
-        if any(role == "Source" for role, _ in event.arguments)
-        for _, target in event.arguments
-    }
-    pieces: list[_Piece] = []
-    for entity in standoff.entities:
-        kind = SPAN_TYPES.get(entity.type)
-        if kind is None:
-            _note_other(entity, where, log)
-            continue
-        if entity.id not in tied:
-            log.note(where, entity.line, "kept", "span that belongs to no attribution")
-        pieces.extend(_Piece(kind, a, b, entity.id in sourced) for a, b in entity.fragments)
-    return pieces
-
-
-def _note_other(entity: Entity, where: str, log: ReadLog) -> None:
-    if entity.type.startswith("Attribution") or entity.type == "Discard":
-        return  # the trigger of an event repeats its cue; Discard is used for masking
-    log.note(where, entity.line, "dropped", f"{entity.type} mark, which is no attribution span")
-
-
-def _univocal(pieces: Sequence[_Piece], where: str, log: ReadLog) -> list[_Piece]:
-    """Pieces that do not overlap: the first and longest keeps the words."""
-    kept: list[_Piece] = []
-    for piece in sorted(pieces, key=lambda p: (p.start, -p.end)):
+def univocal_pieces(standoff: Standoff, where: str, log: ReadLog) -> list[Piece]:
+    """The fragments of all spans, by their place, none of which overlap: of two that begin
+    together the longer keeps the words, otherwise the one that begins first.
+    """
+    kept: list[Piece] = []
+    for piece in sorted(_pieces(standoff, where, log), key=lambda p: (p.start, -p.end)):
         taken = kept[-1].end if kept else 0
         if piece.start >= taken:
             kept.append(piece)
@@ -271,5 +248,32 @@ def _univocal(pieces: Sequence[_Piece], where: str, log: ReadLog) -> list[_Piece
             log.note(where, piece.start, "dropped", "span inside another span")
         else:
             log.note(where, piece.start, "altered", "span cut where it overlaps another")
-            kept.append(_Piece(piece.type, taken, piece.end, piece.sourced))
+            kept.append(replace(piece, start=taken))
     return kept
+
+
+def _pieces(standoff: Standoff, where: str, log: ReadLog) -> list[Piece]:
+    tied = {target for event in standoff.events for _, target in event.arguments}
+    sourced = {
+        target
+        for event in standoff.events
+        if any(role == "Source" for role, _ in event.arguments)
+        for _, target in event.arguments
+    }
+    pieces: list[Piece] = []
+    for entity in standoff.entities:
+        kind = SPAN_TYPES.get(entity.type)
+        if kind is None:
+            _note_other(entity, where, log)
+            continue
+        if entity.id not in tied:
+            log.note(where, entity.line, "kept", "span that belongs to no attribution")
+        is_sourced = entity.id in sourced
+        pieces.extend(Piece(entity.id, kind, a, b, is_sourced) for a, b in entity.fragments)
+    return pieces
+
+
+def _note_other(entity: Entity, where: str, log: ReadLog) -> None:
+    if entity.type.startswith("Attribution") or entity.type == "Discard":
+        return  # the trigger of an event repeats its cue; Discard is used for masking
+    log.note(where, entity.line, "dropped", f"{entity.type} mark, which is no attribution span")

@@ -79,16 +79,11 @@ def _end_of_quotation(text: str, at: int) -> int | None:
         if mark == "``" and text.startswith("''", place):
             return place + 2
         if mark != "``" and text[place] in _CLOSERS[mark]:
-            reopened = place > line_end and mark == '"' and _starts_line(text, place)
-            if reopened:
+            if place > line_end and mark == '"' and _opens(text, place):
                 return line_end
             if _closes(text, place, mark):
                 return place + 1
-        elif text[place] == mark and place > line_end:
+        elif place > line_end and text.startswith(mark, place):
             return line_end
         place += 1
     return None if mark in _SINGLE else line_end
-
-
-def _starts_line(text: str, at: int) -> bool:
-    return text[at - 1] in "\r\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 from framelens.schema import AXES, Field, ScoredSegment, Span, SpanType
 from framelens.segmentation import segment_article
 from framelens_training.corpora.brat import Event, parse_standoff
-from framelens_training.corpora.polnear import ANNOTATION_NAME, SPAN_TYPES, annotated_text
+from framelens_training.corpora.polnear import ANNOTATION_NAME, annotated_text, univocal_pieces
 from framelens_training.corpora.reading import Article, ReadLog
 
 _UNKNOWN = dict.fromkeys(AXES, 0.0)
@@ -59,22 +59,16 @@ def tied_articles(root: Path, part: str) -> Iterator[TiedArticle]:
 
 def _tied(name: str, raw: str, annotation: str) -> TiedArticle | None:
     standoff = parse_standoff(annotation, _leave_out)
-    text = annotated_text(raw, standoff, name, ReadLog())  # the corpus's reader tells what is wrong
+    log = ReadLog()  # nobody reads it: the corpus's reader tells what is wrong
+    text = annotated_text(raw, standoff, name, log)
     if text is None:
         return None
     article = Article.from_raw(text)
-    marks = sorted(
-        (start, -end, SPAN_TYPES[entity.type], entity.id)
-        for entity in standoff.entities
-        if entity.type in SPAN_TYPES
-        for start, end in entity.fragments
-    )
-    pieces: list[tuple[Field, int, int, SpanType, str]] = []
-    taken = 0
-    for start, end, kind, mark in marks:  # of two that overlap, the first keeps the words
-        for field, first, last in article.place(max(start, taken), -end):
-            pieces.append((field, first, last, kind, mark))
-        taken = max(taken, -end)
+    pieces: list[tuple[Field, int, int, SpanType, str]] = [
+        (field, start, end, piece.type, piece.mark)
+        for piece in univocal_pieces(standoff, name, log)
+        for field, start, end in article.place(piece.start, piece.end)
+    ]
     segments: list[ScoredSegment] = []
     mark_of: dict[tuple[int, int], str] = {}
     places_of: dict[str, set[int]] = defaultdict(set)
