@@ -238,9 +238,14 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
+        inner = path.parent / "model"
+        advice = (
+            f"the model of this run is {inner}"
+            if (inner / path.name).is_file()
+            else "the directory is not a framelens model, or its export was interrupted"
+        )
         raise ArtifactError(
-            f"expected {path.name} in {path.parent}, found none; "
-            "the directory is not a framelens model, or its export was interrupted"
+            f"expected {path.name} in {path.parent}, found none; {advice}"
         ) from None
 
 

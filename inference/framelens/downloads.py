@@ -58,8 +58,9 @@ def download(uri: str) -> Path:
                 root = Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
             except Exception as error:
                 raise ArtifactError(
-                    f"MLflow could not fetch {uri!r}: {error}; "
-                    "check MLFLOW_TRACKING_URI and the name"
+                    f"MLflow could not fetch {uri!r}: {str(error).rstrip('.')}; check "
+                    "MLFLOW_TRACKING_URI and the name, and without MLFLOW_TRACKING_URI call this "
+                    "in the directory that holds mlflow.db"
                 ) from error
             found = sorted(root.rglob(MANIFEST_FILE))
             if len(found) != 1:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,13 @@ def test_windows_that_cannot_be_are_refused(folder: Path, change: dict[str, obje
     edit(folder, lambda row: row["features"].update(change))
     with pytest.raises(ArtifactError, match="incomplete or malformed"):
         framelens.load(folder)
+
+
+def test_the_folder_of_a_run_is_told_from_its_model(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "run" / "model"
+    shutil.copytree(folder, model)
+    with pytest.raises(ArtifactError, match=f"the model of this run is {re.escape(str(model))}"):
+        Artifact.open(model.parent)
 
 
 def test_windows_longer_than_the_graph_has_positions_for_are_refused(tmp_path: Path) -> None:

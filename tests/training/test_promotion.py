@@ -459,6 +459,19 @@ def test_what_a_teacher_in_the_registry_has_learnt_from_is_known(
 
 
 @on_sqlite
+def test_a_test_that_is_not_here_is_told_with_the_way_to_give_another(
+    store: str, submit: Submit, splits: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(BETTER)
+    moved = splits["test"].rename(splits["test"].with_suffix(".moved"))
+    assert main(["promote", "news"]) == 1
+    moved.rename(splits["test"])
+    shown = capsys.readouterr().err
+    assert "cannot be read again; give others with --test FILE" in shown
+    assert "test.jsonl" in shown
+
+
+@on_sqlite
 def test_a_name_that_nobody_registered(
     store: str, submit: Submit, capsys: pytest.CaptureFixture[str]
 ) -> None:

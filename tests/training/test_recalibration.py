@@ -447,6 +447,14 @@ def test_a_name_that_cannot_be_a_models_is_refused(
     assert calibrated(model_folder, path, tmp_path / "out", *given) == 2
 
 
+def test_an_output_that_cannot_be_made_is_told(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = labels(150, tmp_path / "mine.jsonl")
+    assert calibrated(model_folder, path, path / "out") == 1
+    assert "cannot be made: Not a directory; name another" in capsys.readouterr().err
+
+
 def test_an_interruption_leaves_nothing_behind(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ lie beside the journal, in a folder of their own; they are named from the journa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -106,9 +107,11 @@ class Journal:
         write_whole(self.path, json.dumps(header) + "\n" + "".join(map(_line, calls)))
 
     def clear(self) -> None:
-        """Take the journal and its folder of files away."""
+        """Take the journal and its folder of files away, and the run's folder if it is empty."""
         self.replace([])
         shutil.rmtree(self.files, ignore_errors=True)
+        with contextlib.suppress(OSError):  # mostly it holds the run's files
+            self.path.parent.rmdir()
 
     def keep_file(self, path: str) -> Path:
         """A place beside the journal for a file that is to be sent as `path`."""

@@ -20,9 +20,9 @@ from framelens.artifact import Manifest
 from framelens.scorer import Scorer
 from framelens_training.config import Config
 from framelens_training.corpora.formats import read_any
-from framelens_training.corpora.labelled import LabelledDocument, digest
+from framelens_training.corpora.labelled import CorpusError, LabelledDocument, digest
 from framelens_training.data import distinctly_named, load_corpora
-from framelens_training.errors import RegistryError
+from framelens_training.errors import RegistryError, TrainingError
 from framelens_training.gates import Gates
 from framelens_training.judgement import Judgement, PinnedTest, answer, judge, judge_first
 from framelens_training.model_registry import CHALLENGER, CHAMPION, seen_by, version_of
@@ -96,7 +96,8 @@ def promote(
     if challenger is None:
         raise RegistryError(
             f"expected a version of {name!r} with the alias {CHALLENGER!r}, found none; a run "
-            "registers its model as challenger, unless tracking.registry is false"
+            "registers its model as challenger, unless tracking.registry is false, and once "
+            "promoted it is challenger no longer"
         )
     if champion is not None and champion.version == challenger.version:
         raise RegistryError(
@@ -250,11 +251,14 @@ def _of_run(manifest: Manifest) -> Parts:
             f"the config of {manifest.name} {manifest.version} cannot be read by this version "
             f"({error.error_count()} problems); give the test documents with --test FILE"
         ) from error
-    return [
-        (item.name, list(item.splits["test"]))
-        for item in load_corpora(config)
-        if item.splits["test"]
-    ]
+    try:
+        corpora = load_corpora(config)
+    except (TrainingError, CorpusError, OSError) as error:
+        raise RegistryError(
+            f"the test documents of the run of {manifest.name} {manifest.version} cannot be read "
+            f"again; give others with --test FILE, or put this right: {error}"
+        ) from error
+    return [(item.name, list(item.splits["test"])) for item in corpora if item.splits["test"]]
 
 
 def _recorded(manifest: Manifest, split: str) -> set[str]:

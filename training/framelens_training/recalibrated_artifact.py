@@ -32,7 +32,7 @@ from framelens_training.settings_text import decoding_json
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
 from framelens_training.tracker import Tracker
-from framelens_training.whole_files import replacing_folder
+from framelens_training.whole_files import make_folder, replacing_folder
 
 
 def fitted(
@@ -70,6 +70,9 @@ def write_calibrated(
 
     It lies in the folder `model` of a folder of its own under `output`, whole or not at all, beside
     what the artifact's run noted to have learnt from.
+
+    Raises:
+        TrainingError: if that folder cannot be made.
     """
     folder = folder_under(output, name, tracker.run_id) / "model"
     before = artifact.manifest
@@ -82,6 +85,7 @@ def write_calibrated(
     )
     golden_inputs = [(golden.text, golden.headline) for golden in before.golden]
     card = (artifact.path / CARD_FILE).read_text("utf-8")
+    make_folder(folder.parent, "name another place with --output")
     try:
         with replacing_folder(folder) as new:
             for file in (MODEL_FILE, TOKENIZER_FILE):

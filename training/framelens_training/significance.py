@@ -136,7 +136,7 @@ def load_answers(run: str, client: Any = None) -> Answers:
             looked.append(f"MLflow run {run!r} ({first_line(error)})")
     raise ComparisonError(
         f"no predictions of {run!r}: expected a Parquet file, a run's folder with {PREDICTIONS}, "
-        f"or the id of an MLflow run that has it; looked at {'; '.join(looked)}"
+        f"or the whole id of an MLflow run that has it; looked at {'; '.join(looked)}"
     )
 
 
