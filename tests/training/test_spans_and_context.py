@@ -39,6 +39,8 @@ def test_spans_in_page_furniture_do_not_count(featurizer: Featurizer) -> None:
         assert partial_metrics([item], [logits], DecodingConfig())["source"].spurious == spurious
         exact = span_metrics([item], [logits], DecodingConfig())["source"]
         assert exact.found - exact.gold == spurious
+        anywhere = span_metrics([item], [logits], DecodingConfig(), anywhere=True)["source"]
+        assert anywhere.found - anywhere.gold == 1
 
 
 def test_partial_matches_count_half(featurizer: Featurizer) -> None:

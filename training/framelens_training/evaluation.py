@@ -176,10 +176,13 @@ def evaluate(
     *,
     samples: int = 1000,
     seed: int = 0,
+    spans_anywhere: bool = False,
 ) -> Metrics:
     """Compute all metrics of a split.
 
-    `samples` is the number of bootstrap samples, drawn by article; 0 leaves intervals out.
+    `samples` is the number of bootstrap samples, drawn by article; 0 leaves intervals out. With
+    `spans_anywhere` spans count in what is taken for page furniture too, as long as no threshold
+    tells it, or nothing has been learnt of it.
     """
     plain = [item.document for item in documents]
     articles = article_count(plain)
@@ -198,9 +201,8 @@ def evaluate(
         for axis in AXES
         if any(axis in document.annotated for document in plain)
     }
-    return Metrics(
-        axes, span_metrics(documents, logits, decoding), _labels(plain, scores, decoding)
-    )
+    spans = span_metrics(documents, logits, decoding, anywhere=spans_anywhere)
+    return Metrics(axes, spans, _labels(plain, scores, decoding))
 
 
 def _axis_metrics(
@@ -350,20 +352,27 @@ def span_metrics(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     decoding: DecodingConfig,
+    *,
+    anywhere: bool = False,
 ) -> dict[str, SpanMetrics]:
-    """Exact-match metrics by type, over the documents annotated for that type."""
-    counts = span_counts(documents, logits, decoding)
+    """Exact-match metrics by type, over the documents annotated for that type.
+
+    Those in what is taken for page furniture count with `anywhere` alone.
+    """
+    counts = counts_by_type(documents, logits, decoding, anywhere=anywhere)
     return {kind: SpanMetrics.of(*own) for kind, own in counts.items()}
 
 
-def span_counts(
+def counts_by_type(
     documents: Sequence[LabelledFeatures],
     logits: Sequence[DocumentLogits],
     decoding: DecodingConfig,
+    *,
+    anywhere: bool = False,
 ) -> dict[SpanType, SpanCounts]:
-    """Spans by type, over the documents annotated for that type."""
+    """What `span_metrics` is worked out from."""
     return summed(
-        answered_matches(item.document, answered_spans(item, output, decoding))
+        answered_matches(item.document, answered_spans(item, output, decoding, anywhere=anywhere))
         for item, output in zip(documents, logits, strict=True)
     )
 

@@ -133,7 +133,9 @@ def _evaluator(
         if not processes.is_main:
             return processes.broadcast({})
         found = [shares[i % len(shares)][i // len(shares)] for i in range(len(validation))]
-        metrics = evaluate(validation, found, DecodingConfig(), samples=0).of(learnt)
+        metrics = evaluate(validation, found, DecodingConfig(), samples=0, spans_anywhere=True).of(
+            learnt
+        )
         flat = metrics.flat("v")
         return processes.broadcast(
             {name.removeprefix("v/").replace("/", "_"): value for name, value in flat.items()}

@@ -173,11 +173,17 @@ def outside_furniture(
 
 
 def answered_spans(
-    item: LabelledFeatures, logits: DocumentLogits, decoding: DecodingConfig
+    item: LabelledFeatures,
+    logits: DocumentLogits,
+    decoding: DecodingConfig,
+    *,
+    anywhere: bool = False,
 ) -> list[SpanKey]:
-    """The spans that scoring gives in a labelled document."""
-    decoded = decode_spans(item.features.segments, logits.tokens, decoding)
-    return span_keys(outside_furniture(decoded, logits, decoding))
+    """The spans that scoring gives in a labelled document; with `anywhere`, also those in what it
+    takes for page furniture.
+    """
+    spans = decode_spans(item.features.segments, logits.tokens, decoding)
+    return span_keys(spans if anywhere else outside_furniture(spans, logits, decoding))
 
 
 def span_keys(spans: Sequence[TokenSpan]) -> list[SpanKey]:

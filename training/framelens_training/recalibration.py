@@ -32,8 +32,8 @@ from framelens_training.evaluation import (
     Interval,
     axis_counts,
     bootstrap,
+    counts_by_type,
     paired_difference,
-    span_counts,
     span_f1,
 )
 from framelens_training.predictions import AxisData, article_count, axis_data
@@ -346,8 +346,14 @@ def _span_changes(
     )
     for fold, after in enumerate(others):
         part = _where(marked & (fold_of == fold), items, logits)
-        for row, decoding in enumerate((before, after)):
-            for kind, counts in span_counts(*part, decoding).items():
+        spans_after = replace(  # whether spans are taken shall not depend on the axes' new decoding
+            before,
+            span_thresholds=after.span_thresholds,
+            transitions=after.transitions,
+            loaded_transitions=after.loaded_transitions,
+        )
+        for row, decoding in enumerate((before, spans_after)):
+            for kind, counts in counts_by_type(*part, decoding).items():
                 sums[kind][row] += counts
     changes: dict[SpanType, SpanChange] = {}
     for layer in _LAYERS:
