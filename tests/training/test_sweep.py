@@ -365,6 +365,11 @@ def test_values_that_are_refused_do_not_stop_a_sweep(
     result = quietly(path, tracking=False)
     assert [trial.state for trial in result.trials] == ["complete", "failed", "failed", "complete"]
     assert result.trials[2].error == f"UnfitSettingsError: {refused}"
+    broken = TrainingError("the loss is not finite")
+    trainer.outcomes = [refused, broken, 0.7]  # one failure, which no other stands before
+    assert [trial.state for trial in quietly(path, trials=7, tracking=False).trials[4:]] == [
+        "failed", "failed", "complete",
+    ]  # fmt: skip
 
 
 def test_an_interrupted_trial_is_tried_again_three_times_at_most(

@@ -257,10 +257,8 @@ class _Worker:
                 child.metrics({"sweep/score": score})
                 child.tags({_TRIAL_TAG: "pruned" if callback.pruned else "complete"})
         except Exception as error:
-            before = self.study.results()
-            in_values = isinstance(error, _REFUSALS)
-            tolerable = bool(before) and (in_values or before[-1].state != "failed")
             message = f"{type(error).__name__}: {first_line(error)}"
+            tolerable = self._is_tolerable(message)
             self.study.failed(trial, message if tolerable else None)
             if not tolerable:
                 raise
@@ -279,6 +277,16 @@ class _Worker:
             self.study.complete(trial, score, seconds)
             self._write_best()
             self.say(f"  validation score {score:.4f}, {seconds:.0f} s")
+
+    def _is_tolerable(self, message: str) -> bool:
+        """Whether a sweep goes on after a trial that failed so: not if it is the first one, nor if
+        it and the one before it failed by more than their values.
+        """
+        before = self.study.results()
+        if not before or _is_refusal(message):
+            return bool(before)
+        last = before[-1]
+        return last.state != "failed" or _is_refusal(last.error or "")
 
     def _train(
         self, values: Mapping[str, Value], callback: PruningCallback, folder: Path, tracker: Tracker
@@ -337,6 +345,10 @@ class _Worker:
         )
         figure.savefig(self.folder / "parallel_coordinates.png", dpi=150)
         tracker.figure(figure, "figures/parallel_coordinates.png")
+
+
+def _is_refusal(message: str) -> bool:
+    return message.partition(":")[0] in {kind.__name__ for kind in _REFUSALS}
 
 
 def _short(value: Value) -> str:
