@@ -16,7 +16,7 @@ from framelens_training.encoder import load_encoder
 from framelens_training.journal import Call, Journal
 from framelens_training.model import LossConfig, SegmentSpanModel
 from framelens_training.weight_averaging import EvaluatedWeights
-from framelens_training.whole_files import replacing_folder
+from framelens_training.whole_files import remove_unfinished, replacing_folder
 
 
 def own_file(folder: Path, name: str) -> Path:
@@ -100,3 +100,12 @@ def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert (entries(target), entries(target.parent)) == (["a"], ["model"])
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "model.0123abcd.tmp" / "part").mkdir(parents=True)
+    others = {"model", "model.mine.tmp", "model.0123abcd", "other.0123abcd.tmp"}
+    for name in others:
+        (tmp_path / name).mkdir()
+    remove_unfinished(tmp_path / "model")
+    assert {path.name for path in tmp_path.iterdir()} == others

@@ -37,7 +37,7 @@ from framelens_training.predictions import predict
 from framelens_training.preparation import TrainingSetup, prepared
 from framelens_training.processes import ALONE, Processes
 from framelens_training.progress import Say
-from framelens_training.run_export import TrainedRun, export_run, exported
+from framelens_training.run_export import INT8, TrainedRun, export_run, exported
 from framelens_training.run_record import RunRecord, finish, removed_if_refused, run_folder
 from framelens_training.run_result import RunResult
 from framelens_training.run_tracking import record_inputs, record_results
@@ -175,6 +175,7 @@ def _finished(
     parity = exported(run.artifact, tracker.run_id) if is_resumed else None
     if parity is None:
         parity = export_run(run, _tuned(run, say), tracker.run_id, say)
+    (run.folder / INT8).unlink(missing_ok=True)  # the fp32 graph stays, for benchmarks
     decoding = Artifact.open(run.artifact).manifest.decoding
     tracker.text(decoding_json(decoding), "decoding.json")
 

@@ -18,6 +18,7 @@ from framelens_training.config import LOSS_PARTS
 from framelens_training.data import listed
 from framelens_training.environment import git_revision, usable_cores
 from framelens_training.export import complete_artifact
+from framelens_training.output_folders import make_folder
 from framelens_training.own_labels import Labels, refuse_labels
 from framelens_training.predictions import predict
 from framelens_training.recalibration import AxisChange, Recalibration, recalibrate
@@ -32,7 +33,7 @@ from framelens_training.settings_text import decoding_json
 from framelens_training.targets import featurize_document
 from framelens_training.text_tables import table
 from framelens_training.tracker import Tracker
-from framelens_training.whole_files import make_folder, replacing_folder
+from framelens_training.whole_files import replacing_folder
 
 
 def fitted(

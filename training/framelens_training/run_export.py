@@ -25,6 +25,10 @@ from framelens_training.quantization import quantize
 from framelens_training.run_record import RunRecord
 from framelens_training.run_weights import CHECKPOINTS
 from framelens_training.targets import LabelledFeatures
+from framelens_training.whole_files import remove_unfinished
+
+INT8 = "int8.onnx"
+"""The quantized graph in a run's folder, until the artifact has it."""
 
 MIN_PARITY_TEXTS = 200
 CALIBRATION_DOCUMENTS = 16
@@ -96,7 +100,8 @@ def export_run(run: TrainedRun, decoding: DecodingConfig, run_id: str | None, sa
     """
     say("Exporting to ONNX")
     config, setup = run.config, run.setup
-    fp32, int8 = run.folder / "fp32.onnx", run.folder / "int8.onnx"
+    fp32, int8 = run.folder / "fp32.onnx", run.folder / INT8
+    remove_unfinished(run.artifact)
     export_onnx(run.model, fp32, config.windows.max_tokens)
     quantize(fp32, int8, _calibration_windows(setup.split["train"]))
     documents = _parity_documents(setup.featurizer, setup.split)
@@ -120,7 +125,6 @@ def export_run(run: TrainedRun, decoding: DecodingConfig, run_id: str | None, sa
         card=run.card(decoding, parity),
         golden_inputs=GOLDEN_INPUTS,
     )
-    int8.unlink()  # the fp32 graph stays, for benchmarks
     return parity
 
 

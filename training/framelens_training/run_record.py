@@ -28,8 +28,9 @@ from framelens_training.environment import (
     this_process,
 )
 from framelens_training.errors import ResumeError
+from framelens_training.output_folders import make_output
 from framelens_training.settings_text import flatten
-from framelens_training.whole_files import make_output, write_whole
+from framelens_training.whole_files import write_whole
 
 if TYPE_CHECKING:
     from framelens_training.data import LoadedCorpus

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from framelens_training.errors import SweepError, first_line
+from framelens_training.output_folders import make_output
 from framelens_training.search_space import Dimension, Sweep, Value
-from framelens_training.whole_files import make_output
 
 MOST_ATTEMPTS = 3
 """Times that the same values are tried if the process dies each time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,30 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from framelens import parts
-from framelens_training.errors import TrainingError
-
-
-def make_folder(folder: Path, advice: str) -> None:
-    """Make a folder, if there is none.
-
-    Raises:
-        TrainingError: if it cannot be made, with the advice what to do.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder}: cannot be made: {error.strerror or error}; {advice}"
-        ) from error
-
-
-def make_output(folder: Path) -> None:
-    """Make a folder under that of the setting `output`, if there is none.
-
-    Raises:
-        TrainingError: if it cannot be made.
-    """
-    make_folder(folder, "set 'output' to a folder that can be written (--set output=FOLDER)")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -63,3 +40,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed left of `replacing_folder`.
+
+    Only for a folder that no other process writes.
+    """
+    for left in folder.parent.glob(f"{glob.escape(folder.name)}.{'[0-9a-f]' * 8}.tmp"):
+        shutil.rmtree(left)

@@ -25,7 +25,7 @@ from framelens_training.corpora.features import dataset_of, documents_of, save
 from framelens_training.corpora.labelled import LabelledDocument
 from framelens_training.corpora.packaged import PackagedCorpus
 from framelens_training.corpora.reading import CorpusReader, Note, ReadReport
-from framelens_training.whole_files import make_folder
+from framelens_training.output_folders import make_folder
 
 _REPORT = "report.json"
 _KEPT = 3
