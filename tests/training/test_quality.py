@@ -34,6 +34,7 @@ from framelens_training.quality import MEASURES, measure
 from framelens_training.quality_bench import (
     LINES,
     STARTER,
+    VOICE_PAIRS,
     WRITTEN_PAGES,
     Bench,
     Row,
@@ -44,7 +45,6 @@ from framelens_training.quality_floors import CorpusFloors, Floors, FloorsError,
 from framelens_training.quality_furniture import taken_for_furniture
 from framelens_training.quality_halves import axes_cross_fitted, spans_cross_fitted
 from framelens_training.quality_table import STANDARDS, as_json, markdown
-from framelens_training.quality_voices import VOICE_PAIRS
 from framelens_training.voices import (
     VOICES,
     framed_flags,

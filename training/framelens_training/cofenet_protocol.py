@@ -115,7 +115,7 @@ def with_spans(
     """The document with a model's attribution spans instead of its own.
 
     A span that continues one of the segment before is joined to it: the protocol's sentences
-    are not our segments.
+    are not our segments, and nothing in them is page furniture, so that spans count anywhere.
     """
     spans: list[GoldSpan] = []
     for span in decode_spans(item.features.segments, tokens, decoding):

@@ -32,7 +32,8 @@ class TrainingSetup:
     split: Mapping[str, Sequence[LabelledFeatures]]
     """Features of the documents of each split, corpus after corpus."""
     learnt: frozenset[LossPart]
-    """The parts that the model knows at the end (`parts_learnt`)."""
+    """The parts that the model knows at the end (`parts_learnt`); of a training that has ended,
+    those of a model that was mixed in too."""
 
 
 def prepared(

@@ -19,6 +19,7 @@ from framelens_training.quality_bench import (
     SEMEVAL,
     STARTER,
     TITLES,
+    VOICE_PAIRS,
     WRITTEN_PAGES,
     Bench,
     Row,
@@ -28,7 +29,7 @@ from framelens_training.quality_changes import parties, typography
 from framelens_training.quality_framing import articles, babe, checkthat, lines, titles
 from framelens_training.quality_furniture import pages, written_pages
 from framelens_training.quality_spans import polnear, starter
-from framelens_training.quality_voices import VOICE_PAIRS, semeval, voices
+from framelens_training.quality_voices import semeval, voices
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from framelens_training.targets import LabelledFeatures, featurize_document, rol
 BABE, CHECKTHAT, SEMEVAL = "babe", "checkthat2025", "semeval2023-task3"
 POLNEAR, TITLES, PAGES, STARTER = "polnear", "hyperpartisan-titles", "article-extraction", "starter"
 JUDGED, LINES, WRITTEN_PAGES = "judged-articles", "lines", "pages"
+VOICE_PAIRS = "voices"
 
 _PROGRESS = 200
 """Segments between two lines of progress."""

@@ -164,8 +164,8 @@ def _judged_row(bench: Bench, axis: Axis, split: Split, where: str) -> Row:
     also = {
         f"right of those called {axis}": bench.bootstrap(counts, _precision),
         "found of those that are": bench.bootstrap(counts, _recall),
-        "uncertain where readers agree": _uncertainhit_share(bench, read, axis, doubtful=False),
-        "uncertain where they are in doubt": _uncertainhit_share(bench, read, axis, doubtful=True),
+        "uncertain where readers agree": _uncertain_share(bench, read, axis, doubtful=False),
+        "uncertain where they are in doubt": _uncertain_share(bench, read, axis, doubtful=True),
     }
     return replace(row, also={**row.also, **also})
 
@@ -180,7 +180,7 @@ def _recall(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return hit_share(np.stack([counts[..., 0], counts[..., 0] + counts[..., 2]], axis=-1))
 
 
-def _uncertainhit_share(bench: Bench, read: Read, axis: Axis, *, doubtful: bool) -> Interval:
+def _uncertain_share(bench: Bench, read: Read, axis: Axis, *, doubtful: bool) -> Interval:
     """The share with an uncertain label, of the segments whose axis is in doubt or is not."""
     counts = np.zeros((article_count(read.documents), 2))
     for document, scores, article in zip(

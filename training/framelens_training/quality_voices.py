@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from framelens_training.corpora.labelled import LabelledDocument, digest, read_jsonl
 from framelens_training.corpora.semeval import SemEval
 from framelens_training.evaluation import Statistic, hit_share
-from framelens_training.quality_bench import BABE, SEMEVAL, Bench, Row
+from framelens_training.quality_bench import BABE, SEMEVAL, VOICE_PAIRS, Bench, Row
 from framelens_training.voices import (
     VOICES,
     framed_flags,
@@ -22,7 +22,6 @@ from framelens_training.voices import (
     voice_counts,
 )
 
-VOICE_PAIRS = "voices"
 STARTER_PACKAGE = "framelens_training.corpora"
 
 

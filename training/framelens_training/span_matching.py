@@ -38,8 +38,8 @@ def partial_metrics(
 ) -> dict[str, PartialMetrics]:
     """Partial-match metrics by type, over the documents annotated for that type.
 
-    Spans are cut at the borders of segments, as in the exact metrics (`span_counts`), but one that
-    stands twice counts twice; an overlap of less than 1 % of the gold span is none.
+    Spans are cut at the borders of segments, as in the exact metrics (the module `span_counts`),
+    but one that stands twice counts twice; an overlap of less than 1 % of the gold span is none.
     """
     strategy = PartialEvaluation(min_overlap_percentage=1.0)
     totals: dict[str, EvaluationResult] = {}

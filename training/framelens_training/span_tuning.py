@@ -106,7 +106,8 @@ def _with_thresholds(
 
     The likeliest of overlapping spans is given, so that spans at a higher threshold are those
     at a lower one without the less likely: all thresholds are tried in one go. So each span is
-    kept with its score and whether it is right by the rule of `span_counts`, and nothing is summed.
+    kept with its score and whether it is right by the rule of the module `span_counts`, and nothing
+    is summed. Those in page furniture, whose threshold may not be chosen yet, are among them.
     """
     lowest = replace(decoding, span_thresholds=dict.fromkeys(SPAN_TYPES, float(_GRID[0])))
     gold = dict.fromkeys(kinds, 0)

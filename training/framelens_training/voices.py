@@ -16,6 +16,7 @@ from framelens.decoding import Floats
 from framelens.schema import AXES
 from framelens_training.corpora.labelled import GoldSegment, LabelledDocument
 from framelens_training.corpora.semeval import LoadedPlace
+from framelens_training.evaluation import hit_share
 
 VOICES = ("source", "outlet", "short_quotation", "none")
 """Loaded only inside a quotation; in the outlet's voice; only inside quotations of which one is
@@ -59,9 +60,7 @@ def _voice(segment: GoldSegment, places: Sequence[LoadedPlace]) -> str | None:
 def share(voice: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share flagged among the sentences of a voice, for counts (..., 2 * voices)."""
     at = 2 * VOICES.index(voice)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: NDArray[np.float64] = counts[..., at] / counts[..., at + 1]
-    return found
+    return hit_share(counts[..., at : at + 2])
 
 
 def ratio(counts: NDArray[np.float64]) -> NDArray[np.float64]:
