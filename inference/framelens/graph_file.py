@@ -93,7 +93,7 @@ def positions_of(path: Path) -> int | None:
     RoBERTa and its kin, which begin to count after their padding token's id, leave some unused.
     """
     with (
-        suppress(ValueError),
+        suppress(ValueError, OSError),  # not a graph, or on a file system without maps
         path.open("rb") as file,
         mmap(file.fileno(), 0, access=ACCESS_READ) as model,
     ):
@@ -106,7 +106,9 @@ def _positions(model: mmap) -> Iterator[int]:
         if graph.number != MODEL_GRAPH:
             continue
         for tensor in fields(model, graph.start, graph.end):
-            if tensor.number == GRAPH_INITIALIZER and _POSITIONS in tensor_name(model, tensor):
+            if tensor.number == GRAPH_INITIALIZER and tensor_name(model, tensor).endswith(
+                (_POSITIONS, _POSITIONS + b"_quantized")
+            ):
                 for field in fields(model, tensor.start, tensor.end):
                     if field.number == _TENSOR_DIMENSION:  # one in a field, or all in one
                         yield _read_varint(model, field.start)[0]

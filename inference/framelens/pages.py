@@ -17,13 +17,14 @@ _MOST_CHARACTERS = 500  # of a title in which a site's name is looked for
 _TOP_LINES = 5  # of a page's text, among which its heading stands
 _FEW_WORDS = 25  # of main text: fewer may be all that stands there until a script shows the rest
 _MANY_TIMES = 10  # as many words, at least, are hidden then
+_HOLDS_STORY = "boolean(descendant-or-self::*[self::article or self::main or self::h1])"
+_READABLE = ".//text()[not(ancestor::script or ancestor::style)]"
 
 
 def extract_page(page: bytes | str) -> dict[str, str] | RowError:
     """Headline and main text of an HTML page or a piece of one, as plain text.
 
-    What has the attribute `hidden` is not read, unless it is nearly all there is, as where a script
-    shows the article.
+    What has the attribute `hidden` is not read, unless the article is in it, for a script to show.
 
     Returns:
         The fields `text` and, where the page has one, `headline`, which the text does not hold
@@ -38,11 +39,7 @@ def extract_page(page: bytes | str) -> dict[str, str] | RowError:
         raise MissingExtraError("trafilatura", "html", "reading HTML pages") from error
     source = page if isinstance(page, str) else _decoded(page)
     tree = trafilatura.load_html(source)
-    hidden = 0
-    inside = () if tree is None else tree.xpath(".//*[@hidden][not(self::body)]")
-    for element in reversed(inside):  # what stands in others before these
-        hidden += len(element.text_content().split())
-        element.drop_tree()
+    hidden = 0 if tree is None else _drop_hidden(tree)
     whole = "" if tree is None else " ".join((tree.findtext(".//title") or "").split())
     found = _extracted(tree)
     visible = 0 if found is None else len((found.text or "").split())
@@ -62,6 +59,19 @@ def extract_page(page: bytes | str) -> dict[str, str] | RowError:
         message = "expected a page with an article in it, found no main text"
         return RowError("no_main_text", message)
     return row
+
+
+def _drop_hidden(tree: Any) -> int:
+    """Remove what has the attribute `hidden`; the words of it that may be the page's article, which
+    is none where another is in sight.
+    """
+    words = 0
+    # What stands in others before these.
+    for element in reversed(tree.xpath(".//*[@hidden][not(self::body)]")):
+        if element.xpath(_HOLDS_STORY):
+            words += sum(len(text.split()) for text in element.xpath(_READABLE))
+        element.drop_tree()
+    return 0 if tree.xpath("boolean(.//article[normalize-space()])") else words
 
 
 def _extracted(tree: Any) -> Any:

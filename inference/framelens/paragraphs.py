@@ -44,8 +44,8 @@ _FURNITURE_PATTERNS = (
     r"(?:share|tweet|e-?mail|pin|bookmark) (?:this|on|via)\b.*|(?:print|save) this\b.*",
     r"(?:sign up|subscribe|log ?in) (?:to|for|now|here|today|with)\b.*",
     r"register (?:now|here|today|for free)\b.*|join (?:us|our)\b.*",
-    r"(?:follow|like|support|contact|e-?mail) "
-    r"(?:us|our (?:journalism|newsroom|work|page|channel))\b(?!,).*",
+    r"(?!like us,)(?:follow|like|support|contact|e-?mail) "
+    r"(?:us|our (?:journalism|newsroom|work|page|channel))\b.*",
     r"(?:click|tap) (?:here|to)\b.*|get (?:the|our) (?:app|newsletter|latest|daily|free)\b.*",
     r"(?:continue reading|skip to|scroll down|we use cookies|this site uses)\b.*",
     r"(?:do|did|have|were|are) you\b.{0,100}\? (?:please )?"
@@ -55,7 +55,8 @@ _FURNITURE_PATTERNS = (
     r"(?:more|also|next|full story)\b.*",
     r"more (?:on this|from|stories|coverage|in this section)\b.{0,80}",
     r"most (?:read|viewed|popular)"
-    r"(?: (?:stories|articles|news|videos|in|on|this|today|now)\b[^,]{0,80})?",
+    r"(?: (?:stories|articles|news|videos|in|on|this|today|now)\b"
+    r"(?:[^,]|,(?! (?-i:[a-z]))){0,80})?",
     r"(?:more|related|recommended|also|now read|up next|don['’]t miss|editors?['’]s? picks?)"
     r"(?: (?:stories|articles?|news|coverage|reading|links?|content|videos?))?(?::.*|)",
     # credits and copyright
@@ -63,11 +64,13 @@ _FURNITURE_PATTERNS = (
     r"(?:photo(?:graph)?|picture|image|illustration|graphic|video)s? "
     r"(?:by|courtesy of|via)\b.{0,80}[^.]",
     r"\(?(?:additional |further )?(?:reporting|editing|writing|compiled|edited|produced) by\b"
-    r"(?! (?!our\b)(?-i:[a-z])).*",
+    r"(?! (?!(?:our|the|staff|wire|de|van|von|el|al)\b)(?-i:[a-z])).*",
+    r"\(?reporting by\b.*[.;] ?(?:editing|edited|writing|produced) by\b.*",
     r"\(?with (?:files|contributions|material) from\b.*",
     r".*\bcontributed to this (?:report|story|article)\b(?! of\b).*",
     r".*\b\d+[- ]min(?:ute)?s?[- ]read\b(?! of\b).*",
-    r"(?:©|\(c\)\s|copyright\s(?!(?:act|cases?|claims?|in|laws?|of|on|rules?)\b)(?:[©ⓒ]|\(c\)\s|(?:\S+\s){0,5}(?:19|20)\d\d\b)).*"
+    r"(?:©|\(c\)\s|copyright\s(?:[©ⓒ]|\(c\)\s|(?!(?:act|cases?|claims?|laws?|rules?)\b)"
+    r"(?:(?:by|of|the|and|in|all|content|(?-i:[A-Z])\S*)\s){0,5}(?:19|20)\d\d\b)).*"
     r"|.*\ball rights reserved\b.*",
     # dates
     r"(?:first )?(?:published|updated|posted|last (?:updated|modified))"
@@ -98,7 +101,8 @@ _CAPITALS = "".join(filter(str.isupper, map(chr, range(0x2000))))
 _NAME = rf"[{_CAPITALS}][\w\u0300-\u036f.'’-]*"  # an accent may be a mark of its own
 _BYLINE = re.compile(
     r"(?:(?:(?:Written|Posted|Story) )?[Bb]y|BY):? "
-    rf"(?!(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Christmas|Easter)\b){_NAME}"
+    r"(?!(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Christmas|Easter|Thanksgiving)\s[–—-])"
+    rf"{_NAME}"
     rf"(?:[ ,&/]{{1,2}}(?:{_NAME}|and|of|for|de|van|von|in|the)){{0,11}}"
     r"(?: \([^()]{1,40}\))?(?: @\w{1,30})?"
     rf"(?:\s?[|•·–—].*|,? (?i:{_STAMP}))?"

@@ -353,7 +353,7 @@ def test_a_page_whose_article_a_script_shows_is_read(shown: str) -> None:
 
 def test_a_short_post_is_read_without_what_is_hidden() -> None:
     post = "The wall failed on Monday, and nobody in Tarn had been told what to do then."
-    hidden = "<div hidden><p>Choose what we may store of your visit.</p></div>"
+    hidden = f"<div hidden>{'<p>Choose what we may store of your visit.</p>' * 30}</div>"
     assert extract_page(f"<body><article><p>{post}</p></article>{hidden}</body>") == {"text": post}
 
 

@@ -530,6 +530,12 @@ def test_a_list_item_goes_on_below_its_first_word() -> None:
         "By Staff Reporter | 4 min read",
         "By Ines Okafor and J. R. Tolk",
         "Additional reporting by our Northern correspondent. Editing by Ann Lee.",
+        "(Reporting by al-Okafor. Editing by J. Lee.)",
+        "Reporting by de la Cruz in Westport. Editing by A. Lee.",
+        "Compiled by staff. Edited by A. Lee.",
+        "Follow us, @TarnCourier, for more. It is free.",
+        "Most read in News, Sport. See all.",
+        "Copyright of Tarn Courier 2024. No part may be copied.",
         "(Reporting by I. Okafor; Editing by A. Lee. Translated in Westport.)",
         "© 2024 Tarn Valley Courier. All rights reserved.",
         "Do you know more about this story? Write to our newsroom.",
@@ -568,6 +574,7 @@ def test_a_line_of_furniture_is_one_segment(line: str) -> None:
         "Like us, the residents of Tarn are angry. They want it mended.",
         "Print on demand has changed the trade. Few mourn it.",
         "Most popular in the north, the party lost. It came third.",
+        "Copyright holders of Tarn sued in 2019. They lost.",
         "Reporting by women is rare there. It is not safe.",
         "Edited by his widow, the diaries appear in May. They are long.",
         "The bank, which contributed to this story of greed, has closed. It owes two million.",
@@ -586,6 +593,8 @@ def test_a_day_or_a_feast_is_no_reporter() -> None:
     assert is_furniture("By Ann Friday – the third reporter there")
     assert not is_furniture("By Friday – the third day – water had reached the church and the")
     assert not is_furniture("By Christmas – if it holds – the wall will be done")
+    assert is_furniture("By Friday Okafor | Tarn Courier")
+    assert is_furniture("By Sunday Lee, Sports Reporter")
 
 
 def test_a_line_of_many_dates_is_read_as_fast_as_any() -> None:
