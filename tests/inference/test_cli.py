@@ -204,7 +204,8 @@ def test_a_reader_that_leaves_ends_the_run_where_standard_output_is_closed(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, pipe = tmp_path / "in.jsonl", tmp_path / "pipe"
-    source.write_text(json.dumps(GOOD), "utf-8")
+    rows = [json.dumps(GOOD)] * 400  # more than a pipe holds: the writer waits for its reader
+    source.write_text("\n".join(rows), "utf-8")
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: pipe.open("rb").close())
     reader.start()
