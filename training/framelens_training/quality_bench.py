@@ -37,6 +37,7 @@ from framelens_training.evaluation import (
     axis_counts,
     bootstrap,
     draws,
+    hit_share,
     percentiles,
 )
 from framelens_training.held_out import Holdings, subset
@@ -244,6 +245,23 @@ def _counts(
     data: AxisData, documents: Sequence[LabelledDocument], threshold: float
 ) -> NDArray[np.float64]:
     return axis_counts(data, threshold, article_count(documents)).astype(np.float64)
+
+
+def share_row(bench: Bench, key: str, what: str, where: str, counts: NDArray[np.float64]) -> Row:
+    """The share of something unwanted, for counts by article (a, 2): how many have it, of how many.
+
+    Articles without any of them are left out.
+    """
+    counts = counts[counts[:, 1] > 0]
+    return Row(
+        key,
+        what,
+        where,
+        bench.bootstrap(counts, hit_share),
+        int(counts[:, 1].sum()),
+        len(counts),
+        higher_is_better=False,
+    )
 
 
 def axis_row(

@@ -6,10 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from framelens_training.evaluation import hit_share
 from framelens_training.parties import Parties
 from framelens_training.predictions import article_count, article_numbers
-from framelens_training.quality_bench import BABE, POLNEAR, SEMEVAL, TITLES, Bench, Read, Row
+from framelens_training.quality_bench import (
+    BABE,
+    POLNEAR,
+    SEMEVAL,
+    TITLES,
+    Bench,
+    Read,
+    Row,
+    share_row,
+)
 from framelens_training.targets import LabelledFeatures
 from framelens_training.typography import Typography
 
@@ -78,13 +86,4 @@ def _changed_labels(
         ):
             if not np.array_equal(segment.ids, changed.ids):
                 counts[article] += (label != other, 1)
-    counts = counts[counts[:, 1] > 0]
-    return Row(
-        key,
-        f"labels that change {what}, share",
-        where,
-        bench.bootstrap(counts, hit_share),
-        int(counts[:, 1].sum()),
-        len(counts),
-        higher_is_better=False,
-    )
+    return share_row(bench, key, f"labels that change {what}, share", where, counts)

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from framelens.schema import AXES, Field
-from framelens_training.evaluation import hit_share, macro_f1
+from framelens_training.evaluation import macro_f1
 from framelens_training.predictions import article_count, article_numbers
-from framelens_training.quality_bench import PAGES, WRITTEN_PAGES, Bench, Read, Row, axis_row
+from framelens_training.quality_bench import (
+    PAGES,
+    WRITTEN_PAGES,
+    Bench,
+    Read,
+    Row,
+    axis_row,
+    share_row,
+)
 from framelens_training.targets import is_article_text
 
 
@@ -27,17 +35,14 @@ def taken_for_furniture(bench: Bench, read: Read, key: str, where: str, field: F
             known = segment.boilerplate is False or is_article_text(document, segment)
             if segment.field == field and known:
                 counts[article] += (scores[index, column] >= threshold, 1)
-    counts = counts[counts[:, 1] > 0]
     headlines = field == "headline"
     which = "headlines" if headlines else "segments of articles"
-    return Row(
+    return share_row(
+        bench,
         f"{key}/{'headline_furniture' if headlines else 'furniture'}",
         f"{which} with a score of page furniture over its threshold, share",
         where,
-        bench.bootstrap(counts, hit_share),
-        int(counts[:, 1].sum()),
-        len(counts),
-        higher_is_better=False,
+        counts,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -42,18 +43,10 @@ def starter(bench: Bench) -> list[Row]:
         found = answered_spans(item, logits, bench.decoding)
         for kind, counts in answered_matches(item.document, found).items():
             by_type[kind][number] = counts
-    rows += [
-        Row(
-            f"starter/{kind}",
-            f"{kind}, exact-match F1",
-            "starter test",
-            bench.bootstrap(counts, span_f1),
-            int(counts[:, 2].sum()),
-            len(counts),
-        )
+    return rows + [
+        _span_row(bench, f"starter/{kind}", f"{kind}, exact-match F1", "starter test", counts)
         for kind, counts in by_type.items()
     ]
-    return rows
 
 
 def polnear(bench: Bench) -> list[Row]:
@@ -68,21 +61,23 @@ def polnear(bench: Bench) -> list[Row]:
     where = "PolNeAR dev, in their articles"
     rows = [taken_for_furniture(bench, read, "polnear", where, field) for field in get_args(Field)]
     for kind in ATTRIBUTION_TYPES:
-        counts = whole[kind]
+        what = f"{kind}, exact-match F1, CofeNet token protocol"
+        row = _span_row(bench, f"polnear/{kind}", what, "PolNeAR dev", whole[kind])
         rows.append(
-            Row(
-                f"polnear/{kind}",
-                f"{kind}, exact-match F1, CofeNet token protocol",
-                "PolNeAR dev",
-                bench.bootstrap(counts, span_f1),
-                int(counts[:, 2].sum()),
-                len(counts),
+            replace(
+                row,
                 also={"decoding tuned on the other half": bench.bootstrap(crossed[kind], span_f1)},
                 note="dev is validation: training stopped by it, and transitions and thresholds of "
                 "spans were chosen on it",
             )
         )
     return rows + _agreement(bench, read)
+
+
+def _span_row(bench: Bench, key: str, what: str, where: str, counts: NDArray[np.float64]) -> Row:
+    """The F1 of spans, for counts by article (a, 3): right, found and expected."""
+    expected = int(counts[:, 2].sum())
+    return Row(key, what, where, bench.bootstrap(counts, span_f1), expected, len(counts))
 
 
 def _cofenet_counts(
